@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <exception>
+#include <thread>
+#include <vector>
+
+#include "phase.hpp"
+#include "progress.hpp"
+
+namespace fanout {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// What one client thread sees: a share of its own, so that the clients meet only where sending makes them.
+struct client {
+    std::array<std::uint64_t, 4> outcomes{};
+    std::string first_error;
+    std::vector<clock::duration> latencies;
+
+    void send(const request& next, const std::function<outcome(const request&)>& send_one) {
+        outcome end = outcome::failed;
+        const auto begin = clock::now();
+        try {
+            end = send_one(next);
+        } catch (const std::exception& error) {
+            if (first_error.empty()) first_error = error.what();
+        }
+        if (end == outcome::answered) latencies.push_back(clock::now() - begin);
+        ++outcomes[static_cast<std::size_t>(end)];
+    }
+};
+
+/// The smallest sample that at least this share of them does not exceed (nearest rank): exact, nothing is interpolated.
+clock::duration percentile(std::vector<clock::duration>& samples, double share) {
+    if (samples.empty()) return {};
+    const auto rank = static_cast<std::ptrdiff_t>(std::ceil(share * static_cast<double>(samples.size())));
+    std::nth_element(samples.begin(), samples.begin() + rank - 1, samples.end());
+    return samples[static_cast<std::size_t>(rank - 1)];
+}
+
+}  // namespace
+
+phase_result run_phase(std::string_view title, const options& chosen, const workload& work, tally& counts,
+    const std::function<outcome(const request&)>& send) {
+    std::vector<client> clients(chosen.threads);
+    phase_result result;
+    {
+        const progress_bar bar{title, counts.started, chosen.requests};
+        const auto begin = clock::now();
+        {
+            std::vector<std::jthread> threads;
+            for (client& each : clients) {
+                threads.emplace_back([&] {
+                    while (!counts.give_up.stop_requested()) {
+                        const std::uint64_t number = counts.started.fetch_add(1, std::memory_order_relaxed);
+                        if (number >= chosen.requests) break;
+                        each.send(work[number], send);
+                    }
+                });
+            }
+        }
+        result.elapsed = clock::now() - begin;
+    }
+
+    std::vector<clock::duration> latencies;
+    for (const client& each : clients) {
+        for (std::size_t kind = 0; kind < each.outcomes.size(); ++kind) {
+            result.outcomes[kind] += each.outcomes[kind];
+            result.requests += each.outcomes[kind];
+        }
+        if (result.first_error.empty()) result.first_error = each.first_error;
+        latencies.insert(latencies.end(), each.latencies.begin(), each.latencies.end());
+    }
+    result.dialled = counts.dialled;
+    result.failed_dials = counts.failed_dials;
+    result.retried = counts.retried;
+    result.p50 = percentile(latencies, 0.5);
+    result.p99 = percentile(latencies, 0.99);
+    result.p999 = percentile(latencies, 0.999);
+    return result;
+}
+
+}  // namespace fanout

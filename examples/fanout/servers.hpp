@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <list>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+/// @file
+/// The embedded servers: one thread, one event loop, a loopback port each.
+
+namespace fanout {
+
+/// Every second server closes a connection that has had nothing to do for so long.
+inline constexpr std::chrono::milliseconds idle_limit{50};
+
+/// Serves from construction to destruction.
+class embedded_servers {
+public:
+    explicit embedded_servers(std::size_t count);
+    embedded_servers(const embedded_servers&) = delete;
+    embedded_servers& operator=(const embedded_servers&) = delete;
+    ~embedded_servers();
+
+    std::vector<boost::asio::ip::tcp::endpoint> endpoints() const;
+
+private:
+    void accept(boost::asio::ip::tcp::acceptor& acceptor, bool closes_idle);
+
+    boost::asio::io_context context_{1};
+    std::list<boost::asio::ip::tcp::acceptor> acceptors_;
+    std::jthread thread_;
+};
+
+}  // namespace fanout

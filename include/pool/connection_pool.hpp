@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <pool/core/basic_pool.hpp>
+#include <pool/core/reaper.hpp>
+
+/// @file
+/// The ready-made pool.
+
+namespace pool {
+
+/// What is chosen for a `connection_pool`. Of the bounds and of the expiration, zero means none; a negative one keeps no
+/// connection at all.
+struct connection_pool_options {
+    int capacity = 0;                                    ///< idle connections in all
+    int key_capacity = 0;                                ///< idle connections of one key
+    after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration, such as `30s`
+    reuse_order reuse = reuse_order::oldest_first;
+    std::string name = {};  ///< how error messages call the pool
+};
+
+/// A thread-safe pool that expires by itself. Where there is an expiration, it has one thread, which sleeps until the
+/// earliest deadline and ends with the pool. Otherwise as `basic_pool`.
+template <class Key, class Conn, class ClockPolicy = std::chrono::steady_clock>
+class connection_pool : public basic_pool<Key, Conn, bounded, after_idle, std::mutex, ClockPolicy> {
+    using base = basic_pool<Key, Conn, bounded, after_idle, std::mutex, ClockPolicy>;
+
+public:
+    explicit connection_pool(connection_pool_options chosen = {}, ClockPolicy clock = ClockPolicy{})
+        : base{bounded{.total = bound(chosen.capacity), .per_key = bound(chosen.key_capacity)},
+              chosen.expiration.ttl() == std::chrono::nanoseconds::zero() ? after_idle{} : chosen.expiration,
+              pool_settings{.reuse = chosen.reuse, .name = std::move(chosen.name)}, std::move(clock)} {
+        if (chosen.expiration.ttl() > std::chrono::nanoseconds::zero()) reaper_.emplace(*this);
+    }
+
+private:
+    static constexpr std::size_t bound(int chosen) noexcept {
+        if (chosen == 0) return no_limit;
+        return chosen < 0 ? 0 : static_cast<std::size_t>(chosen);
+    }
+
+    std::optional<reaper<base>> reaper_;
+};
+
+/// The pool of a single thread: no lock, and nothing happens by itself.
+template <class Key, class Conn>
+using local_pool = basic_pool<Key, Conn, bounded, after_idle, null_mutex>;
+
+}  // namespace pool

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <list>
+#include <type_traits>
+#include <utility>
+
+#include <boost/intrusive/list.hpp>
+#include <boost/multi_index/hashed_index.hpp>
+#include <boost/multi_index/mem_fun.hpp>
+#include <boost/multi_index/member.hpp>
+#include <boost/multi_index/ordered_index.hpp>
+#include <boost/multi_index/sequenced_index.hpp>
+#include <boost/multi_index/tag.hpp>
+#include <boost/multi_index_container.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
+#include <pool/core/connection.hpp>
+#include <pool/core/key.hpp>
+#include <pool/core/stats.hpp>
+
+/// @file
+/// The container and its rules. It is pure: no lock, no clock, no I/O, no policy. Time and bounds are arguments, and what
+/// has to be closed is handed back, because a store cannot close. Whoever calls it provides the exclusion.
+
+namespace pool {
+
+/// Which idle connection of a key is handed out.
+enum class reuse_order : unsigned char {
+    oldest_first,  ///< the one given back first: all are used alike, so all stay warm
+    newest_first,  ///< the one given back last: those not needed grow old and expire
+};
+
+/// Stands for a point in time where nothing expires.
+struct no_time {};
+
+/// A key as a caller gives it, with its hash, which is computed once.
+template <class Key>
+struct hashed_key {
+    key_view<Key> key;
+    std::size_t hash;
+
+    explicit hashed_key(key_view<Key> wanted) : key{wanted}, hash{key_traits<Key>::hash(wanted)} {}
+};
+
+/// Every connection that a pool knows, idle or lent, in one container. An entry stays in place from its insertion until
+/// its connection leaves, and its connection has one address for all that time.
+///
+/// With `TimePoint = no_time` there are no deadlines and no index of them. Key's equality and copies, and Conn's
+/// `closed` and `unblocked`, are the only foreign code that runs in here. Not thread-safe.
+template <class Key, class Conn, class TimePoint = no_time>
+class entry_store {
+public:
+    static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
+
+    /// A connection in place. It is made there, so that a Conn need not be movable.
+    struct held {
+        template <class Make>
+        explicit held(const Make& make) : conn(make()) {}
+
+        Conn conn;
+    };
+    /// Connections outside the container. A list, because a node of it goes from and to an entry at once, without
+    /// allocating and without moving what is in it.
+    using connections = std::list<held>;
+    using lookup = hashed_key<Key>;
+
+    struct bounds {
+        std::size_t total;
+        std::size_t per_key;
+    };
+
+    /// One connection. It is idle exactly while it is linked into its group's list.
+    class entry;
+
+private:
+    /// What all entries of one key share. It lives as long as its last entry.
+    struct group : boost::intrusive_ref_counter<group, boost::thread_unsafe_counter> {
+        using idle_list = boost::intrusive::list<
+            entry, boost::intrusive::base_hook<boost::intrusive::list_base_hook<>>>;
+
+        explicit group(const lookup& wanted) : key(wanted.key), hash{wanted.hash} {}
+
+        const Key key;
+        const std::size_t hash;
+        idle_list idle;  ///< in the order they were given back
+        std::size_t lent = 0;
+    };
+    using group_ptr = boost::intrusive_ptr<group>;
+
+    struct deadlines {
+        TimePoint due = TimePoint::max();  ///< the true one; max(), which is never, while lent
+        TimePoint indexed = due;           ///< where the index has it: not later than `due`
+    };
+    struct no_deadlines {};
+
+public:
+    class entry : public boost::intrusive::list_base_hook<> {
+    public:
+        entry(const group_ptr& home, [[maybe_unused]] TimePoint earliest) : home_{home} {
+            if constexpr (timed) deadlines_.indexed = earliest;
+        }
+
+        Conn& conn() noexcept { return conn_.front().conn; }
+        const Key& key() const noexcept { return home_->key; }
+
+        // Notes of whoever holds the lent entry; the store does not read them.
+        int exceptions = 0;   ///< how many were on their way when it was lent
+        bool reused = false;  ///< it was idle before it was lent
+
+    private:
+        friend entry_store;
+
+        const group* home() const noexcept { return home_.get(); }
+
+        group_ptr home_;
+        connections conn_;  ///< exactly one
+        [[no_unique_address]] std::conditional_t<timed, deadlines, no_deadlines> deadlines_;
+    };
+
+    explicit entry_store(reuse_order reuse = reuse_order::oldest_first) : reuse_{reuse} {}
+
+    entry_store(const entry_store&) = delete;
+    entry_store& operator=(const entry_store&) = delete;
+
+    /// Makes room for `entries` in the hash table, so that it does not grow step by step while it is in use.
+    void reserve(std::size_t entries) { by_key().reserve(entries); }
+
+    /// Takes in the one connection of `fresh`, as lent. `earliest` is not later than any deadline it will be given back
+    /// with. Strong guarantee: if it throws, `fresh` has its connection and the store is as before.
+    entry& insert(const lookup& wanted, connections& fresh, TimePoint earliest) {
+        group_ptr home = find(wanted);
+        const bool new_key = !home;
+        if (new_key) home = group_ptr{new group{wanted}};
+
+        entry& e = emplace(home, earliest);
+        e.conn_.swap(fresh);
+        ++home->lent;
+        ++stats_.lent;
+        stats_.keys += new_key;
+        return e;
+    }
+
+    /// Finds an idle connection that can be used at `now`, and lends it; nullptr if there is none. The blocked are passed
+    /// over and stay; the closed and the expired that it meets go to `retired`.
+    entry* lend(const lookup& wanted, TimePoint now, connections& retired) {
+        if (const group_ptr home = find(wanted)) {  // held: retiring the last entry must not end the list it is in
+            for (entry* each = first(*home); each != nullptr;) {
+                entry& e = *each;
+                each = after(e);
+                if (is_due(e, now)) {
+                    retire(e, stats_.expired, retired);
+                } else if (connection_traits<Conn>::closed(e.conn())) {
+                    retire(e, stats_.found_closed, retired);
+                } else if (!connection_traits<Conn>::unblocked(e.conn())) {
+                    ++stats_.skipped_blocked;
+                } else {
+                    unlink(e);
+                    by_order().relocate(by_order().begin(), position(e));
+                    ++home->lent;
+                    ++stats_.lent;
+                    ++stats_.hits;
+                    return &e;
+                }
+            }
+        }
+        ++stats_.misses;
+        return nullptr;
+    }
+
+    /// Makes a lent entry idle until `due`, and returns what has to go for it: the key's own oldest while the key is
+    /// full, then the oldest of all while the pool is. If there is no room or no time at all, it goes itself.
+    connections give_back(entry& e, const bounds& limits, TimePoint due, TimePoint now) noexcept {
+        ++stats_.puts;
+        if (limits.total == 0 || limits.per_key == 0) return drop(e, stats_.refused);
+        if (is_due(due, now)) return drop(e, stats_.expired);
+
+        connections retired;
+        group& home = *e.home_;
+        while (home.idle.size() >= limits.per_key) retire(home.idle.front(), stats_.evicted, retired);
+        while (stats_.idle >= limits.total) retire(oldest(), stats_.evicted, retired);
+        link(e, due);
+        return retired;
+    }
+
+    /// Returns the connection of a lent entry that is given back and cannot be kept.
+    connections refuse(entry& e) noexcept {
+        ++stats_.puts;
+        return drop(e, stats_.refused);
+    }
+
+    /// A lent entry leaves for good. Returns its connection.
+    connections remove(entry& e) noexcept {
+        connections leaving;
+        leaving.swap(e.conn_);
+        --e.home_->lent;
+        --stats_.lent;
+        erase(e);
+        return leaving;
+    }
+
+    /// The earliest deadline of an idle entry, or max(). O(log n) for each entry that was lent since it was last asked.
+    TimePoint next_deadline() noexcept
+        requires timed
+    {
+        // A deadline changes at every turn, its place in the index only here: a front that is out of date goes where it
+        // belongs, until the front is right. None behind it can be earlier, as no place is later than its deadline.
+        while (!container_.empty()) {
+            entry& front = unconst(*by_deadline().begin());
+            if (front.deadlines_.indexed == front.deadlines_.due) return front.deadlines_.due;
+            reindex(front);
+        }
+        return TimePoint::max();
+    }
+
+    /// Retires what is due at `now`, the earliest first.
+    connections expire(TimePoint now) noexcept
+        requires timed
+    {
+        connections retired;
+        while (is_due(next_deadline(), now)) retire(unconst(*by_deadline().begin()), stats_.expired, retired);
+        return retired;
+    }
+
+    /// Retires all that are idle, the oldest first.
+    connections clear() noexcept {
+        connections retired;
+        while (stats_.idle != 0) retire(oldest(), stats_.cleared, retired);
+        return retired;
+    }
+
+    /// Retires all idle ones of a key, the oldest first.
+    connections clear(const lookup& wanted) {
+        connections retired;
+        if (const group_ptr home = find(wanted)) {
+            while (!home->idle.empty()) retire(home->idle.front(), stats_.cleared, retired);
+        }
+        return retired;
+    }
+
+    /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(key)` is the bound of one key. O(n).
+    template <class PerKey>
+    connections trim(std::size_t total, const PerKey& per_key) noexcept {
+        connections retired;
+        for (auto next = oldest_; next != by_order().end();) {
+            entry& e = unconst(*next++);
+            if (e.home_->idle.size() > per_key(e.key())) retire(e, stats_.evicted, retired);
+        }
+        while (stats_.idle > total) retire(oldest(), stats_.evicted, retired);
+        return retired;
+    }
+
+    /// The figures, which the caller may add its own to: dials, discards and failures are not seen from here.
+    pool::stats& stats() noexcept { return stats_; }
+    const pool::stats& stats() const noexcept { return stats_; }
+
+    key_stats stats(const lookup& wanted) const {
+        const group_ptr home = find(wanted);
+        return home ? key_stats{home->idle.size(), home->lent} : key_stats{};
+    }
+
+private:
+    struct key_index {};
+    struct order_index {};
+    struct deadline_index {};
+
+    struct group_hash {
+        std::size_t operator()(const group* home) const noexcept { return home->hash; }
+        std::size_t operator()(const lookup& wanted) const noexcept { return wanted.hash; }
+    };
+    struct group_equal {
+        bool operator()(const group* a, const group* b) const noexcept { return a == b; }
+        bool operator()(const lookup& wanted, const group* home) const {
+            return wanted.hash == home->hash && key_traits<Key>::equal(wanted.key, home->key);
+        }
+        bool operator()(const group* home, const lookup& wanted) const { return (*this)(wanted, home); }
+    };
+    struct indexed_deadline {
+        using result_type = TimePoint;
+        TimePoint operator()(const entry& e) const noexcept { return e.deadlines_.indexed; }
+    };
+
+    // By key: the way to a group, through any of its entries. By order: the lent ones in front, then the idle ones in the
+    // order they were given back. By deadline: only where there are deadlines.
+    using keyed = boost::multi_index::hashed_non_unique<
+        boost::multi_index::tag<key_index>, boost::multi_index::const_mem_fun<entry, const group*, &entry::home>,
+        group_hash, group_equal>;
+    using ordered = boost::multi_index::sequenced<boost::multi_index::tag<order_index>>;
+    using dated =
+        boost::multi_index::ordered_non_unique<boost::multi_index::tag<deadline_index>, indexed_deadline>;
+    using indices = std::conditional_t<timed, boost::multi_index::indexed_by<keyed, ordered, dated>,
+                                       boost::multi_index::indexed_by<keyed, ordered>>;
+    using container = boost::multi_index_container<entry, indices>;
+
+    auto& by_key() noexcept { return container_.template get<key_index>(); }
+    auto& by_key() const noexcept { return container_.template get<key_index>(); }
+    auto& by_order() noexcept { return container_.template get<order_index>(); }
+    auto& by_deadline() noexcept { return container_.template get<deadline_index>(); }
+
+    /// The container shows its elements as const, to protect what it orders them by. That is `home_`, which never
+    /// changes, and `indexed`, which only `reindex` changes.
+    static entry& unconst(const entry& e) noexcept { return const_cast<entry&>(e); }
+
+    auto position(const entry& e) noexcept { return by_order().iterator_to(e); }
+    entry& oldest() noexcept { return unconst(*oldest_); }
+
+    group_ptr find(const lookup& wanted) const {
+        const auto found = by_key().find(wanted, group_hash{}, group_equal{});
+        return found == by_key().end() ? group_ptr{} : found->home_;
+    }
+
+    /// A lent entry without a connection, in front of the order.
+    entry& emplace(const group_ptr& home, TimePoint earliest) {
+        if constexpr (timed) {
+            const auto placed = by_deadline().emplace_hint(by_deadline().end(), home, earliest);
+            by_order().relocate(by_order().begin(), position(*placed));
+            return unconst(*placed);
+        } else {
+            return unconst(*by_order().emplace_front(home, earliest).first);
+        }
+    }
+
+    void erase(entry& e) noexcept {
+        const group& home = *e.home_;
+        stats_.keys -= home.lent == 0 && home.idle.empty();
+        by_order().erase(position(e));
+    }
+
+    void link(entry& e, [[maybe_unused]] TimePoint due) noexcept {
+        --e.home_->lent;
+        --stats_.lent;
+        by_order().relocate(by_order().end(), position(e));
+        if (stats_.idle++ == 0) oldest_ = position(e);
+        e.home_->idle.push_back(e);
+        if constexpr (timed) {
+            e.deadlines_.due = due;
+            if (due < e.deadlines_.indexed) reindex(e);
+        }
+    }
+
+    void unlink(entry& e) noexcept {
+        if (oldest_ == position(e)) ++oldest_;
+        --stats_.idle;
+        e.home_->idle.erase(e.home_->idle.iterator_to(e));
+        if constexpr (timed) e.deadlines_.due = TimePoint::max();
+    }
+
+    void retire(entry& e, std::uint64_t& reason, connections& retired) noexcept {
+        ++reason;
+        unlink(e);
+        retired.splice(retired.end(), e.conn_);
+        erase(e);
+    }
+
+    connections drop(entry& e, std::uint64_t& reason) noexcept {
+        ++reason;
+        return remove(e);
+    }
+
+    void reindex(entry& e) noexcept {
+        by_deadline().modify(by_deadline().iterator_to(e), [](entry& m) { m.deadlines_.indexed = m.deadlines_.due; });
+    }
+
+    static bool is_due(TimePoint deadline, TimePoint now) noexcept {
+        if constexpr (timed) return deadline <= now && deadline != TimePoint::max();
+        else return false;
+    }
+    static bool is_due(const entry& e, TimePoint now) noexcept {
+        if constexpr (timed) return is_due(e.deadlines_.due, now);
+        else return false;
+    }
+
+    entry* first(group& home) const noexcept {
+        if (home.idle.empty()) return nullptr;
+        return reuse_ == reuse_order::oldest_first ? &home.idle.front() : &home.idle.back();
+    }
+
+    /// The one to look at after `e`, in the order of reuse.
+    entry* after(entry& e) const noexcept {
+        auto& idle = e.home_->idle;
+        auto here = idle.iterator_to(e);
+        if (reuse_ == reuse_order::oldest_first) return ++here == idle.end() ? nullptr : &*here;
+        return here == idle.begin() ? nullptr : &*--here;
+    }
+
+    container container_;
+    typename boost::multi_index::index<container, order_index>::type::iterator oldest_ = by_order().end();
+    pool::stats stats_;
+    const reuse_order reuse_;
+};
+
+}  // namespace pool

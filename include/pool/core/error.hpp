@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <ostream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <range/v3/numeric/accumulate.hpp>
+
+/// @file
+/// What the pool throws and returns of its own. What a dial or a call throws is never wrapped: it reaches the caller as
+/// it was thrown.
+
+namespace pool {
+
+/// The base of the errors below. The message names the pool and, where one was asked for, the key.
+class error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// A connection was asked of a pool that is closed.
+class pool_closed : public error {
+public:
+    using error::error;
+};
+
+/// A call was made through a `pooled_connection` that is closed.
+class connection_closed : public error {
+public:
+    using error::error;
+};
+
+/// A stream was used after it failed, or after it was moved from.
+class stream_ended : public error {
+public:
+    using error::error;
+};
+
+/// All that went wrong while a pool closed its idle connections: a range of `std::exception_ptr`, empty when nothing
+/// did. It is itself an exception whose message lists them all. Copying it does not throw.
+class close_errors : public error {
+public:
+    close_errors() : close_errors{"", {}} {}
+
+    close_errors(const std::string& pool_name, std::vector<std::exception_ptr> errors)
+        : error{text(pool_name, errors)},
+          errors_{std::make_shared<const std::vector<std::exception_ptr>>(std::move(errors))} {}
+
+    auto begin() const noexcept { return errors_->begin(); }
+    auto end() const noexcept { return errors_->end(); }
+    std::size_t size() const noexcept { return errors_->size(); }
+    bool empty() const noexcept { return errors_->empty(); }
+
+    /// Throws the collection as one exception, unless it is empty.
+    void rethrow() const {
+        if (!empty()) throw *this;
+    }
+
+    friend std::ostream& operator<<(std::ostream& out, const close_errors& errors) { return out << errors.what(); }
+
+private:
+    static std::string text(const std::string& pool_name, const std::vector<std::exception_ptr>& errors) {
+        if (errors.empty()) return "no errors";
+        const auto append = [](std::string all, const std::string& next) { return std::move(all) + "; " + next; };
+        return "pool \"" + pool_name + "\": " + std::to_string(errors.size()) + " failed to close: " +
+               ranges::accumulate(errors.begin() + 1, errors.end(), message(errors.front()), append, message);
+    }
+
+    static std::string message(const std::exception_ptr& error) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::exception& known) {
+            return known.what();
+        } catch (...) {
+            return "an exception that is not a std::exception";
+        }
+    }
+
+    std::shared_ptr<const std::vector<std::exception_ptr>> errors_;
+};
+
+}  // namespace pool

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <atomic>
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <pool/core/connection.hpp>
+#include <pool/core/dial.hpp>
+#include <pool/core/error.hpp>
+#include <pool/core/key.hpp>
+#include <pool/core/lease.hpp>
+#include <pool/core/stream.hpp>
+
+/// @file
+/// The lazy connection that `get` returns.
+
+namespace pool {
+
+/// Stands for the connections of one key. Each call lends an idle one or dials, calls, and gives it back, so that calls
+/// at the same time use a connection each. It is itself a connection, so what is written against one works against the
+/// pool, and pools nest.
+///
+/// Thread-safe, but for moves, if `dial` may be called by several threads at once. It may outlive its pool: a call then
+/// throws `pool_closed`.
+template <class State, class Dial>
+class pooled_connection {
+    using key_type = typename State::key_type;
+    using conn_type = typename State::connection_type;
+    using lease_type = lease<State>;
+
+public:
+    /// The pool's.
+    pooled_connection(std::shared_ptr<State> state, key_type key, Dial dial)
+        : state_{std::move(state)}, key_{std::move(key)}, dial_{std::move(dial)} {}
+
+    pooled_connection(pooled_connection&& other)
+        : state_{std::move(other.state_)},
+          key_{std::move(other.key_)},
+          dial_{std::move(other.dial_)},
+          closed_{other.closed_.load()} {}
+
+    /// Calls `f(conn)` on a connection, and returns what it returns once the connection is given back. If `f` throws, the
+    /// connection is closed unless it says that it is `reusable`. Throws what `f` and `dial` throw, `pool_closed`, and
+    /// `connection_closed`.
+    template <std::invocable<conn_type&> F>
+    decltype(auto) invoke(F&& f) {
+        return invoke(dial_context{}, std::forward<F>(f));
+    }
+
+    /// The same, with limits for the dial.
+    template <std::invocable<conn_type&> F>
+    decltype(auto) invoke(dial_context limits, F&& f) {
+        const lease_type conn = lend(limits);
+        return std::invoke(std::forward<F>(f), *conn);
+    }
+
+    /// The connection's own `invoke`, with its arguments.
+    template <class... Args>
+    decltype(auto) invoke(Args&&... args) {
+        static_assert(forwards_invoke<conn_type, Args...>,
+            "pool: invoke needs a function that takes a Conn&, or the arguments of Conn's own invoke");
+        return invoke([&](conn_type& c) -> decltype(auto) { return object_of(c).invoke(std::forward<Args>(args)...); });
+    }
+
+    /// Calls `f(conn)`, which returns a stream, and keeps the connection for it until it is done. See `pooled_stream`.
+    template <std::invocable<conn_type&> F>
+    [[nodiscard]] auto open_stream(F&& f) {
+        return open_stream(dial_context{}, std::forward<F>(f));
+    }
+
+    /// The same, with limits for the dial.
+    template <std::invocable<conn_type&> F>
+    [[nodiscard]] auto open_stream(dial_context limits, F&& f) {
+        using stream_type = std::remove_cvref_t<std::invoke_result_t<F, conn_type&>>;
+        static_assert(stream<stream_type>,
+            "pool: a stream needs a member bool done() noexcept, or a stream_traits with done(Stream&)");
+        return pooled_stream<lease_type, stream_type>{lend(limits), std::forward<F>(f)};
+    }
+
+    /// A stream of the connection's own `new_stream`, with its arguments.
+    template <class... Args>
+    [[nodiscard]] auto new_stream(Args&&... args) {
+        static_assert(forwards_new_stream<conn_type, Args...>,
+            "pool: new_stream needs the arguments of Conn's own new_stream");
+        return open_stream([&](conn_type& c) { return object_of(c).new_stream(std::forward<Args>(args)...); });
+    }
+
+    /// Ends the use of this object: calls through it throw from now on. The pool keeps its connections.
+    void close() noexcept { closed_ = true; }
+    bool closed() const noexcept { return closed_; }
+
+    /// Always: a call can use another connection than the blocked one.
+    bool unblocked() const noexcept { return true; }
+
+    const key_type& key() const noexcept { return key_; }
+
+private:
+    template <class C, class... Args>
+    static constexpr bool forwards_invoke =
+        requires(C& c, Args&&... args) { object_of(c).invoke(std::forward<Args>(args)...); };
+    template <class C, class... Args>
+    static constexpr bool forwards_new_stream =
+        requires(C& c, Args&&... args) { object_of(c).new_stream(std::forward<Args>(args)...); };
+
+    lease_type lend(const dial_context& limits) {
+        if (closed_)
+            throw connection_closed{"pool \"" + state_->name() + "\": a call through a closed connection for key " +
+                                    describe(key_)};
+        return {*state_, state_->acquire(typename State::lookup{key_}, dial_, limits)};
+    }
+
+    std::shared_ptr<State> state_;
+    key_type key_;
+    [[no_unique_address]] Dial dial_;
+    std::atomic<bool> closed_{false};
+};
+
+}  // namespace pool

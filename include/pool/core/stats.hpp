@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// @file
+/// What a pool has done and holds. Every figure changes in the same locked step as what it counts, so these hold in any
+/// snapshot:
+/// - `hits + misses` is the number of look-ups;
+/// - `puts == idle + hits + evicted + expired + refused + cleared + found_closed`.
+
+namespace pool {
+
+/// The figures of a whole pool since it was made. A snapshot: later work does not change it.
+struct stats {
+    // look-ups: acquire, try_acquire, take, and each call through a pooled_connection
+    std::uint64_t hits = 0;             ///< found an idle connection
+    std::uint64_t misses = 0;           ///< found none
+    std::uint64_t dials = 0;            ///< misses for which a connection was dialled
+    std::uint64_t failed_dials = 0;     ///< dials that threw
+    std::uint64_t skipped_blocked = 0;  ///< blocked connections that look-ups passed over
+
+    // what came in: put, and leases given back
+    std::uint64_t puts = 0;
+    std::uint64_t refused = 0;  ///< of these, not kept: closed already, no capacity, or the pool is closed
+
+    // why idle connections left, other than by a hit
+    std::uint64_t evicted = 0;       ///< for capacity
+    std::uint64_t expired = 0;       ///< for age
+    std::uint64_t cleared = 0;       ///< by clear and close
+    std::uint64_t found_closed = 0;  ///< found dead by a look-up
+
+    // how lent connections left for good
+    std::uint64_t discarded = 0;  ///< closed instead of given back
+    std::uint64_t detached = 0;   ///< kept by the caller
+
+    std::uint64_t failed_closes = 0;  ///< closes that threw
+
+    // what it holds now
+    std::size_t idle = 0;
+    std::size_t lent = 0;
+    std::size_t closing = 0;  ///< retired, and their close not finished
+    std::size_t keys = 0;  ///< keys that have a connection, idle or lent
+
+    friend bool operator==(const stats&, const stats&) = default;
+};
+
+/// What a pool holds of one key.
+struct key_stats {
+    std::size_t idle = 0;
+    std::size_t lent = 0;
+
+    friend bool operator==(const key_stats&, const key_stats&) = default;
+};
+
+}  // namespace pool

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+
+#include <pool/policies/expiry.hpp>
+
+/// @file
+/// Where a pool's time comes from. A clock is an object with `now()`; a standard clock, whose `now()` is static, is one
+/// too. It has to be steady: a wall clock that is set back would keep connections for as long as it was set back by.
+
+namespace pool {
+
+/// A model of ClockPolicy is steady, copyable, and says the time from any thread.
+template <class Clock>
+concept clock_policy = std::copyable<Clock> && Clock::is_steady && requires(const Clock& clock) {
+    typename Clock::duration;
+    { clock.now() } -> std::same_as<typename Clock::time_point>;
+};
+
+/// The clock of a test: it stands still until it is moved. Copies share one time, so the test keeps a copy and the pool
+/// has another. All members are thread-safe.
+class manual_clock {
+public:
+    using rep = std::int64_t;
+    using period = std::nano;
+    using duration = std::chrono::duration<rep, period>;
+    using time_point = std::chrono::time_point<manual_clock, duration>;
+    static constexpr bool is_steady = true;
+
+    time_point now() const {
+        const std::scoped_lock guard{shared_->mutex};
+        return shared_->now;
+    }
+
+    /// Moves the time by `by`, saturating. A negative `by` moves it back.
+    void advance(duration by) {
+        move([by](time_point now) { return saturating_add(now, by); });
+    }
+
+    void set(time_point to) {
+        move([to](time_point) { return to; });
+    }
+
+    /// Blocks until the time is `until` or later, or a stop is requested.
+    void sleep_until(time_point until, const std::stop_token& stop) const {
+        std::unique_lock guard{shared_->mutex};
+        shared_->moved.wait(guard, stop, [&] { return shared_->now >= until; });
+    }
+
+private:
+    struct shared_time {
+        std::mutex mutex;  ///< guards `now`
+        std::condition_variable_any moved;
+        time_point now{};
+    };
+
+    void move(auto next) {
+        {
+            const std::scoped_lock guard{shared_->mutex};
+            shared_->now = next(shared_->now);
+        }
+        shared_->moved.notify_all();
+    }
+
+    std::shared_ptr<shared_time> shared_ = std::make_shared<shared_time>();
+};
+
+/// Blocks until `clock` says `until` or later, or a stop is requested; may return early, so ask again.
+/// A clock that does not keep real time, like `manual_clock`, has an overload of its own.
+template <clock_policy Clock>
+void sleep_until(const Clock& clock, typename Clock::time_point until, const std::stop_token& stop) {
+    // The longest a wait lasts at a time: the arithmetic of a condition variable overflows near `time_point::max()`.
+    constexpr auto longest = saturating_cast<typename Clock::duration>(std::chrono::hours{1});
+    const auto now = clock.now();
+    if (until <= now) return;
+    const auto remaining = until < saturating_add(now, longest) ? until - now : longest;
+
+    std::mutex mutex;
+    std::condition_variable_any woken;
+    std::unique_lock guard{mutex};
+    woken.wait_for(guard, stop, remaining, [] { return false; });
+}
+
+inline void sleep_until(const manual_clock& clock, manual_clock::time_point until, const std::stop_token& stop) {
+    clock.sleep_until(until, stop);
+}
+
+}  // namespace pool

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <pool/connection_pool.hpp>
+
+/// @file
+/// The one include: the ready-made pools, `basic_pool` and its policies.

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSL-1.0
+# shellcheck shell=bash disable=SC2034  # what it sets is for the scripts beside it, which source it
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+jobs=$(getconf _NPROCESSORS_ONLN)
+
+# Messages and the build go to the standard error, so that the standard output is that of the program alone.
+say() { printf '\n== %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+is_installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed* ]]; }
+
+can_install() {
+    command -v apt-get >/dev/null && { [[ $EUID -eq 0 ]] || command -v sudo >/dev/null; }
+}
+
+apt_get() {
+    local -a as_root=()
+    [[ $EUID -eq 0 ]] || as_root=(sudo)
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" >&2
+}
+
+# require <tool>... -- <package>...
+# Installs those of the Debian packages that are missing; a|b is satisfied by either, and a is what is installed.
+# Where it cannot install, it says what is needed and goes on if the tools are there: CMake looks for the libraries.
+require() {
+    local -a tools=() missing=()
+    local tool package name
+    while [[ $1 != -- ]]; do tools+=("$1"); shift; done
+    shift
+    for package; do
+        if command -v dpkg-query >/dev/null; then
+            for name in ${package//|/ }; do is_installed "$name" && continue 2; done
+        fi
+        missing+=("${package%%|*}")
+    done
+    [[ ${#missing[@]} -gt 0 ]] || return 0
+
+    if can_install; then
+        say "installing ${missing[*]}"
+        { apt_get update && apt_get install --yes --no-install-recommends "${missing[@]}"; } || die 'that failed'
+        return 0
+    fi
+    say "packages cannot be installed here; needed, by their Debian names: ${missing[*]}"
+    missing=()
+    for tool in "${tools[@]}"; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+    [[ ${#missing[@]} -eq 0 ]] || die "not found: ${missing[*]}"
+}
+
+build_tools=(g++ cmake ninja)
+build_packages=(
+    g++ cmake ninja-build 'libboost-dev|libboost1.74-dev|libboost1.81-dev' librange-v3-dev
+    doctest-dev libcli11-dev libfmt-dev nlohmann-json3-dev
+)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSL-1.0
+
+# Checks that COMPILER refuses SNIPPET with the error it expects, and accepts its corrected form.
+cmake_minimum_required(VERSION 3.25)
+
+file(READ "${SNIPPET}" text)
+if(NOT text MATCHES "// expect: ([^\n]+)")
+    message(FATAL_ERROR "${SNIPPET} has no line `// expect: ...`")
+endif()
+string(STRIP "${CMAKE_MATCH_1}" expected)
+if(NOT text MATCHES "POOL_MISUSE_FIXED")
+    message(FATAL_ERROR "${SNIPPET} has no corrected form: #ifdef POOL_MISUSE_FIXED")
+endif()
+
+set(ENV{LC_ALL} C)
+list(TRANSFORM INCLUDES PREPEND -I)
+set(compile "${COMPILER}" -std=c++20 -fsyntax-only -fmessage-length=0 ${INCLUDES} "${SNIPPET}")
+
+execute_process(COMMAND ${compile} -DPOOL_MISUSE_FIXED RESULT_VARIABLE result ERROR_VARIABLE output)
+if(NOT result EQUAL 0)
+    message(FATAL_ERROR "the corrected form does not compile:\n${output}")
+endif()
+
+execute_process(COMMAND ${compile} RESULT_VARIABLE result ERROR_VARIABLE output)
+if(result EQUAL 0)
+    message(FATAL_ERROR "the misuse compiles; expected: ${expected}")
+endif()
+if(NOT output MATCHES "[^\n]*error: [^\n]*")
+    message(FATAL_ERROR "the compiler failed without an error:\n${output}")
+endif()
+string(FIND "${CMAKE_MATCH_0}" "${expected}" at)
+if(at EQUAL -1)
+    message(FATAL_ERROR "expected in the first error: ${expected}\nthe first error: ${CMAKE_MATCH_0}\n${output}")
+endif()
