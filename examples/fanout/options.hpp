@@ -22,7 +22,7 @@ struct options {
     double cancel = 0.02;
     int capacity = 32;
     int key_capacity = 8;
-    std::chrono::nanoseconds expiration = std::chrono::milliseconds{200};
+    std::chrono::nanoseconds expiration = std::chrono::milliseconds{100};
     std::uint64_t seed = 1;
     std::vector<std::string> connect;
     bool serve = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <exception>
@@ -50,20 +51,26 @@ phase_result run_phase(std::string_view title, const options& chosen, const work
     phase_result result;
     {
         const progress_bar bar{title, counts.started, chosen.requests};
-        const auto begin = clock::now();
-        {
-            std::vector<std::jthread> threads;
-            for (client& each : clients) {
-                threads.emplace_back([&] {
-                    while (!counts.give_up.stop_requested()) {
-                        const std::uint64_t number = counts.started.fetch_add(1, std::memory_order_relaxed);
-                        if (number >= chosen.requests) break;
-                        each.send(work[number], send);
-                    }
-                });
+        for (std::uint64_t burst = 0; burst < bursts && !counts.give_up.stop_requested(); ++burst) {
+            if (burst > 0) std::this_thread::sleep_for(burst % 2 == 1 ? short_rest : 2 * short_rest);
+            std::atomic<std::uint64_t> next{chosen.requests * burst / bursts};
+            const std::uint64_t end = chosen.requests * (burst + 1) / bursts;
+            const auto begin = clock::now();
+            {
+                std::vector<std::jthread> threads;
+                for (client& each : clients) {
+                    threads.emplace_back([&] {
+                        while (!counts.give_up.stop_requested()) {
+                            const std::uint64_t number = next.fetch_add(1, std::memory_order_relaxed);
+                            if (number >= end) break;
+                            counts.started.fetch_add(1, std::memory_order_relaxed);
+                            each.send(work[number], send);
+                        }
+                    });
+                }
             }
+            result.elapsed += clock::now() - begin;
         }
-        result.elapsed = clock::now() - begin;
     }
 
     std::vector<clock::duration> latencies;

@@ -18,6 +18,11 @@
 
 namespace fanout {
 
+/// The work comes in so many bursts, with a rest between two, which is not part of the elapsed time. A short rest is long
+/// enough for some servers to close what is idle; every second rest is twice as long, so that the pool does, too.
+inline constexpr std::uint64_t bursts = 10;
+inline constexpr std::chrono::milliseconds short_rest{60};
+
 enum class outcome : std::size_t { answered, cancelled, wrong, failed };
 
 /// What the client threads of a phase count together.

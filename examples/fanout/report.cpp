@@ -72,6 +72,7 @@ void print_json(const options& chosen, const std::vector<figure>& all) {
         {"servers", chosen.servers},
         {"connect", chosen.connect},
         {"requests", chosen.requests},
+        {"bursts", bursts},
         {"threads", chosen.threads},
         {"keys_skew", chosen.keys_skew},
         {"cancel", chosen.cancel},
@@ -89,12 +90,13 @@ void print_json(const options& chosen, const std::vector<figure>& all) {
 }
 
 void print_table(const options& chosen, const std::vector<figure>& all) {
-    fmt::print("{} requests to {} servers from {} threads, skew {}, {:.0f} % cancelled, seed {}\n"
+    fmt::print("{} requests in {} bursts to {} server{} from {} thread{}, skew {}, {:.0f} % cancelled, seed {}\n"
                "pool of {} idle connections, {} for each server, for {} s\n\n"
                "{:<24}{:>12}{:>12}{:>10}\n",
-        grouped(static_cast<double>(chosen.requests), 0), chosen.servers, chosen.threads, chosen.keys_skew,
-        100 * chosen.cancel, chosen.seed, chosen.capacity, chosen.key_capacity,
-        std::chrono::duration<double>(chosen.expiration).count(), "", "unpooled", "pooled", "ratio");
+        grouped(static_cast<double>(chosen.requests), 0), bursts, chosen.servers, chosen.servers == 1 ? "" : "s",
+        chosen.threads, chosen.threads == 1 ? "" : "s", chosen.keys_skew, 100 * chosen.cancel, chosen.seed,
+        chosen.capacity, chosen.key_capacity, std::chrono::duration<double>(chosen.expiration).count(), "", "unpooled",
+        "pooled", "ratio");
     for (const figure& each : all) {
         const std::string unpooled = each.unpooled ? grouped(*each.unpooled, each.decimals) : "-";
         fmt::print("{:<24}{:>12}{:>12}", each.label, unpooled, grouped(each.pooled, each.decimals));

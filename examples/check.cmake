@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 
 # Runs the command after `--` and checks how it ends:
-#   succeeds  exit code 0, and something on the standard output
+#   succeeds  exit code 0, and something on the standard output, which matches PRINTS if that is given
 #   json      likewise, and the standard output is one JSON object
 #   usage     exit code 2, nothing on the standard output and one line on the standard error
 #   survives  it ends by itself, well or not, and says something
@@ -26,6 +26,9 @@ if(CHECK STREQUAL "succeeds" OR CHECK STREQUAL "json")
     if(NOT result EQUAL 0 OR out STREQUAL "")
         message(FATAL_ERROR "expected an exit code of 0 and some output")
     endif()
+endif()
+if(NOT out MATCHES "${PRINTS}")
+    message(FATAL_ERROR "expected on the standard output: ${PRINTS}")
 endif()
 if(CHECK STREQUAL "json")
     string(JSON type ERROR_VARIABLE error TYPE "${out}")
