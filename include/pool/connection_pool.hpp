@@ -22,8 +22,8 @@ struct connection_pool_options {
     int capacity = 0;                                    ///< idle connections in all
     int key_capacity = 0;                                ///< idle connections of one key
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration, such as `30s`
-    reuse_order reuse = reuse_order::oldest_first;
-    std::string name = {};  ///< how error messages call the pool
+    reuse_order reuse = reuse_order::oldest_first;       ///< which idle connection of a key is handed out first
+    std::string name = {};                               ///< how error messages call the pool
 };
 
 /// A thread-safe pool that expires by itself. Where there is an expiration, it has one thread, which sleeps until the
@@ -33,6 +33,7 @@ class connection_pool : public basic_pool<Key, Conn, bounded, after_idle, std::m
     using base = basic_pool<Key, Conn, bounded, after_idle, std::mutex, ClockPolicy>;
 
 public:
+    /// Empty. Starts the thread, if there is an expiration: throws `std::system_error` if it cannot.
     explicit connection_pool(connection_pool_options chosen = {}, ClockPolicy clock = ClockPolicy{})
         : base{bounded{.total = bound(chosen.capacity), .per_key = bound(chosen.key_capacity)},
               chosen.expiration.ttl() == std::chrono::nanoseconds::zero() ? after_idle{} : chosen.expiration,

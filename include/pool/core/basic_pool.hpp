@@ -70,14 +70,15 @@ class basic_pool {
     using state = pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
 public:
-    using key_type = Key;
-    using connection_type = Conn;
-    using lock_type = LockPolicy;
-    using lease_type = lease<state>;
-    using time_point = typename ClockPolicy::time_point;
+    using key_type = Key;                                  ///< the parameter
+    using connection_type = Conn;                          ///< the parameter
+    using lock_type = LockPolicy;                          ///< the parameter
+    using lease_type = lease<state>;                       ///< what `acquire` returns
+    using time_point = typename ClockPolicy::time_point;   ///< what deadlines are
 
-    static constexpr bool can_expire = ExpiryPolicy::can_expire;
+    static constexpr bool can_expire = ExpiryPolicy::can_expire;  ///< whether there are deadlines
 
+    /// An empty pool. Throws what the policies' moves throw, and `std::bad_alloc`.
     explicit basic_pool(CapacityPolicy capacity = CapacityPolicy{}, ExpiryPolicy expiry = ExpiryPolicy{},
         pool_settings settings = {}, ClockPolicy clock = ClockPolicy{})
         : state_{new state{std::move(capacity), std::move(expiry), std::move(settings), std::move(clock)},
@@ -147,15 +148,19 @@ public:
         return state_->next_expiry();
     }
 
-    /// Closes all idle connections, or those of one key, the oldest first. Returns how many.
+    /// Closes all idle connections, the oldest first. Returns how many.
     std::size_t clear() { return state_->clear(); }
+
+    /// Closes all idle connections of one key, the oldest first. Returns how many.
     std::size_t clear(key_view<Key> key) { return state_->clear(lookup{key}); }
 
     /// Replaces the capacity policy, and evicts what is idle beyond it. Returns how many. O(n).
     std::size_t reconfigure(CapacityPolicy capacity) { return state_->reconfigure(capacity); }
 
-    /// A snapshot of the figures: of the pool, or of one key.
+    /// A snapshot of the pool's figures.
     pool::stats stats() const { return state_->stats(); }
+
+    /// A snapshot of one key's figures: zero for one without connections.
     key_stats stats(key_view<Key> key) const { return state_->stats(lookup{key}); }
 
     /// Closes what is idle, and keeps nothing from now on: `acquire` throws `pool_closed`, and what is given back is
@@ -166,8 +171,8 @@ public:
         return {name(), std::move(errors)};
     }
 
-    const std::string& name() const noexcept { return state_->name(); }
-    const ClockPolicy& clock() const noexcept { return state_->clock(); }
+    const std::string& name() const noexcept { return state_->name(); }    ///< from the settings
+    const ClockPolicy& clock() const noexcept { return state_->clock(); }  ///< what the pool reads
 
 private:
     using lookup = typename state::lookup;

@@ -41,9 +41,10 @@ struct no_time {};
 /// A key as a caller gives it, with its hash, which is computed once.
 template <class Key>
 struct hashed_key {
-    key_view<Key> key;
-    std::size_t hash;
+    key_view<Key> key;  ///< valid as long as what the caller gave
+    std::size_t hash;   ///< of `key`
 
+    /// Hashes `wanted`. Throws what its hash throws.
     explicit hashed_key(key_view<Key> wanted) : key{wanted}, hash{key_traits<Key>::hash(wanted)} {}
 };
 
@@ -55,26 +56,28 @@ struct hashed_key {
 template <class Key, class Conn, class TimePoint = no_time>
 class entry_store {
 public:
+    /// Whether there are deadlines.
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
 
     /// A connection in place. It is made there, so that a Conn need not be movable.
     struct held {
+        /// Holds what `make()` returns.
         template <class Make>
         explicit held(const Make& make) : conn(make()) {}
 
-        Conn conn;
+        Conn conn;  ///< the connection
     };
     /// Connections outside the container. A list, because a node of it goes from and to an entry at once, without
     /// allocating and without moving what is in it.
     using connections = std::list<held>;
-    using lookup = hashed_key<Key>;
+    using lookup = hashed_key<Key>;  ///< what entries are found by
 
+    /// How many idle connections there may be.
     struct bounds {
-        std::size_t total;
-        std::size_t per_key;
+        std::size_t total;    ///< in all
+        std::size_t per_key;  ///< of the key at hand
     };
 
-    /// One connection. It is idle exactly while it is linked into its group's list.
     class entry;
 
 private:
@@ -99,14 +102,16 @@ private:
     struct no_deadlines {};
 
 public:
+    /// One connection. It is idle exactly while it is linked into its group's list.
     class entry : public boost::intrusive::list_base_hook<> {
     public:
+        /// The store's: without a connection at first.
         entry(const group_ptr& home, [[maybe_unused]] TimePoint earliest) : home_{home} {
             if constexpr (timed) deadlines_.indexed = earliest;
         }
 
-        Conn& conn() noexcept { return conn_.front().conn; }
-        const Key& key() const noexcept { return home_->key; }
+        Conn& conn() noexcept { return conn_.front().conn; }    ///< at one address from insertion to removal
+        const Key& key() const noexcept { return home_->key; }  ///< what it was inserted for
 
         // Notes of whoever holds the lent entry; the store does not read them.
         int exceptions = 0;   ///< how many were on their way when it was lent
@@ -122,6 +127,7 @@ public:
         [[no_unique_address]] std::conditional_t<timed, deadlines, no_deadlines> deadlines_;
     };
 
+    /// Empty. `reuse` is the order in which `lend` looks at the idle ones of a key.
     explicit entry_store(reuse_order reuse = reuse_order::oldest_first) : reuse_{reuse} {}
 
     entry_store(const entry_store&) = delete;
@@ -256,8 +262,9 @@ public:
 
     /// The figures, which the caller may add its own to: dials, discards and failures are not seen from here.
     pool::stats& stats() noexcept { return stats_; }
-    const pool::stats& stats() const noexcept { return stats_; }
+    const pool::stats& stats() const noexcept { return stats_; }  ///< the same
 
+    /// The figures of one key.
     key_stats stats(const lookup& wanted) const {
         const group_ptr home = find(wanted);
         return home ? key_stats{home->idle.size(), home->lent} : key_stats{};

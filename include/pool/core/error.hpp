@@ -46,22 +46,25 @@ public:
 /// did. It is itself an exception whose message lists them all. Copying it does not throw.
 class close_errors : public error {
 public:
+    /// None.
     close_errors() : close_errors{"", {}} {}
 
+    /// The pool's.
     close_errors(const std::string& pool_name, std::vector<std::exception_ptr> errors)
         : error{text(pool_name, errors)},
           errors_{std::make_shared<const std::vector<std::exception_ptr>>(std::move(errors))} {}
 
-    auto begin() const noexcept { return errors_->begin(); }
-    auto end() const noexcept { return errors_->end(); }
-    std::size_t size() const noexcept { return errors_->size(); }
-    bool empty() const noexcept { return errors_->empty(); }
+    auto begin() const noexcept { return errors_->begin(); }       ///< the first `std::exception_ptr`
+    auto end() const noexcept { return errors_->end(); }           ///< behind the last one
+    std::size_t size() const noexcept { return errors_->size(); }  ///< how many closes failed
+    bool empty() const noexcept { return errors_->empty(); }       ///< whether all went well
 
     /// Throws the collection as one exception, unless it is empty.
     void rethrow() const {
         if (!empty()) throw *this;
     }
 
+    /// Prints the message.
     friend std::ostream& operator<<(std::ostream& out, const close_errors& errors) { return out << errors.what(); }
 
 private:

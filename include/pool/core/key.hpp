@@ -23,10 +23,12 @@ namespace fields {
 
 /// Stands for one initialiser of an aggregate, whatever its type.
 struct any {
+    /// Never defined: only asked for in unevaluated operands.
     template <class T>
-    operator T() const noexcept;  // never defined: only asked for in unevaluated operands
+    operator T() const noexcept;
 };
 
+/// How many fields an aggregate has.
 template <class Aggregate, class... Initialisers>
 consteval std::size_t count() {
     if constexpr (requires { Aggregate{Initialisers{}..., any{}}; }) return count<Aggregate, Initialisers..., any>();
@@ -93,13 +95,15 @@ std::size_t hash_of(const T& value) {
 /// alike. Specialise it for a Key of your own with these three members.
 template <class Key>
 struct key_traits {
-    using view = const Key&;
+    using view = const Key&;  ///< what it is looked up with
 
+    /// By `std::hash`, or field by field.
     static std::size_t hash(const Key& key)
         requires(std_hashable<Key> || tuple_like<Key> || std::is_aggregate_v<Key>)
     {
         return hash_of(key);
     }
+    /// By `operator==`.
     static bool equal(const Key& a, const Key& b)
         requires std::equality_comparable<Key>
     {
@@ -110,12 +114,13 @@ struct key_traits {
 /// Strings are looked up by `std::string_view`: a literal or a part of a buffer finds its key, and none is built.
 template <class Char, class Traits, class Allocator>
 struct key_traits<std::basic_string<Char, Traits, Allocator>> {
-    using view = std::basic_string_view<Char, Traits>;
+    using view = std::basic_string_view<Char, Traits>;  ///< what it is looked up with
 
-    static std::size_t hash(view key) noexcept { return std::hash<view>{}(key); }
-    static bool equal(view a, view b) noexcept { return a == b; }
+    static std::size_t hash(view key) noexcept { return std::hash<view>{}(key); }  ///< as the string's `std::hash`
+    static bool equal(view a, view b) noexcept { return a == b; }                  ///< by `operator==`
 };
 
+/// What a Key is looked up with.
 template <class Key>
 using key_view = typename key_traits<Key>::view;
 
@@ -125,6 +130,7 @@ concept hashable_key = requires(key_view<Key> key) {
     { key_traits<Key>::hash(key) } -> std::same_as<std::size_t>;
 };
 
+/// A key that `key_traits` can compare: by `operator==`, or by a specialisation.
 template <class Key>
 concept comparable_key = requires(key_view<Key> key) {
     { key_traits<Key>::equal(key, key) } -> std::convertible_to<bool>;

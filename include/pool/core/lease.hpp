@@ -20,8 +20,8 @@ namespace pool {
 template <class State>
 class lease {
 public:
-    using connection_type = typename State::connection_type;
-    using key_type = typename State::key_type;
+    using connection_type = typename State::connection_type;  ///< Conn
+    using key_type = typename State::key_type;                ///< Key
 
     /// No connection.
     lease() noexcept = default;
@@ -31,9 +31,10 @@ public:
         lent.exceptions = std::uncaught_exceptions();
     }
 
+    /// Leaves `other` empty.
     lease(lease&& other) noexcept : state_{other.state_}, entry_{std::exchange(other.entry_, nullptr)} {}
 
-    /// Gives its own connection back first.
+    /// Gives its own connection back first, and leaves `other` empty. To move it to itself does nothing.
     lease& operator=(lease&& other) noexcept {
         if (this != &other) {
             release();
@@ -43,14 +44,16 @@ public:
         return *this;
     }
 
+    /// Gives the connection back, or what an exception asks for (see above).
     ~lease() { release(); }
 
     /// Has a connection. All else but assignment needs one.
     explicit operator bool() const noexcept { return entry_ != nullptr; }
 
-    connection_type& operator*() const noexcept { return entry_->conn(); }
-    connection_type* operator->() const noexcept { return &entry_->conn(); }
+    connection_type& operator*() const noexcept { return entry_->conn(); }    ///< at one address while it is lent
+    connection_type* operator->() const noexcept { return &entry_->conn(); }  ///< likewise
 
+    /// What it was lent for; valid while it is lent.
     const key_type& key() const noexcept { return entry_->key(); }
 
     /// Whether it was idle before, as opposed to dialled for this lease. After a failure on a reused connection, a new one

@@ -26,8 +26,8 @@ namespace pool {
 
 /// What is chosen for a pool beside its policies.
 struct pool_settings {
-    reuse_order reuse = reuse_order::oldest_first;
-    std::string name = {};  ///< how error messages call the pool
+    reuse_order reuse = reuse_order::oldest_first;  ///< which idle connection of a key is handed out first
+    std::string name = {};                          ///< how error messages call the pool
 };
 
 /// Every operation reads the clock, takes one step of the store under the lock, and then, without the lock, closes what
@@ -40,16 +40,17 @@ struct pool_settings {
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class pool_state {
 public:
-    static constexpr bool timed = ExpiryPolicy::can_expire;
+    static constexpr bool timed = ExpiryPolicy::can_expire;  ///< whether there are deadlines
 
-    using key_type = Key;
-    using connection_type = Conn;
-    using time_point = std::conditional_t<timed, typename ClockPolicy::time_point, no_time>;
-    using store = entry_store<Key, Conn, time_point>;
-    using entry = typename store::entry;
-    using connections = typename store::connections;
-    using lookup = typename store::lookup;
+    using key_type = Key;                                                                     ///< the parameter
+    using connection_type = Conn;                                                             ///< the parameter
+    using time_point = std::conditional_t<timed, typename ClockPolicy::time_point, no_time>;  ///< what deadlines are
+    using store = entry_store<Key, Conn, time_point>;                                         ///< the container
+    using entry = typename store::entry;                                                      ///< one connection
+    using connections = typename store::connections;                                          ///< those outside it
+    using lookup = typename store::lookup;                                                    ///< a key and its hash
 
+    /// Without connections.
     pool_state(CapacityPolicy capacity, ExpiryPolicy expiry, pool_settings settings, ClockPolicy clock)
         : name_{std::move(settings.name)},
           clock_{std::move(clock)},
@@ -110,6 +111,7 @@ public:
         }
     }
 
+    /// A lent connection becomes idle, or is closed if there is no room for it.
     void give_back(entry& lent) noexcept {
         const bool dead = connection_traits<Conn>::closed(lent.conn());
         const time_point now = this->now();
@@ -119,6 +121,7 @@ public:
         });
     }
 
+    /// Closes a lent connection.
     void discard(entry& lent) noexcept {
         step([&](connections& retired) {
             ++store_.stats().discarded;
@@ -144,12 +147,14 @@ public:
         step([&](connections& retired) { retired.swap(leaving); });
     }
 
+    /// Closes what is due. Returns how many.
     std::size_t expire()
         requires timed
     {
         return step([this, now = now()](connections& retired) { retired = store_.expire(now); });
     }
 
+    /// Nothing that is idle now or is given back from now on is due before.
     time_point next_expiry()
         requires timed
     {
@@ -158,14 +163,17 @@ public:
         return closed_ ? time_point::max() : std::min(store_.next_deadline(), earliest);
     }
 
+    /// Closes what is idle. Returns how many.
     std::size_t clear() {
         return step([this](connections& retired) { retired = store_.clear(); });
     }
 
+    /// Closes what is idle of one key. Returns how many.
     std::size_t clear(const lookup& wanted) {
         return step([&](connections& retired) { retired = store_.clear(wanted); });
     }
 
+    /// Exchanges the capacity policy, and closes what is idle beyond the new one. Returns how many.
     std::size_t reconfigure(CapacityPolicy& capacity) {
         return step([&](connections& retired) {
             using std::swap;
@@ -183,18 +191,20 @@ public:
         }, errors);
     }
 
+    /// The figures of the pool.
     pool::stats stats() const {
         const std::lock_guard guard{lock_};
         return store_.stats();
     }
 
+    /// The figures of one key.
     key_stats stats(const lookup& wanted) const {
         const std::lock_guard guard{lock_};
         return store_.stats(wanted);
     }
 
-    const std::string& name() const noexcept { return name_; }
-    const ClockPolicy& clock() const noexcept { return clock_; }
+    const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
+    const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
 
     /// The pool and its lazy connections are gone. The deleter of the `std::shared_ptr` that they have in common.
     static void abandon(pool_state* state) noexcept {

@@ -37,6 +37,7 @@ public:
     pooled_connection(std::shared_ptr<State> state, key_type key, Dial dial)
         : state_{std::move(state)}, key_{std::move(key)}, dial_{std::move(dial)} {}
 
+    /// `other` may only be destroyed.
     pooled_connection(pooled_connection&& other)
         : state_{std::move(other.state_)},
           key_{std::move(other.key_)},
@@ -91,11 +92,12 @@ public:
 
     /// Ends the use of this object: calls through it throw from now on. The pool keeps its connections.
     void close() noexcept { closed_ = true; }
-    bool closed() const noexcept { return closed_; }
+    bool closed() const noexcept { return closed_; }  ///< whether `close` was called
 
     /// Always: a call can use another connection than the blocked one.
     bool unblocked() const noexcept { return true; }
 
+    /// What its connections are dialled for.
     const key_type& key() const noexcept { return key_; }
 
 private:

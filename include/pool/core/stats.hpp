@@ -22,7 +22,7 @@ struct stats {
     std::uint64_t skipped_blocked = 0;  ///< blocked connections that look-ups passed over
 
     // what came in: put, and leases given back
-    std::uint64_t puts = 0;
+    std::uint64_t puts = 0;     ///< all of them, kept or not
     std::uint64_t refused = 0;  ///< of these, not kept: closed already, no capacity, or the pool is closed
 
     // why idle connections left, other than by a hit
@@ -38,20 +38,20 @@ struct stats {
     std::uint64_t failed_closes = 0;  ///< closes that threw
 
     // what it holds now
-    std::size_t idle = 0;
-    std::size_t lent = 0;
+    std::size_t idle = 0;     ///< in the pool's keeping
+    std::size_t lent = 0;     ///< with a caller, by a lease
     std::size_t closing = 0;  ///< retired, and their close not finished
-    std::size_t keys = 0;  ///< keys that have a connection, idle or lent
+    std::size_t keys = 0;     ///< keys that have a connection, idle or lent
 
-    friend bool operator==(const stats&, const stats&) = default;
+    friend bool operator==(const stats&, const stats&) = default;  ///< figure by figure
 };
 
 /// What a pool holds of one key.
 struct key_stats {
-    std::size_t idle = 0;
-    std::size_t lent = 0;
+    std::size_t idle = 0;  ///< in the pool's keeping
+    std::size_t lent = 0;  ///< with a caller, by a lease
 
-    friend bool operator==(const key_stats&, const key_stats&) = default;
+    friend bool operator==(const key_stats&, const key_stats&) = default;  ///< figure by figure
 };
 
 }  // namespace pool

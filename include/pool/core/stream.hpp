@@ -19,6 +19,7 @@ namespace pool {
 /// To destroy one that is not done ends its call; until that is wound up, the connection must be closed or blocked.
 template <class Stream>
 struct stream_traits {
+    /// Calls `s.done()`, or that of what it points at.
     static bool done(Stream& s) noexcept
         requires requires {
             { object_of(s).done() } noexcept -> std::convertible_to<bool>;
@@ -48,12 +49,13 @@ public:
         settle();
     }
 
+    /// Leaves `other` ended.
     pooled_stream(pooled_stream&& other) noexcept(std::is_nothrow_move_constructible_v<Stream>)
         : lease_{std::move(other.lease_)}, stream_{std::move(other.stream_)} {
         other.stream_.reset();
     }
 
-    /// Ends its own stream first.
+    /// Ends its own stream first, and leaves `other` ended. To move it to itself does nothing.
     pooled_stream& operator=(pooled_stream&& other) noexcept(std::is_nothrow_move_constructible_v<Stream>) {
         if (this != &other) {
             stream_.reset();

@@ -23,24 +23,24 @@ concept capacity_policy = std::movable<Policy> && requires(const Policy& policy,
 
 /// Keeps every connection that is given back.
 struct unlimited {
-    static constexpr std::size_t max_idle() noexcept { return no_limit; }
-    static constexpr std::size_t max_idle_for(const auto&) noexcept { return no_limit; }
+    static constexpr std::size_t max_idle() noexcept { return no_limit; }                 ///< in all
+    static constexpr std::size_t max_idle_for(const auto&) noexcept { return no_limit; }  ///< of one key
 };
 
 /// Bounds chosen at run time: `bounded{.total = 64, .per_key = 5}`.
 struct bounded {
-    std::size_t total = no_limit;
-    std::size_t per_key = no_limit;
+    std::size_t total = no_limit;    ///< idle connections in all
+    std::size_t per_key = no_limit;  ///< idle connections of one key
 
-    constexpr std::size_t max_idle() const noexcept { return total; }
-    constexpr std::size_t max_idle_for(const auto&) const noexcept { return per_key; }
+    constexpr std::size_t max_idle() const noexcept { return total; }                   ///< in all
+    constexpr std::size_t max_idle_for(const auto&) const noexcept { return per_key; }  ///< of one key
 };
 
 /// Bounds chosen at compile time; takes no space.
 template <std::size_t Total, std::size_t PerKey = no_limit>
 struct fixed {
-    static constexpr std::size_t max_idle() noexcept { return Total; }
-    static constexpr std::size_t max_idle_for(const auto&) noexcept { return PerKey; }
+    static constexpr std::size_t max_idle() noexcept { return Total; }                  ///< in all
+    static constexpr std::size_t max_idle_for(const auto&) noexcept { return PerKey; }  ///< of one key
 };
 
 }  // namespace pool

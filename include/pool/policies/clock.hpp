@@ -17,7 +17,7 @@
 
 namespace pool {
 
-/// A model of ClockPolicy is steady, copyable, and says the time from any thread.
+/// A model of ClockPolicy is steady, copyable, and says the time from any thread, without throwing.
 template <class Clock>
 concept clock_policy = std::copyable<Clock> && Clock::is_steady && requires(const Clock& clock) {
     typename Clock::duration;
@@ -28,12 +28,13 @@ concept clock_policy = std::copyable<Clock> && Clock::is_steady && requires(cons
 /// has another. All members are thread-safe.
 class manual_clock {
 public:
-    using rep = std::int64_t;
-    using period = std::nano;
-    using duration = std::chrono::duration<rep, period>;
-    using time_point = std::chrono::time_point<manual_clock, duration>;
-    static constexpr bool is_steady = true;
+    using rep = std::int64_t;                                            ///< as `std::chrono` names it
+    using period = std::nano;                                            ///< a tick is a nanosecond
+    using duration = std::chrono::duration<rep, period>;                 ///< as `std::chrono` names it
+    using time_point = std::chrono::time_point<manual_clock, duration>;  ///< as `std::chrono` names it
+    static constexpr bool is_steady = true;                              ///< by decree: the test is the clock
 
+    /// The time it was set to; at first, zero.
     time_point now() const {
         const std::scoped_lock guard{shared_->mutex};
         return shared_->now;
@@ -44,6 +45,7 @@ public:
         move([by](time_point now) { return saturating_add(now, by); });
     }
 
+    /// Sets the time to `to`, before or after what it was.
     void set(time_point to) {
         move([to](time_point) { return to; });
     }
@@ -88,6 +90,7 @@ void sleep_until(const Clock& clock, typename Clock::time_point until, const std
     woken.wait_for(guard, stop, remaining, [] { return false; });
 }
 
+/// Blocks until the clock has been moved to `until` or later, or a stop is requested.
 inline void sleep_until(const manual_clock& clock, manual_clock::time_point until, const std::stop_token& stop) {
     clock.sleep_until(until, stop);
 }

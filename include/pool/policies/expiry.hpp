@@ -44,21 +44,23 @@ constexpr Duration saturating_cast(std::chrono::duration<Rep, Period> from) noex
 
 /// Nothing expires: the pool keeps no deadlines and does not read the clock.
 struct never {
-    static constexpr bool can_expire = false;
+    static constexpr bool can_expire = false;  ///< so there is no `expires_at`
 };
 
 /// A connection expires when it has been idle for `ttl`. Zero or less keeps none.
 class after_idle {
 public:
-    static constexpr bool can_expire = true;
+    static constexpr bool can_expire = true;  ///< so there is an `expires_at`
 
     /// Keeps idle connections for ever.
     constexpr after_idle() noexcept = default;
 
+    /// From any duration, held within the range of nanoseconds (292 years).
     template <class Rep, class Period>
     constexpr explicit(false) after_idle(std::chrono::duration<Rep, Period> ttl) noexcept
         : ttl_{saturating_cast<std::chrono::nanoseconds>(ttl)} {}
 
+    /// How long a connection may be idle; `max()` is for ever.
     constexpr std::chrono::nanoseconds ttl() const noexcept { return ttl_; }
 
     /// `since + ttl`, saturating.

@@ -10,7 +10,9 @@
 
 namespace pool {
 
-/// A model of LockPolicy: default-constructible, with `lock()` and `unlock()`. `unlock()` must not throw.
+/// A model of LockPolicy: default-constructible, with `lock()` and `unlock()`, which must not throw. The thread that has
+/// acquired it last may destroy it once it has unlocked it, even while an earlier `unlock()` is still returning in another
+/// thread: POSIX asks that of its mutexes, and so `std::mutex` has it.
 template <class Lock>
 concept lock_policy = std::default_initializable<Lock> && requires(Lock& lock) {
     lock.lock();
@@ -19,8 +21,8 @@ concept lock_policy = std::default_initializable<Lock> && requires(Lock& lock) {
 
 /// No lock: for a pool that one thread uses. Takes no space.
 struct null_mutex {
-    static constexpr void lock() noexcept {}
-    static constexpr void unlock() noexcept {}
+    static constexpr void lock() noexcept {}    ///< does nothing
+    static constexpr void unlock() noexcept {}  ///< does nothing
 };
 
 }  // namespace pool
