@@ -25,6 +25,7 @@ struct line {
     std::atomic<bool> dead{false};      ///< the peer has gone: `closed()`, and no close is due
     std::atomic<bool> blocked{false};   ///< still winding up a cancelled call
     std::atomic<bool> reusable{false};  ///< after a failure
+    std::atomic<bool> stuck{false};     ///< a `fragile_connection` cannot be moved: it throws
     std::atomic<int> closes{0};
     std::function<void()> on_close = [] {};  ///< may throw; set it before the line is shared
 };
@@ -141,5 +142,36 @@ inline void connection::close() {
     home_->on_close(far.id);
     far.on_close();
 }
+
+/// One whose move can throw.
+class fragile_connection : public connection {
+public:
+    explicit fragile_connection(connection&& from) noexcept : connection{std::move(from)} {}
+    fragile_connection(fragile_connection&& other) : connection{movable(other)} {}
+
+private:
+    static connection&& movable(connection& other) {
+        if (other.far().stuck) throw std::runtime_error{"stuck"};
+        return std::move(other);
+    }
+};
+
+/// A call that goes on for some messages. To destroy it half-way cancels it, which blocks its connection.
+class stream {
+public:
+    stream(connection& over, int messages) : over_{&over.far()}, left_{messages} {}
+    stream(stream&& other) noexcept : over_{other.over_}, left_{std::exchange(other.left_, 0)} {}
+    ~stream() {
+        if (left_ > 0) over_->blocked = true;
+    }
+
+    /// How many are left after this one.
+    int next() { return --left_; }
+    bool done() const noexcept { return left_ == 0; }
+
+private:
+    line* over_;
+    int left_;
+};
 
 }  // namespace fake

@@ -57,6 +57,7 @@ class basic_pool {
         "pool: Key needs a std::hash, or to be an aggregate of fields that have one, or a key_traits<Key>");
     static_assert(comparable_key<Key>, "pool: Key needs an operator==, or a key_traits<Key>");
     static_assert(std::copy_constructible<Key>, "pool: Key must be copyable");
+    static_assert(viewable_key<Key>, "pool: Key must convert to the view of its key_traits<Key>, and be made from one");
     static_assert(capacity_policy<CapacityPolicy, Key>,
         "pool: CapacityPolicy needs std::size_t max_idle() const noexcept and "
         "std::size_t max_idle_for(const Key&) const noexcept");

@@ -4,22 +4,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <list>
 #include <type_traits>
 #include <utility>
 
-#include <boost/intrusive/list.hpp>
 #include <boost/multi_index/hashed_index.hpp>
 #include <boost/multi_index/mem_fun.hpp>
-#include <boost/multi_index/member.hpp>
 #include <boost/multi_index/ordered_index.hpp>
 #include <boost/multi_index/sequenced_index.hpp>
 #include <boost/multi_index/tag.hpp>
 #include <boost/multi_index_container.hpp>
-#include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <pool/core/connection.hpp>
+#include <pool/core/entry.hpp>
 #include <pool/core/key.hpp>
 #include <pool/core/stats.hpp>
 
@@ -35,19 +31,6 @@ enum class reuse_order : unsigned char {
     newest_first,  ///< the one given back last: those not needed grow old and expire
 };
 
-/// Stands for a point in time where nothing expires.
-struct no_time {};
-
-/// A key as a caller gives it, with its hash, which is computed once.
-template <class Key>
-struct hashed_key {
-    key_view<Key> key;  ///< valid as long as what the caller gave
-    std::size_t hash;   ///< of `key`
-
-    /// Hashes `wanted`. Throws what its hash throws.
-    explicit hashed_key(key_view<Key> wanted) : key{wanted}, hash{key_traits<Key>::hash(wanted)} {}
-};
-
 /// Every connection that a pool knows, idle or lent, in one container. An entry stays in place from its insertion until
 /// its connection leaves, and its connection has one address for all that time.
 ///
@@ -59,72 +42,14 @@ public:
     /// Whether there are deadlines.
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
 
-    /// A connection in place. It is made there, so that a Conn need not be movable.
-    struct held {
-        /// Holds what `make()` returns.
-        template <class Make>
-        explicit held(const Make& make) : conn(make()) {}
-
-        Conn conn;  ///< the connection
-    };
-    /// Connections outside the container. A list, because a node of it goes from and to an entry at once, without
-    /// allocating and without moving what is in it.
-    using connections = std::list<held>;
-    using lookup = hashed_key<Key>;  ///< what entries are found by
+    using entry = pool::entry<Key, Conn, TimePoint>;  ///< one connection
+    using connections = pool::connections<Conn>;      ///< those outside the container
+    using lookup = hashed_key<Key>;                   ///< what entries are found by
 
     /// How many idle connections there may be.
     struct bounds {
         std::size_t total;    ///< in all
         std::size_t per_key;  ///< of the key at hand
-    };
-
-    class entry;
-
-private:
-    /// What all entries of one key share. It lives as long as its last entry.
-    struct group : boost::intrusive_ref_counter<group, boost::thread_unsafe_counter> {
-        using idle_list = boost::intrusive::list<
-            entry, boost::intrusive::base_hook<boost::intrusive::list_base_hook<>>>;
-
-        explicit group(const lookup& wanted) : key(wanted.key), hash{wanted.hash} {}
-
-        const Key key;
-        const std::size_t hash;
-        idle_list idle;  ///< in the order they were given back
-        std::size_t lent = 0;
-    };
-    using group_ptr = boost::intrusive_ptr<group>;
-
-    struct deadlines {
-        TimePoint due = TimePoint::max();  ///< the true one; max(), which is never, while lent
-        TimePoint indexed = due;           ///< where the index has it: not later than `due`
-    };
-    struct no_deadlines {};
-
-public:
-    /// One connection. It is idle exactly while it is linked into its group's list.
-    class entry : public boost::intrusive::list_base_hook<> {
-    public:
-        /// The store's: without a connection at first.
-        entry(const group_ptr& home, [[maybe_unused]] TimePoint earliest) : home_{home} {
-            if constexpr (timed) deadlines_.indexed = earliest;
-        }
-
-        Conn& conn() noexcept { return conn_.front().conn; }    ///< at one address from insertion to removal
-        const Key& key() const noexcept { return home_->key; }  ///< what it was inserted for
-
-        // Notes of whoever holds the lent entry; the store does not read them.
-        int exceptions = 0;   ///< how many were on their way when it was lent
-        bool reused = false;  ///< it was idle before it was lent
-
-    private:
-        friend entry_store;
-
-        const group* home() const noexcept { return home_.get(); }
-
-        group_ptr home_;
-        connections conn_;  ///< exactly one
-        [[no_unique_address]] std::conditional_t<timed, deadlines, no_deadlines> deadlines_;
     };
 
     /// Empty. `reuse` is the order in which `lend` looks at the idle ones of a key.
@@ -133,8 +58,8 @@ public:
     entry_store(const entry_store&) = delete;
     entry_store& operator=(const entry_store&) = delete;
 
-    /// Makes room for `entries` in the hash table, so that it does not grow step by step while it is in use.
-    void reserve(std::size_t entries) { by_key().reserve(entries); }
+    /// What is idle is destroyed without a close, because a store cannot close.
+    ~entry_store() { clear(); }
 
     /// Takes in the one connection of `fresh`, as lent. `earliest` is not later than any deadline it will be given back
     /// with. Strong guarantee: if it throws, `fresh` has its connection and the store is as before.
@@ -271,6 +196,9 @@ public:
     }
 
 private:
+    using group = typename entry::group;
+    using group_ptr = typename entry::group_ptr;
+
     struct key_index {};
     struct order_index {};
     struct deadline_index {};
@@ -282,7 +210,7 @@ private:
     struct group_equal {
         bool operator()(const group* a, const group* b) const noexcept { return a == b; }
         bool operator()(const lookup& wanted, const group* home) const {
-            return wanted.hash == home->hash && key_traits<Key>::equal(wanted.key, home->key);
+            return wanted.hash == home->hash && key_traits<Key>::equal(wanted.key, key_view<Key>(home->key));
         }
         bool operator()(const group* home, const lookup& wanted) const { return (*this)(wanted, home); }
     };

@@ -54,6 +54,10 @@ public:
         : error{text(pool_name, errors)},
           errors_{std::make_shared<const std::vector<std::exception_ptr>>(std::move(errors))} {}
 
+    /// Copies share the errors. There is no move, so that none is left without.
+    close_errors(const close_errors&) noexcept = default;
+    close_errors& operator=(const close_errors&) noexcept = default;  ///< likewise
+
     auto begin() const noexcept { return errors_->begin(); }       ///< the first `std::exception_ptr`
     auto end() const noexcept { return errors_->end(); }           ///< behind the last one
     std::size_t size() const noexcept { return errors_->size(); }  ///< how many closes failed

@@ -91,8 +91,8 @@ std::size_t hash_of(const T& value) {
     }
 }
 
-/// How keys are told apart. `view` is what a caller looks up with: it must be explicitly convertible to Key, and hash
-/// alike. Specialise it for a Key of your own with these three members.
+/// How keys are told apart. `view` is what a caller looks up with: a Key converts to it, it converts to a Key, if only
+/// explicitly, and both hash alike. Specialise it for a Key of your own with these three members.
 template <class Key>
 struct key_traits {
     using view = const Key&;  ///< what it is looked up with
@@ -134,6 +134,20 @@ concept hashable_key = requires(key_view<Key> key) {
 template <class Key>
 concept comparable_key = requires(key_view<Key> key) {
     { key_traits<Key>::equal(key, key) } -> std::convertible_to<bool>;
+};
+
+/// A key that can be looked up with its view, and made from one.
+template <class Key>
+concept viewable_key = std::convertible_to<const Key&, key_view<Key>> && std::constructible_from<Key, key_view<Key>>;
+
+/// A key as a caller gives it, with its hash, which is computed once. It may refer to what it was given.
+template <class Key>
+struct hashed_key {
+    key_view<Key> key;  ///< valid as long as what the caller gave
+    std::size_t hash;   ///< of `key`
+
+    /// Hashes `wanted`. Throws what its hash throws.
+    explicit hashed_key(key_view<Key> wanted) : key{wanted}, hash{key_traits<Key>::hash(wanted)} {}
 };
 
 /// A key as error messages show it: text in quotes, numbers, whatever has an `operator<<`; else only that there is one.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <type_traits>
@@ -45,22 +46,26 @@ class pooled_stream {
 public:
     /// Calls `open(conn)` for the stream.
     template <class Open>
-    pooled_stream(Lease conn, Open&& open) : lease_{std::move(conn)}, stream_{std::invoke(open, *lease_)} {
+    pooled_stream(Lease conn, Open&& open)
+        : lease_{std::move(conn)}, stream_{std::invoke(std::forward<Open>(open), *lease_)} {
         settle();
     }
 
-    /// Leaves `other` ended.
+    /// Leaves `other` ended. If the stream's move throws, nothing has changed.
     pooled_stream(pooled_stream&& other) noexcept(std::is_nothrow_move_constructible_v<Stream>)
-        : lease_{std::move(other.lease_)}, stream_{std::move(other.stream_)} {
+        : stream_{std::move(other.stream_)} {
         other.stream_.reset();
+        lease_ = std::move(other.lease_);
     }
 
     /// Ends its own stream first, and leaves `other` ended. To move it to itself does nothing.
     pooled_stream& operator=(pooled_stream&& other) noexcept(std::is_nothrow_move_constructible_v<Stream>) {
         if (this != &other) {
             stream_.reset();
+            lease_ = Lease{};
+            if (other.stream_) stream_.emplace(std::move(*other.stream_));
+            other.stream_.reset();
             lease_ = std::move(other.lease_);
-            if (other.stream_) stream_.emplace(*std::exchange(other.stream_, std::nullopt));
         }
         return *this;
     }

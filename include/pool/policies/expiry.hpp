@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <concepts>
-#include <limits>
+#include <ratio>
 
 /// @file
 /// How long a connection may stay idle. An expiry policy answers with a deadline, and does nothing else: from that
@@ -39,7 +39,14 @@ constexpr Duration saturating_cast(std::chrono::duration<Rep, Period> from) noex
     if (wide != wide) return Duration::zero();
     if (wide >= real{Duration::max()}) return Duration::max();
     if (wide <= real{Duration::min()}) return Duration::min();
-    return std::chrono::ceil<Duration>(from);
+    using ratio = std::ratio_divide<Period, typename Duration::period>;
+    if constexpr (std::chrono::treat_as_floating_point_v<typename Duration::rep>) {
+        return std::chrono::duration_cast<Duration>(wide);
+    } else if constexpr (ratio::num == 1 || ratio::den == 1) {
+        return std::chrono::ceil<Duration>(from);
+    } else {  // the exact arithmetic of std::chrono overflows on the way
+        return std::chrono::ceil<Duration>(wide);
+    }
 }
 
 /// Nothing expires: the pool keeps no deadlines and does not read the clock.

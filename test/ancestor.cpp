@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <latch>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <pool/connection_pool.hpp>
+
+#include <support/fake.hpp>
+
+// What users of the ancestor, the pool of a Go RPC library, rely on.
+
+using namespace std::chrono_literals;
+
+namespace {
+
+using ids = std::vector<int>;
+using test_pool = pool::connection_pool<std::string, fake::connection, pool::manual_clock>;
+
+/// A caller of the pool: it knows connections by their numbers, and calls only through lazy ones.
+struct client {
+    explicit client(pool::connection_pool_options chosen) : conns{std::move(chosen), clock} {}
+
+    auto get(const char* key) { return conns.get(key, net.dialer()); }
+
+    /// One call. Returns which connection it used.
+    int call(const char* key) { return get(key).invoke(&fake::connection::id); }
+
+    /// A call that goes on for so many messages.
+    auto open_stream(const char* key, int messages = 2) {
+        return get(key).open_stream([=](fake::connection& c) { return fake::stream{c, messages}; });
+    }
+
+    /// Two calls at the same time, so that there are two connections. Returns which, in the order of their end.
+    ids call_twice_at_once(const char* key) {
+        const auto first = conns.acquire(key, net.dialer());  // ends last
+        return {call(key), first->id()};
+    }
+
+    fake::network net;
+    pool::manual_clock clock;
+    test_pool conns;
+};
+
+}  // namespace
+
+TEST_CASE("ancestor: a lazy connection does not dial until it is used") {
+    client user{{}};
+    auto peer = user.get("a");
+    CHECK(user.net.dials() == 0);
+    peer.invoke([](fake::connection&) {});
+    CHECK(user.net.dials() == 1);
+}
+
+TEST_CASE("ancestor: a call finds the connection of the call before") {
+    client user{{}};
+    auto peer = user.get("a");
+    CHECK(peer.invoke(&fake::connection::id) == 1);
+    CHECK(peer.invoke(&fake::connection::id) == 1);
+}
+
+TEST_CASE("ancestor: the lazy connections of a key share what is cached") {
+    client user{{}};
+    CHECK(user.call("a") == 1);
+    CHECK(user.call("a") == 1);
+    CHECK(user.call("b") == 2);
+}
+
+TEST_CASE("ancestor: to close a lazy connection leaves the cached ones open") {
+    client user{{}};
+    auto peer = user.get("a");
+    peer.invoke([](fake::connection&) {});
+    peer.close();
+    CHECK(peer.closed());
+    CHECK(user.call("a") == 1);
+}
+
+TEST_CASE("ancestor: of three keys in a cache for two, the one that was used last and the new one stay [C3]") {
+    client user{{.capacity = 2, .key_capacity = 1}};
+    CHECK(user.call("a") == 1);
+    CHECK(user.call("b") == 2);
+    CHECK(user.call("a") == 1);  // now b is the one that was given back longest ago
+    CHECK(user.call("c") == 3);
+    CHECK(user.net.closed() == ids{2});
+    CHECK(user.call("a") == 1);
+    CHECK(user.call("c") == 3);
+    CHECK(user.call("b") == 4);
+    CHECK(user.net.closed() == ids{1});
+}
+
+TEST_CASE("ancestor: streams at the same time have a connection each, and leave them for reuse") {
+    client user{{}};
+    for (int i = 0; i < 2; ++i) {
+        auto first = user.open_stream("a");
+        auto second = user.open_stream("a");
+        CHECK(user.conns.stats("a").lent == 2);
+        while (!first.done()) first.next();
+        while (!second.done()) second.next();
+    }
+    CHECK(user.net.dials() == 2);
+}
+
+TEST_CASE("ancestor: the connection of a stream is back before the stream says that it is done") {
+    client user{{}};
+    auto rows = user.open_stream("a", 2);
+    CHECK(rows.next() == 1);
+    CHECK(user.conns.stats().idle == 0);
+    CHECK(rows.next() == 0);
+    CHECK(user.conns.stats().idle == 1);
+    CHECK(rows.done());
+}
+
+TEST_CASE("ancestor: a connection that has not been used for long enough is closed [C7]") {
+    std::latch expired{1};
+    client user{{.expiration = 10s}};
+    user.net.prepare([&](fake::line& each) { each.on_close = [&] { expired.count_down(); }; });
+    user.call("a");
+    user.clock.advance(9s);
+    CHECK(user.net.closed().empty());
+    user.clock.advance(1s);
+    expired.wait();
+    CHECK(user.net.closed() == ids{1});
+}
+
+TEST_CASE("ancestor: to use a connection postpones its expiry [C7]") {
+    client user{{.expiration = 10s}};
+    for (int i = 0; i < 3; ++i) {
+        CHECK(user.call("a") == 1);
+        user.clock.advance(9s);
+    }
+}
+
+TEST_CASE("ancestor: a connection that has died is noticed when it is wanted, and dialled anew [C6]") {
+    client user{{}};
+    user.call("a");
+    user.net[1].dead = true;
+    CHECK(user.call("a") == 2);
+    CHECK(user.net.closed().empty());
+    CHECK(user.call("a") == 2);
+}
+
+TEST_CASE("ancestor: a full cache evicts the connection of the older key, and its close closes the rest [C3]") {
+    for (const auto expiration : {0s, 10s}) {
+        client user{{.capacity = 1, .expiration = expiration}};
+        user.call("a");
+        user.call("b");
+        CHECK(user.net.closed() == ids{1});
+        user.conns.close();
+        CHECK(user.net.closed() == ids{2});
+    }
+}
+
+TEST_CASE("ancestor: a negative capacity keeps none") {
+    client user{{.capacity = -1}};
+    CHECK(user.call("a") == 1);
+    CHECK(user.net.closed() == ids{1});
+    CHECK(user.call("a") == 2);
+}
+
+TEST_CASE("ancestor: a negative key capacity keeps none") {
+    client user{{.key_capacity = -1}};
+    CHECK(user.call("a") == 1);
+    CHECK(user.net.closed() == ids{1});
+    CHECK(user.call("a") == 2);
+}
+
+TEST_CASE("ancestor: a capacity of zero is no bound") {
+    client user{{.capacity = 0, .key_capacity = 0}};
+    user.call_twice_at_once("a");
+    user.call_twice_at_once("b");
+    CHECK(user.conns.stats().idle == 4);
+}
+
+TEST_CASE("ancestor: of two connections used at once, a key capacity of one keeps the one that ended last [C3]") {
+    client user{{.key_capacity = 1}};
+    CHECK(user.call_twice_at_once("a") == ids{2, 1});
+    CHECK(user.net.closed() == ids{2});
+    CHECK(user.call("a") == 1);
+}
+
+TEST_CASE("ancestor: of several cached connections, a dead first one is passed over [C6]") {
+    client user{{}};
+    CHECK(user.call_twice_at_once("a") == ids{2, 1});
+    user.net[2].dead = true;
+    CHECK(user.call("a") == 1);
+    CHECK(user.net.dials() == 2);
+}
+
+TEST_CASE("ancestor: a call that was cancelled blocks its connection, and another is used [C5]") {
+    client user{{}};
+    { const auto dropped = user.open_stream("a"); }
+    CHECK(user.call("a") == 2);
+    CHECK(user.net.closed().empty());
+}
+
+TEST_CASE("ancestor: blocked connections count, and the one that was blocked first is evicted first [C5]") {
+    client user{{.key_capacity = 2}};
+    CHECK(user.call_twice_at_once("a") == ids{2, 1});
+    user.net[1].blocked = user.net[2].blocked = true;
+    CHECK(user.call("a") == 3);
+    CHECK(user.net.closed() == ids{2});
+    user.net[3].blocked = true;
+    CHECK(user.call("a") == 4);
+    CHECK(user.net.closed() == ids{1});
+}
+
+TEST_CASE("ancestor: connections that are unblocked are reused in the order in which they came back [C5]") {
+    client user{{}};
+    CHECK(user.call_twice_at_once("a") == ids{2, 1});
+    user.net[1].blocked = user.net[2].blocked = true;
+    CHECK(user.call("a") == 3);
+    user.net[1].blocked = user.net[2].blocked = false;
+    CHECK(user.call_twice_at_once("a") == ids{1, 2});
+    CHECK(user.net.dials() == 3);
+}

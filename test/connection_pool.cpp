@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <future>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <range/v3/algorithm/set_algorithm.hpp>
+
+#include <pool/connection_pool.hpp>
+
+#include <support/fake.hpp>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+using clocked_pool = pool::connection_pool<std::string, fake::connection, pool::manual_clock>;
+
+constexpr auto id = &fake::connection::id;
+
+/// Puts `count` new connections.
+void fill(clocked_pool& conns, const std::string& key, fake::network& net, int count) {
+    for (int i = 0; i < count; ++i) conns.put(key, net.dial());
+}
+
+const std::filesystem::path own_threads = "/proc/self/task";  // of Linux
+
+std::set<std::string> threads() {
+    std::set<std::string> found;
+    for (const auto& each : std::filesystem::directory_iterator{own_threads}) found.insert(each.path().filename());
+    return found;
+}
+
+/// How many threads a pool starts. A thread that has just ended may still be listed, so only new ones are counted.
+std::ptrdiff_t threads_of(const pool::connection_pool_options& chosen) {
+    const auto before = threads();
+    const pool::connection_pool<std::string, fake::connection> conns{chosen};
+    std::vector<std::string> started;
+    ranges::set_difference(threads(), before, std::back_inserter(started));
+    return std::ssize(started);
+}
+
+}  // namespace
+
+TEST_CASE("connection_pool: zero is no bound, which is the default") {
+    fake::network net;
+    clocked_pool chosen{{.capacity = 0, .key_capacity = 0}};
+    clocked_pool defaults;
+    fill(chosen, "a", net, 1'000);
+    fill(defaults, "a", net, 1'000);
+    CHECK(chosen.stats().idle == 1'000);
+    CHECK(defaults.stats().idle == 1'000);
+}
+
+TEST_CASE("connection_pool: capacity bounds all keys together [C2]") {
+    fake::network net;
+    clocked_pool conns{{.capacity = 2}};
+    fill(conns, "a", net, 1);
+    fill(conns, "b", net, 2);
+    CHECK(net.closed() == std::vector{1});
+    CHECK(conns.stats().idle == 2);
+}
+
+TEST_CASE("connection_pool: key_capacity bounds each key [C2]") {
+    fake::network net;
+    clocked_pool conns{{.key_capacity = 2}};
+    fill(conns, "a", net, 3);
+    fill(conns, "b", net, 2);
+    CHECK(net.closed() == std::vector{1});
+    CHECK(conns.stats().idle == 4);
+}
+
+TEST_CASE("connection_pool: a negative capacity keeps none") {
+    fake::network net;
+    clocked_pool conns{{.capacity = -1}};
+    fill(conns, "a", net, 1);
+    CHECK(net.closed() == std::vector{1});
+}
+
+TEST_CASE("connection_pool: a negative key_capacity keeps none") {
+    fake::network net;
+    clocked_pool conns{{.key_capacity = -1}};
+    fill(conns, "a", net, 1);
+    CHECK(net.closed() == std::vector{1});
+}
+
+TEST_CASE("connection_pool: a negative expiration keeps none") {
+    fake::network net;
+    clocked_pool conns{{.expiration = -1ns}};
+    fill(conns, "a", net, 1);
+    CHECK(net.closed() == std::vector{1});
+}
+
+TEST_CASE("connection_pool: an expiration of zero is none, which is the default") {
+    fake::network net;
+    pool::manual_clock clock;
+    clocked_pool chosen{{.expiration = 0s}, clock};
+    clocked_pool defaults{{}, clock};
+    fill(chosen, "a", net, 1);
+    fill(defaults, "a", net, 1);
+    clock.advance(pool::manual_clock::duration::max());
+    CHECK(chosen.expire() + defaults.expire() == 0);
+    CHECK(chosen.get("a", net.dialer()).invoke(id) == 1);
+    CHECK(defaults.get("a", net.dialer()).invoke(id) == 2);
+}
+
+TEST_CASE("connection_pool: closes by itself what has been idle for the expiration [C7]") {
+    fake::network net;
+    pool::manual_clock clock;
+    std::promise<int> closed;
+    net.prepare([&](fake::line& line) { line.on_close = [&] { closed.set_value(line.id); }; });
+    clocked_pool conns{{.expiration = 10s}, clock};
+    fill(conns, "a", net, 1);
+    clock.advance(10s - 1ns);
+    CHECK(conns.get("a", net.dialer()).invoke(id) == 1);
+
+    clock.advance(10s);
+    CHECK(closed.get_future().get() == 1);
+}
+
+TEST_CASE("connection_pool: an expiration may be given in any unit") {
+    CHECK(pool::connection_pool_options{.expiration = 1.5min}.expiration.ttl() == 90s);
+    CHECK(pool::connection_pool_options{.expiration = 2h}.expiration.ttl() == 7'200s);
+}
+
+TEST_CASE("connection_pool: has one thread with an expiration, and none without") {
+    if (!std::filesystem::exists(own_threads)) {
+        MESSAGE("skipped: this system does not list the threads of a process");
+        return;
+    }
+    CHECK(threads_of({.expiration = 1h}) == 1);
+    CHECK(threads_of({.expiration = 0s}) == 0);
+    CHECK(threads_of({.expiration = -1s}) == 0);
+}
+
+TEST_CASE("connection_pool: hands out the oldest first, unless chosen otherwise [C4]") {
+    fake::network net;
+    clocked_pool oldest;
+    clocked_pool newest{{.reuse = pool::reuse_order::newest_first}};
+    fill(oldest, "a", net, 2);
+    fill(newest, "a", net, 2);
+    CHECK(oldest.get("a", net.dialer()).invoke(id) == 1);
+    CHECK(newest.get("a", net.dialer()).invoke(id) == 4);
+}
+
+TEST_CASE("connection_pool: its name is in its errors") {
+    fake::network net;
+    clocked_pool conns{{.name = "shards"}};
+    CHECK(conns.name() == "shards");
+    conns.close();
+    CHECK_THROWS_WITH_AS((void)conns.acquire("a", net.dialer()),
+        "pool \"shards\": no connection for key \"a\": the pool is closed (0 idle, 0 lent)", pool::pool_closed);
+}
+
+TEST_CASE("connection_pool: its end closes what is idle and ends its thread, which may be asleep [C1]") {
+    fake::network net;
+    std::optional<pool::connection_pool<std::string, fake::connection>> conns{std::in_place,
+        pool::connection_pool_options{.expiration = 1h}};
+    conns->put("a", net.dial());
+    conns.reset();
+    CHECK(net.closed() == std::vector{1});
+}
+
+TEST_CASE("connection_pool: a lazy connection outlives it, and its thread [C11]") {
+    fake::network net;
+    pool::manual_clock clock;
+    std::optional<clocked_pool> conns{std::in_place, pool::connection_pool_options{.expiration = 10s}, clock};
+    auto peer = conns->get("a", net.dialer());
+    peer.invoke([&](fake::connection&) { conns.reset(); });
+    clock.advance(10s);
+    CHECK(net.closed() == std::vector{1});
+    CHECK_THROWS_AS(peer.invoke(id), pool::pool_closed);
+}
+
+TEST_CASE("local_pool: bounds what is idle, without a lock") {
+    fake::network net;
+    pool::local_pool<std::string, fake::connection> conns{{.total = 2, .per_key = 1}, 1h};
+    static_assert(std::is_same_v<decltype(conns)::lock_type, pool::null_mutex>);
+    static_assert(decltype(conns)::can_expire);
+    for (const char* key : {"a", "a", "b", "c"}) conns.put(key, net.dial());
+    CHECK(net.closed() == std::vector{1, 2});
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <memory>
+#include <type_traits>
+
+#include <doctest/doctest.h>
+
+#include <pool/core/connection.hpp>
+
+#include <support/fake.hpp>
+
+namespace {
+
+/// A handle of a foreign library: open while it is positive.
+struct descriptor {
+    int value;
+};
+
+/// Answers with what is only convertible to bool.
+struct terse {
+    void close() {}
+    std::true_type closed() const noexcept { return {}; }
+    std::false_type unblocked() const noexcept { return {}; }
+};
+
+/// Has the least that a connection needs, so `reusable` is missing.
+struct plain {
+    void close() {}
+    bool closed() const noexcept { return false; }
+    bool unblocked() const noexcept { return true; }
+};
+
+struct line_is_cut {};
+
+/// Checks that all four answers of `conn` are those of the fake behind it.
+template <class Conn>
+void check_answers(Conn& conn, fake::line& line) {
+    using traits = pool::connection_traits<Conn>;
+
+    CHECK(!traits::closed(conn));
+    CHECK(traits::unblocked(conn));
+    CHECK(!traits::reusable(conn));
+    line.blocked = true;
+    line.reusable = true;
+    CHECK(!traits::unblocked(conn));
+    CHECK(traits::reusable(conn));
+    traits::close(conn);
+    CHECK(line.closes == 1);
+    CHECK(traits::closed(conn));
+}
+
+}  // namespace
+
+template <>
+struct pool::connection_traits<descriptor> {
+    static void close(descriptor& d) { d.value = -d.value; }
+    static bool closed(const descriptor& d) noexcept { return d.value < 0; }
+    static bool unblocked(const descriptor& d) noexcept { return d.value != 0; }
+};
+
+TEST_CASE("connection_traits: a class answers by its members") {
+    fake::network net;
+    auto conn = net.dial();
+    check_answers(conn, net[1]);
+}
+
+TEST_CASE("connection_traits: a unique_ptr answers as what it points at") {
+    fake::network net;
+    auto conn = std::make_unique<fake::connection>(net.dial());
+    check_answers(conn, net[1]);
+}
+
+TEST_CASE("connection_traits: a shared_ptr answers as what it points at") {
+    fake::network net;
+    auto conn = std::make_shared<fake::connection>(net.dial());
+    check_answers(conn, net[1]);
+}
+
+TEST_CASE("connection_traits: a pointer to a pointer answers as what is behind both") {
+    fake::network net;
+    auto conn = std::make_unique<std::shared_ptr<fake::connection>>(std::make_shared<fake::connection>(net.dial()));
+    check_answers(conn, net[1]);
+}
+
+TEST_CASE_TEMPLATE("connection_traits: a null pointer is closed, and closing it does nothing", Pointer,
+    std::unique_ptr<fake::connection>, std::shared_ptr<fake::connection>,
+    std::unique_ptr<std::unique_ptr<fake::connection>>) {
+    using traits = pool::connection_traits<Pointer>;
+
+    Pointer null;
+    CHECK(traits::closed(null));
+    CHECK(traits::unblocked(null));
+    CHECK(!traits::reusable(null));
+    traits::close(null);
+}
+
+TEST_CASE("connection_traits: what a close throws passes through") {
+    fake::network net;
+    net.prepare([](fake::line& line) { line.on_close = [] { throw line_is_cut{}; }; });
+    auto conn = net.dial();
+    auto pointer = std::make_unique<fake::connection>(net.dial());
+    CHECK_THROWS_AS(pool::connection_traits<fake::connection>::close(conn), line_is_cut);
+    CHECK_THROWS_AS(pool::connection_traits<decltype(pointer)>::close(pointer), line_is_cut);
+}
+
+TEST_CASE("connection_traits: a specialisation adapts a foreign type, and pointers to it") {
+    auto descriptor_pointer = std::make_unique<descriptor>(descriptor{7});
+    using traits = pool::connection_traits<decltype(descriptor_pointer)>;
+
+    static_assert(pool::connection<descriptor>);
+    CHECK(!traits::closed(descriptor_pointer));
+    CHECK(traits::unblocked(descriptor_pointer));
+    traits::close(descriptor_pointer);
+    CHECK(descriptor_pointer->value == -7);
+    CHECK(traits::closed(descriptor_pointer));
+}
+
+TEST_CASE("connection_traits: an answer may be anything that converts to bool") {
+    static_assert(pool::connection<terse>);
+    CHECK(pool::connection_traits<terse>::closed(terse{}));
+    CHECK(!pool::connection_traits<terse>::unblocked(terse{}));
+}
+
+TEST_CASE("tells_reusable: is optional, and a pointer has it from what it points at") {
+    CHECK(pool::tells_reusable<fake::connection>);
+    CHECK(pool::tells_reusable<std::unique_ptr<fake::connection>>);
+    CHECK(pool::tells_reusable<std::shared_ptr<fake::connection>>);
+    CHECK(pool::connection<plain>);
+    CHECK(!pool::tells_reusable<plain>);
+    CHECK(!pool::tells_reusable<std::unique_ptr<plain>>);
+    CHECK(!pool::tells_reusable<std::shared_ptr<plain>>);
+    CHECK(!pool::tells_reusable<descriptor>);
+}
+
+TEST_CASE("object_of: the members of a pointer are called on what it points at") {
+    plain object;
+    auto unique = std::make_unique<plain>();
+    auto shared = std::make_shared<plain>();
+    CHECK(&pool::object_of(object) == &object);
+    CHECK(&pool::object_of(unique) == unique.get());
+    CHECK(&pool::object_of(shared) == shared.get());
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <pool/core/basic_pool.hpp>
+#include <pool/core/stats.hpp>
+
+#include <support/fake.hpp>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+using pool_type = pool::basic_pool<std::string, fake::connection, pool::bounded, pool::after_idle, pool::null_mutex,
+    pool::manual_clock>;
+
+/// What the documentation of `stats` says of any snapshot.
+void check_identities(const pool::stats& seen, std::uint64_t look_ups) {
+    CHECK(seen.hits + seen.misses == look_ups);
+    CHECK(seen.puts ==
+          seen.idle + seen.hits + seen.evicted + seen.expired + seen.refused + seen.cleared + seen.found_closed);
+}
+
+/// One thing that is done to a pool, and how many look-ups it takes.
+struct step {
+    const char* what;
+    std::uint64_t look_ups;
+    std::function<void()> act;
+};
+
+}  // namespace
+
+TEST_CASE("stats: the identities hold after every step, and each figure counts its own kind [C16]") {
+    fake::network net;
+    pool::manual_clock clock;
+    pool_type pool{{.total = 3, .per_key = 2}, 10s, {}, clock};
+    pool_type::lease_type held;
+    const auto put = [&](const char* key) { pool.put(key, net.dial()); };
+    const auto failing_dial = [](const auto&) -> fake::connection { throw std::runtime_error{"refused"}; };
+    const auto failing_close = [](fake::line& line) { line.on_close = [] { throw std::runtime_error{"cut"}; }; };
+    const auto stillborn = [](fake::line& line) { line.dead = true; };
+
+    const std::vector<step> history{
+        {"put", 0, [&] { put("a"); }},
+        {"take", 1, [&] { pool.take("a")->close(); }},
+        {"take of nothing", 1, [&] { CHECK(!pool.take("a")); }},
+        {"dial", 1, [&] { held = pool.acquire("a", net.dialer()); }},
+        {"give back", 0, [&] { held.give_back(); }},
+        {"reuse", 1, [&] { held = pool.try_acquire("a"); }},
+        {"discard", 0, [&] { held.discard(); }},
+        {"try of nothing", 1, [&] { held = pool.try_acquire("a"); }},
+        {"dial that fails", 1, [&] { CHECK_THROWS(held = pool.acquire("a", failing_dial)); }},
+        {"dial to keep", 1, [&] { held = pool.acquire("a", net.dialer()); }},
+        {"detach", 0, [&] { held.detach().close(); }},
+        {"full key", 0, [&] { put("a"), put("a"), put("a"); }},
+        {"full pool", 0, [&] { put("b"), put("b"); }},
+        {"all blocked", 1, [&] { net[6].blocked = true, held = pool.try_acquire("a"); }},
+        {"one dead, one live", 1, [&] { net[7].dead = true, held = pool.try_acquire("b"); }},
+        {"discard of the live one", 0, [&] { held.discard(); }},
+        {"expiry by a sweep", 0, [&] { clock.advance(10s), pool.expire(); }},
+        {"expiry met by a look-up", 1, [&] { put("b"), clock.advance(10s), held = pool.try_acquire("b"); }},
+        {"put of a dead one", 0, [&] { net.prepare(stillborn), put("a"); }},
+        {"close that fails", 0, [&] { net.prepare(failing_close), put("a"), pool.clear("a"); }},
+        {"lease to outlast", 1, [&] { held = pool.acquire("c", net.dialer()); }},
+        {"close", 0, [&] { put("b"), pool.close(); }},
+        {"give back too late", 0, [&] { held.give_back(); }},
+        {"dial too late", 1, [&] { CHECK_THROWS_AS(held = pool.acquire("c", net.dialer()), pool::pool_closed); }},
+    };
+
+    std::uint64_t look_ups = 0;
+    for (const auto& each : history) {
+        INFO(each.what);
+        each.act();
+        look_ups += each.look_ups;
+        check_identities(pool.stats(), look_ups);
+    }
+    CHECK(pool.stats() == pool::stats{.hits = 3,
+                              .misses = 9,
+                              .dials = 3,
+                              .failed_dials = 1,
+                              .skipped_blocked = 1,
+                              .puts = 12,
+                              .refused = 2,
+                              .evicted = 2,
+                              .expired = 2,
+                              .cleared = 2,
+                              .found_closed = 1,
+                              .discarded = 2,
+                              .detached = 1,
+                              .failed_closes = 3});
+}
+
+TEST_CASE("stats: the identities hold while a connection is being closed [C16]") {
+    fake::network net;
+    pool_type pool;
+    net.prepare([&](fake::line& line) {
+        line.on_close = [&] {
+            check_identities(pool.stats(), 0);
+            CHECK(pool.stats().closing == 2);
+        };
+    });
+    pool.put("a", net.dial());
+    pool.put("b", net.dial());
+    CHECK(pool.clear() == 2);
+    CHECK(net.closed().size() == 2);
+    CHECK(pool.stats().closing == 0);
+}
