@@ -162,8 +162,8 @@ TEST_CASE("connection_pool: its name is in its errors") {
 
 TEST_CASE("connection_pool: its end closes what is idle and ends its thread, which may be asleep [C1]") {
     fake::network net;
-    std::optional<pool::connection_pool<std::string, fake::connection>> conns{std::in_place,
-        pool::connection_pool_options{.expiration = 1h}};
+    std::optional<pool::connection_pool<std::string, fake::connection>> conns{
+        std::in_place, pool::connection_pool_options{.expiration = 1h}};
     conns->put("a", net.dial());
     conns.reset();
     CHECK(net.closed() == std::vector{1});

@@ -901,6 +901,22 @@ TEST_CASE("contract: after a clock has jumped back, each connection keeps to its
     CHECK(conns.expire() == 1);
 }
 
+TEST_CASE("contract: what comes back after a clock has jumped back is due by the new time [C18]") {
+    fake::network net;
+    pool::manual_clock clock;
+    clock.advance(1h);
+    test_pool conns{{}, 10s, {}, clock};
+    conns.put("later", net.dial());
+    {
+        const auto lent = conns.acquire("a", net.dialer());
+        clock.advance(-1h);
+    }
+    CHECK(conns.next_expiry() == clock.now() + 10s);
+    clock.advance(10s);
+    CHECK(conns.expire() == 1);
+    CHECK(net.closed() == ids{2});
+}
+
 TEST_CASE("contract: a deadline beyond the end of time is never [C18]") {
     fake::network net;
     pool::manual_clock clock;

@@ -271,8 +271,8 @@ TEST_CASE("pooled_connection: closed, it refuses every call and says for which k
     peer.close();
     CHECK(peer.closed());
 
-    CHECK_THROWS_WITH_AS(peer.invoke(id), "pool \"clients\": a call through a closed connection for key \"a\"",
-        pool::connection_closed);
+    CHECK_THROWS_WITH_AS(
+        peer.invoke(id), "pool \"clients\": a call through a closed connection for key \"a\"", pool::connection_closed);
     CHECK_THROWS_AS(peer.invoke(), pool::connection_closed);
     CHECK_THROWS_AS((void)peer.new_stream(std::make_unique<int>(1)), pool::connection_closed);
     CHECK(net.dials() == 0);

@@ -25,11 +25,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A manual clock that tells when a reaper falls asleep, and until when.
-class watched_clock : public pool::manual_clock {
+/// A clock that tells when a reaper falls asleep, and until when.
+template <class Clock>
+class watched : public Clock {
 public:
-    /// Waits for the next time that somebody falls asleep. Returns when it means to wake, as the time since zero.
-    duration next_sleep() {
+    using time_point = typename Clock::time_point;
+
+    /// Waits for the next time that a reaper falls asleep. Returns when it means to wake, as the time since zero.
+    typename Clock::duration next_sleep() {
         std::unique_lock guard{sleeps_->mutex};
         sleeps_->begun.wait(guard, [&] { return !sleeps_->until.empty(); });
         const time_point until = sleeps_->until.front();
@@ -37,13 +40,13 @@ public:
         return until.time_since_epoch();
     }
 
-    friend void sleep_until(const watched_clock& clock, time_point until, const std::stop_token& stop) {
+    friend void sleep_until(const watched& clock, time_point until, const std::stop_token& stop) {
         {
             const std::scoped_lock guard{clock.sleeps_->mutex};
             clock.sleeps_->until.push_back(until);
         }
         clock.sleeps_->begun.notify_one();
-        clock.manual_clock::sleep_until(until, stop);
+        pool::sleep_until(static_cast<const Clock&>(clock), until, stop);
     }
 
 private:
@@ -58,6 +61,8 @@ private:
 template <class Clock>
 using expiring_pool =
     pool::basic_pool<std::string, fake::connection, pool::unlimited, pool::after_idle, std::mutex, Clock>;
+
+using watched_clock = watched<pool::manual_clock>;
 using watched_pool = expiring_pool<watched_clock>;
 using watched_reaper = pool::reaper<watched_pool>;
 
@@ -179,6 +184,13 @@ TEST_CASE("reaper: ends while it sleeps, even if it would sleep for ever") {
     watched_pool conns{{}, pool::after_idle{}, {}, clock};
     const watched_reaper reaper{conns};
     CHECK(clock.next_sleep() == pool::manual_clock::duration::max());
+}
+
+TEST_CASE("reaper: ends while it sleeps by a real clock") {
+    watched<std::chrono::steady_clock> clock;
+    expiring_pool<watched<std::chrono::steady_clock>> conns{{}, 1h, {}, clock};
+    const pool::reaper reaper{conns};
+    clock.next_sleep();
 }
 
 TEST_CASE("reaper: its end waits for a close under way") {

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <range/v3/range/conversion.hpp>
+#include <range/v3/view/iota.hpp>
+#include <range/v3/view/transform.hpp>
+
+#include <pool/core/basic_pool.hpp>
+
+#include <support/allocations.hpp>
+#include <support/fake.hpp>
+
+// What a pool allocates, which is nothing once it is warm, and what happens when it cannot.
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Too long for the buffer within a `std::string`: to build one allocates.
+std::string long_key(int number) { return "a-host-with-a-long-name.example.org:" + std::to_string(number); }
+
+template <class Expiry>
+using pool_of =
+    pool::basic_pool<std::string, fake::connection, pool::unlimited, Expiry, std::mutex, pool::manual_clock>;
+
+template <class Expiry>
+Expiry long_lived() {
+    if constexpr (Expiry::can_expire) return 1h;
+    else return {};
+}
+
+template <class F>
+std::uint64_t allocated_by(F f) {
+    const std::uint64_t before = allocations::count();
+    f();
+    return allocations::count() - before;
+}
+
+}  // namespace
+
+TEST_CASE("allocations: each operator new counts, and fails when it is its turn") {
+    const auto allocate = [](auto... how) {
+        ::operator delete(::operator new(1, how...), how...);
+        ::operator delete[](::operator new[](1, how...), how...);
+    };
+    const auto allocate_all = [&] {
+        allocate();
+        allocate(std::align_val_t{64});
+        allocate(std::nothrow);
+        allocate(std::align_val_t{64}, std::nothrow);
+    };
+    CHECK(allocated_by(allocate_all) == 8);
+
+    for (const std::uint64_t throwing : {1, 2, 3, 4}) {
+        const allocations::failing nth{throwing};
+        CHECK_THROWS_AS(allocate_all(), std::bad_alloc);
+        CHECK(nth.happened());
+    }
+    for (const std::uint64_t silent : {5, 6, 7, 8}) {
+        const allocations::failing nth{silent};
+        allocate_all();
+        CHECK(nth.happened());
+    }
+    const allocations::failing ninth{9};
+    allocate_all();
+    CHECK_FALSE(ninth.happened());
+}
+
+// A warm pool
+
+namespace {
+
+/// A pool with two idle connections of each key.
+template <class Expiry>
+struct warm_pool {
+    warm_pool(pool::reuse_order reuse, int n)
+        : keys{ranges::views::iota(0, n) | ranges::views::transform(long_key) | ranges::to<std::vector>},
+          conns{{}, long_lived<Expiry>(), {.reuse = reuse}, clock} {
+        for (const std::string_view key : keys) conns.put(key, net.dial());
+        for (const std::string_view key : keys) conns.put(key, net.dial());
+    }
+
+    fake::network net;
+    pool::manual_clock clock;
+    const std::vector<std::string> keys;
+    pool_of<Expiry> conns;
+};
+
+/// Calls `use(warm, key)` for each key of pools of all kinds, while time goes on, and checks that it does not allocate.
+template <class Expiry, class Use>
+void check_steady(Use use) {
+    for (const auto reuse : {pool::reuse_order::oldest_first, pool::reuse_order::newest_first}) {
+        for (const int n : {1, 1'000}) {
+            CAPTURE(reuse);
+            CAPTURE(n);
+            warm_pool<Expiry> warm{reuse, n};
+            CHECK(allocated_by([&] {
+                for (const std::string_view key : warm.keys) {
+                    warm.clock.advance(1ms);
+                    use(warm, key);
+                }
+            }) == 0);
+            CHECK(warm.conns.stats().hits > 0);
+            CHECK(warm.conns.stats().idle == warm.keys.size() * 2);
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("allocations: a steady acquire and give-back allocates nothing", Expiry, pool::never,
+    pool::after_idle) {
+    check_steady<Expiry>([](auto& warm, std::string_view key) {
+        const auto first = warm.conns.acquire(key, warm.net.dialer());
+        const auto second = warm.conns.acquire(key, warm.net.dialer());
+    });
+}
+
+TEST_CASE_TEMPLATE("allocations: a steady try_acquire allocates nothing, found or not", Expiry, pool::never,
+    pool::after_idle) {
+    check_steady<Expiry>([](auto& warm, std::string_view key) {
+        const auto first = warm.conns.try_acquire(key);
+        const auto second = warm.conns.try_acquire(key);
+        const auto none = warm.conns.try_acquire(key);
+    });
+}
+
+TEST_CASE("allocations: a sweep that finds all in time allocates nothing") {
+    check_steady<pool::after_idle>([](auto& warm, std::string_view key) {
+        (void)warm.conns.try_acquire(key);
+        warm.conns.expire();
+        (void)warm.conns.next_expiry();
+    });
+}
+
+TEST_CASE_TEMPLATE("allocations: a steady call through a lazy connection allocates nothing", Expiry, pool::never,
+    pool::after_idle) {
+    for (const auto reuse : {pool::reuse_order::oldest_first, pool::reuse_order::newest_first}) {
+        warm_pool<Expiry> warm{reuse, 1};
+        auto peer = warm.conns.get(warm.keys.front(), warm.net.dialer());
+        int id = 0;
+        CHECK(allocated_by([&] { id = peer.invoke([](const fake::connection& c) { return c.id(); }); }) == 0);
+        CHECK(id == (reuse == pool::reuse_order::oldest_first ? 1 : 2));
+    }
+}
+
+// Without memory
+
+namespace {
+
+/// A pool that holds some connections, each of a key of its own, and none of another key.
+template <class Expiry>
+struct filled_pool {
+    explicit filled_pool(int n) : held{n} {
+        for (int i = 1; i <= held; ++i) conns.put(long_key(i), net.dial());
+    }
+
+    /// What an acquire that failed has done: it was a miss, and what it dialled, if it came to that, is closed.
+    void check_failed_acquire(pool::stats expected) {
+        const bool dialled = net.dials() > held;
+        ++expected.misses;
+        expected.dials += dialled;
+        expected.failed_dials += !dialled;
+        CHECK(conns.stats() == expected);
+        CHECK(net.closed().size() == dialled);
+        CHECK(net.open() == held);
+    }
+
+    /// Whether it still takes in connections of the key, and finds them.
+    void check_usable() {
+        conns.clear(key);
+        (void)conns.acquire(key, net.dialer());
+        CHECK(conns.stats(key).idle == 1);
+        CHECK(conns.try_acquire(key));
+        CHECK(net.open() == held + 1);
+    }
+
+    const int held;
+    const std::string key = long_key(0);
+    fake::network net;
+    pool_of<Expiry> conns{{}, long_lived<Expiry>()};
+};
+
+/// Makes the n-th allocation of `act()` fail, for each n, and then calls `check(before)` with the figures from before.
+/// Each n has a new pool. Pools of all sizes are tried, as one that has to grow allocates in more places.
+template <class Scenario>
+void fail_everywhere() {
+    int failures = 0;
+    for (int held = 0; held <= 60; ++held) {
+        for (std::uint64_t n = 1;; ++n) {
+            CAPTURE(held);
+            CAPTURE(n);
+            Scenario scenario{held};
+            const pool::stats before = scenario.conns.stats();
+            bool thrown = false;
+            const allocations::failing nth{n};
+            try {
+                scenario.act();
+            } catch (const std::bad_alloc&) {
+                thrown = true;
+            }
+            REQUIRE(thrown == nth.happened());
+            if (!thrown) break;
+            ++failures;
+            scenario.check(before);
+            scenario.check_usable();
+        }
+    }
+    CHECK(failures > 0);
+}
+
+template <class Expiry>
+struct failing_put : filled_pool<Expiry> {
+    using filled_pool<Expiry>::filled_pool;
+
+    void act() { this->conns.put(this->key, std::move(mine)); }
+
+    void check(const pool::stats& before) {
+        CHECK(this->conns.stats() == before);
+        if (this->net.closed().empty()) act();  // ends the program if it is not the caller's any more
+        CHECK(this->net.open() == static_cast<int>(this->conns.stats().idle));
+    }
+
+    fake::connection mine = this->net.dial();
+};
+
+template <class Expiry>
+struct failing_acquire : filled_pool<Expiry> {
+    using filled_pool<Expiry>::filled_pool;
+
+    void act() { (void)this->conns.acquire(this->key, this->net.dialer()); }
+    void check(const pool::stats& before) { this->check_failed_acquire(before); }
+};
+
+template <class Expiry>
+struct failing_get : filled_pool<Expiry> {
+    using filled_pool<Expiry>::filled_pool;
+
+    void act() {
+        auto peer = this->conns.get(this->key, this->net.dialer());
+        called = true;
+        peer.invoke([](const fake::connection&) {});
+    }
+    void check(const pool::stats& before) {
+        if (called) this->check_failed_acquire(before);
+        else CHECK(this->conns.stats() == before);
+    }
+
+    bool called = false;
+};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("allocations: a put without memory leaves the connection to the caller, or closes it [C12]", Expiry,
+    pool::never, pool::after_idle) {
+    fail_everywhere<failing_put<Expiry>>();
+}
+
+TEST_CASE_TEMPLATE("allocations: an acquire without memory closes what it dialled [C12]", Expiry, pool::never,
+    pool::after_idle) {
+    fail_everywhere<failing_acquire<Expiry>>();
+}
+
+TEST_CASE_TEMPLATE("allocations: a lazy connection without memory closes what it dialled [C12]", Expiry, pool::never,
+    pool::after_idle) {
+    fail_everywhere<failing_get<Expiry>>();
+}
+
+TEST_CASE("allocations: a put without memory evicts nothing [C12]") {
+    for (std::uint64_t n = 1;; ++n) {
+        fake::network net;
+        pool::basic_pool<std::string, fake::connection, pool::fixed<1>> conns;
+        conns.put("victim", net.dial());
+        auto mine = net.dial();
+        const allocations::failing nth{n};
+        try {
+            conns.put(long_key(0), std::move(mine));
+        } catch (const std::bad_alloc&) {
+            CHECK(conns.stats("victim").idle == 1);
+            if (net.closed().empty()) mine.close();
+            continue;
+        }
+        if (nth.happened()) continue;  // in the close of the victim, where the fake writes it down
+        CHECK(n > 1);
+        CHECK(net.closed() == std::vector{1});
+        break;
+    }
+}

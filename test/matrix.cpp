@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <pool/core/basic_pool.hpp>
+
+#include <support/fake.hpp>
+
+// One suite over every combination of the models that there are. What a combination cannot have, it is not asked for.
+
+using namespace std::chrono_literals;
+
+namespace {
+
+using ids = std::vector<int>;
+
+template <class Pool>
+struct of;
+template <class Capacity, class Expiry, class Lock, class Clock>
+struct of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock, Clock>> {
+    static constexpr bool bounded = !std::is_same_v<Capacity, pool::unlimited>;
+    static constexpr bool expires = !std::is_same_v<Expiry, pool::never>;
+    static constexpr bool time_moves = std::is_same_v<Clock, pool::manual_clock>;
+
+    static Capacity capacity() {
+        if constexpr (std::is_same_v<Capacity, pool::bounded>) return {.total = 3, .per_key = 2};
+        else return {};
+    }
+    static Expiry expiry() {
+        if constexpr (expires) return 1h;
+        else return {};
+    }
+};
+
+using small = pool::fixed<3, 2>;
+using real = std::chrono::steady_clock;
+using manual = pool::manual_clock;
+
+template <class Capacity, class Expiry, class Lock, class Clock>
+using pool_of = pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock, Clock>;
+
+/// A pool of bounds 3 and 2, as far as it has any, whose connections expire after an hour, if they do.
+template <class Pool>
+struct fixture {
+    fake::network net;
+    decltype(auto) acquire(const char* key) { return conns->acquire(key, net.dialer()); }
+    void put(const char* key) { conns->put(key, net.dial()); }
+
+    std::remove_cvref_t<decltype(std::declval<Pool&>().clock())> clock{};
+    std::optional<Pool> conns{std::in_place, of<Pool>::capacity(), of<Pool>::expiry(), pool::pool_settings{}, clock};
+};
+
+#define POOL_OF_EACH_LOCK_AND_CLOCK(Capacity, Expiry)                                                                  \
+    pool_of<Capacity, Expiry, std::mutex, real>, pool_of<Capacity, Expiry, std::mutex, manual>,                        \
+        pool_of<Capacity, Expiry, pool::null_mutex, real>, pool_of<Capacity, Expiry, pool::null_mutex, manual>
+
+#define EVERY_POOL                                                                                                     \
+    POOL_OF_EACH_LOCK_AND_CLOCK(pool::unlimited, pool::never),                                                         \
+        POOL_OF_EACH_LOCK_AND_CLOCK(pool::unlimited, pool::after_idle),                                                \
+        POOL_OF_EACH_LOCK_AND_CLOCK(pool::bounded, pool::never),                                                       \
+        POOL_OF_EACH_LOCK_AND_CLOCK(pool::bounded, pool::after_idle), POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::never), \
+        POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::after_idle)
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("matrix: a connection that is given back is reused, the oldest first [C4]", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    {
+        const auto first = f.acquire("a");
+        const auto second = f.acquire("a");
+        CHECK(first->id() == 1);
+        CHECK(second->id() == 2);
+    }
+    CHECK(f.acquire("a")->id() == 2);  // the second lease ended first
+    CHECK(f.acquire("a")->id() == 1);
+    CHECK(f.net.dials() == 2);
+}
+
+TEST_CASE_TEMPLATE("matrix: keys are kept apart", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    f.put("a");
+    CHECK_FALSE(f.conns->try_acquire("b"));
+    CHECK(f.conns->try_acquire("a")->id() == 1);
+}
+
+TEST_CASE_TEMPLATE("matrix: the bounds hold, the oldest goes first [C2] [C3]", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    for (const auto* key : {"b", "a", "a", "a", "c"}) f.put(key);
+    if constexpr (of<Pool>::bounded) {
+        CHECK(f.net.closed() == ids{2, 1});
+        CHECK(f.conns->stats().evicted == 2);
+    } else {
+        CHECK(f.net.closed().empty());
+    }
+    CHECK(f.conns->stats().idle == (of<Pool>::bounded ? 3 : 5));
+}
+
+TEST_CASE_TEMPLATE("matrix: a connection expires at its deadline and not before [C7]", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    f.put("a");
+    if constexpr (of<Pool>::expires) {
+        CHECK(f.conns->expire() == 0);
+        CHECK(f.conns->next_expiry() <= f.clock.now() + 1h);
+        if constexpr (of<Pool>::time_moves) {
+            f.clock.advance(59min);
+            CHECK(f.conns->try_acquire("a"));
+            f.clock.advance(59min);
+            CHECK(f.conns->expire() == 0);
+            f.clock.advance(1min);
+            CHECK_FALSE(f.conns->try_acquire("a"));
+            CHECK(f.net.closed() == ids{1});
+            f.put("a");
+            f.clock.advance(1h);
+            CHECK(f.conns->expire() == 1);
+        }
+    } else if constexpr (of<Pool>::time_moves) {
+        f.clock.advance(1000000h);
+        CHECK(f.conns->try_acquire("a"));
+    }
+}
+
+TEST_CASE_TEMPLATE("matrix: raw connections go out and in", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    f.put("a");
+    auto taken = f.conns->take("a");
+    REQUIRE(taken);
+    CHECK(f.conns->stats().keys == 0);
+    CHECK_FALSE(f.conns->take("a"));
+    f.conns->put("b", *std::move(taken));
+    CHECK(f.conns->try_acquire("b")->id() == 1);
+}
+
+TEST_CASE_TEMPLATE("matrix: what is discarded is closed, what is detached is the caller's", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    f.acquire("a").discard();
+    CHECK(f.net.closed() == ids{1});
+    auto kept = f.acquire("a").detach();
+    CHECK(f.conns->stats().keys == 0);
+    CHECK(f.net.open() == 1);
+    kept.close();
+}
+
+TEST_CASE_TEMPLATE("matrix: the blocked are skipped, the dead are dropped [C5] [C6]", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    f.put("a");
+    f.put("a");
+    f.net[1].blocked = true;
+    CHECK(f.conns->try_acquire("a")->id() == 2);
+    f.net[1].blocked = false;
+    f.net[1].dead = true;
+    CHECK(f.conns->try_acquire("a")->id() == 2);
+    CHECK(f.conns->stats().idle == 1);
+    CHECK(f.net.closed().empty());
+}
+
+TEST_CASE_TEMPLATE("matrix: clear closes what is idle, of one key or of all", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    f.put("a");
+    f.put("b");
+    CHECK(f.conns->clear("b") == 1);
+    CHECK(f.net.closed() == ids{2});
+    CHECK(f.conns->clear() == 1);
+    CHECK(f.net.closed() == ids{1});
+}
+
+TEST_CASE_TEMPLATE("matrix: a closed pool keeps nothing and dials nothing [C11]", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    f.put("a");
+    auto lent = f.acquire("b");
+    CHECK(f.conns->close().empty());
+    CHECK(f.net.closed() == ids{1});
+    CHECK_THROWS_AS((void)f.acquire("a"), pool::pool_closed);
+    lent.give_back();
+    CHECK(f.net.closed() == ids{2});
+    CHECK(f.net.dials() == 2);
+}
+
+TEST_CASE_TEMPLATE("matrix: a lease and a lazy connection may outlive the pool", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    auto lazy = f.conns->get("a", f.net.dialer());
+    auto lent = f.acquire("a");
+    f.conns.reset();
+    CHECK_THROWS_AS(lazy.invoke([](fake::connection&) {}), pool::pool_closed);
+    CHECK(f.net.open() == 1);
+    lent.give_back();
+    CHECK(f.net.open() == 0);
+}
+
+TEST_CASE_TEMPLATE("matrix: a lazy connection dials once, and its streams are back in time", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    auto lazy = f.conns->get("a", f.net.dialer());
+    CHECK(f.net.dials() == 0);
+    CHECK(lazy.invoke([](fake::connection& conn) { return conn.id(); }) == 1);
+    auto rows = lazy.open_stream([](fake::connection& conn) { return fake::stream{conn, 1}; });
+    CHECK(f.conns->stats("a") == pool::key_stats{.idle = 0, .lent = 1});
+    rows.next();
+    CHECK(f.conns->stats("a") == pool::key_stats{.idle = 1, .lent = 0});
+    CHECK(f.net.dials() == 1);
+}
+
+// What is not used takes no space.
+namespace {
+
+template <class Capacity, class Expiry, class Lock>
+constexpr std::size_t size = sizeof(pool::pool_state<int, fake::connection, Capacity, Expiry, Lock, real>);
+
+}  // namespace
+
+static_assert(size<small, pool::never, pool::null_mutex> + sizeof(pool::bounded) ==
+              size<pool::bounded, pool::never, pool::null_mutex>);
+static_assert(size<small, pool::never, pool::null_mutex> + sizeof(std::mutex) == size<small, pool::never, std::mutex>);
+static_assert(sizeof(pool::entry<int, fake::connection, pool::no_time>) + 2 * sizeof(manual::time_point) ==
+              sizeof(pool::entry<int, fake::connection, manual::time_point>));

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+#include <support/allocations.hpp>
+
+namespace allocations {
+
+namespace {
+
+thread_local std::uint64_t asked_for = 0;
+thread_local std::uint64_t to_fail = 0;  // never reached again, once the count has passed it
+
+/// From `malloc`, like what the operators return by default, so that sanitizers keep watch over it.
+void* allocate(std::size_t size, std::size_t alignment) {
+    if (++asked_for == to_fail) throw std::bad_alloc{};
+    if (size == 0) size = 1;
+    const std::size_t whole = (size + alignment - 1) / alignment * alignment;  // as aligned_alloc wants it
+    const bool usual = alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+    if (void* got = usual ? std::malloc(size) : std::aligned_alloc(alignment, whole)) return got;
+    throw std::bad_alloc{};
+}
+
+void* allocate_or_null(std::size_t size, std::size_t alignment) noexcept {
+    try {
+        return allocate(size, alignment);
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
+}  // namespace
+
+std::uint64_t count() noexcept { return asked_for; }
+
+failing::failing(std::uint64_t n) noexcept { to_fail = asked_for + n; }
+failing::~failing() { to_fail = 0; }
+bool failing::happened() const noexcept { return asked_for >= to_fail; }
+
+}  // namespace allocations
+
+// All of them: a sanitizer has its own of each, and what is not replaced would not be counted, or not match its delete.
+
+namespace {
+
+constexpr std::size_t usual_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
+constexpr std::size_t number(std::align_val_t alignment) { return static_cast<std::size_t>(alignment); }
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocations::allocate(size, usual_alignment); }
+void* operator new[](std::size_t size) { return allocations::allocate(size, usual_alignment); }
+void* operator new(std::size_t size, std::align_val_t to) { return allocations::allocate(size, number(to)); }
+void* operator new[](std::size_t size, std::align_val_t to) { return allocations::allocate(size, number(to)); }
+
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return allocations::allocate_or_null(size, usual_alignment);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+    return allocations::allocate_or_null(size, usual_alignment);
+}
+void* operator new(std::size_t size, std::align_val_t to, const std::nothrow_t&) noexcept {
+    return allocations::allocate_or_null(size, number(to));
+}
+void* operator new[](std::size_t size, std::align_val_t to, const std::nothrow_t&) noexcept {
+    return allocations::allocate_or_null(size, number(to));
+}
+
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }

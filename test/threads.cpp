@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <array>
+#include <atomic>
+#include <barrier>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <latch>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <pool/core/basic_pool.hpp>
+#include <pool/core/reaper.hpp>
+
+#include <support/fake.hpp>
+
+// Many threads on one pool. What is checked is what cannot be seen from one thread: that nothing is lost, closed twice or
+// counted wrongly. The fake connections end the program on the first two; the thread sanitizer sees races.
+
+using namespace std::chrono_literals;
+
+namespace {
+
+using test_pool =
+    pool::basic_pool<std::string, fake::connection, pool::bounded, pool::after_idle, std::mutex, pool::manual_clock>;
+
+constexpr int threads = 8;
+const std::array<std::string, 4> keys{"a", "b", "c", "d"};
+
+/// Calls `work(number)` in each of the threads, which start together, and waits for all.
+void together(const std::function<void(int)>& work) {
+    std::latch start{threads};
+    std::vector<std::jthread> all;
+    for (int number = 0; number < threads; ++number) {
+        all.emplace_back([&, number] {
+            start.arrive_and_wait();
+            work(number);
+        });
+    }
+}
+
+/// Every connection is closed or dead, and the figures add up.
+void check_conserved(const fake::network& net, const pool::stats& s) {
+    CHECK(net.open() == 0);
+    CHECK(s.idle == 0);
+    CHECK(s.lent == 0);
+    CHECK(s.closing == 0);
+    CHECK(s.keys == 0);
+    CHECK(s.puts == s.hits + s.evicted + s.expired + s.refused + s.cleared + s.found_closed);
+}
+
+/// Closes a connection that is the caller's, who does not mind a failure.
+void close(fake::connection conn) {
+    try {
+        conn.close();
+    } catch (const std::runtime_error&) {
+    }
+}
+
+/// Does any of what a thread can do with a pool.
+void operate(test_pool& conns, fake::network& net, pool::manual_clock& clock, std::mt19937& random) {
+    const std::string& key = keys[random() % keys.size()];
+    switch (random() % 16) {
+    case 0:
+        conns.put(key, net.dial());
+        break;
+    case 1:
+        if (auto taken = conns.take(key)) conns.put(key, *std::move(taken));
+        break;
+    case 2:
+        if (auto taken = conns.take(key)) close(*std::move(taken));
+        break;
+    case 3:
+        conns.acquire(key, net.dialer()).discard();
+        break;
+    case 4:
+        close(conns.acquire(key, net.dialer()).detach());
+        break;
+    case 5: {
+        const auto lent = conns.acquire(key, net.dialer());
+        lent->far().dead = true;
+        break;
+    }
+    case 6: {
+        const auto lent = conns.acquire(key, net.dialer());
+        lent->far().blocked = !lent->far().blocked;
+        break;
+    }
+    case 7:
+        clock.advance(1ms);
+        break;
+    case 8:
+        conns.expire();
+        break;
+    case 9:
+        conns.next_expiry();
+        break;
+    case 10:
+        conns.clear(key);
+        break;
+    case 11:
+        if (random() % 16 == 0) conns.clear();
+        break;
+    case 12:
+        conns.reconfigure({.total = random() % 10, .per_key = random() % 4});
+        break;
+    case 13: {
+        const auto s = conns.stats();
+        if (s.puts != s.idle + s.hits + s.evicted + s.expired + s.refused + s.cleared + s.found_closed)
+            fake::misuse(0, "the figures do not add up");
+        break;
+    }
+    default:
+        if (const auto first = conns.try_acquire(key)) const auto second = conns.acquire(key, net.dialer());
+    }
+}
+
+}  // namespace
+
+TEST_CASE("threads: nothing is lost or closed twice, whatever eight threads do [C1] [C16]") {
+    fake::network net;
+    pool::manual_clock clock;
+    test_pool conns{{.total = 8, .per_key = 3}, 20ms, {}, clock};
+    net.prepare([](fake::line& far) {
+        if (far.id % 16 == 0) far.on_close = [] { throw std::runtime_error{"a failed close"}; };
+    });
+    together([&](int number) {
+        std::mt19937 random{static_cast<std::uint32_t>(number)};
+        for (int i = 0; i < 3'000; ++i) operate(conns, net, clock, random);
+    });
+    conns.close();
+    check_conserved(net, conns.stats());
+    CHECK(conns.stats().failed_closes > 0);
+}
+
+TEST_CASE("threads: a pool may be closed while others use it [C11]") {
+    for (int round = 0; round < 50; ++round) {
+        fake::network net;
+        pool::manual_clock clock;
+        test_pool conns{{.total = 8, .per_key = 3}, 20ms, {}, clock};
+        together([&](int number) {
+            std::mt19937 random{static_cast<std::uint32_t>(round * threads + number)};
+            try {
+                for (int i = 0; i < 40; ++i) {
+                    if (number == 0 && i == 20) conns.close();
+                    operate(conns, net, clock, random);
+                }
+            } catch (const pool::pool_closed&) {
+            }
+        });
+        check_conserved(net, conns.stats());
+    }
+}
+
+TEST_CASE("threads: leases end in other threads while the pool goes [C1]") {
+    for (int round = 0; round < 300; ++round) {
+        fake::network net;
+        if (round % 2 == 0)
+            net.prepare([](fake::line& far) { far.on_close = [] { throw std::runtime_error{"failed"}; }; });
+        std::optional<test_pool> conns{std::in_place, pool::bounded{.total = 2}};
+        std::vector<test_pool::lease_type> leases;
+        for (int number = 0; number < threads; ++number) leases.push_back(conns->acquire("a", net.dialer()));
+        together([&](int number) {
+            if (number == 0) conns.reset();
+            auto lent = std::move(leases[static_cast<std::size_t>(number)]);
+            if (number % 3 == 1) lent.discard();
+            if (number % 3 == 2) close(lent.detach());
+        });
+        CHECK(net.open() == 0);
+    }
+}
+
+TEST_CASE("threads: lazy connections and streams end in other threads while the pool goes [C1]") {
+    for (int round = 0; round < 300; ++round) {
+        fake::network net;
+        std::optional<test_pool> conns{std::in_place, pool::bounded{.total = 2}};
+        using lazy = decltype(conns->get("a", net.dialer()));
+        std::vector<lazy> peers;
+        for (int number = 0; number < threads; ++number) peers.push_back(conns->get("a", net.dialer()));
+        together([&](int number) {
+            if (number == 0) conns.reset();
+            lazy peer = std::move(peers[static_cast<std::size_t>(number)]);
+            try {
+                auto rows = peer.open_stream([](fake::connection& conn) { return fake::stream{conn, 2}; });
+                rows.next();
+                if (number % 2 == 0) rows.next();
+            } catch (const pool::pool_closed&) {
+            }
+        });
+        CHECK(net.open() == 0);
+    }
+}
+
+TEST_CASE("threads: calls at once through one lazy connection use a connection each") {
+    fake::network net;
+    {
+        test_pool conns;
+        auto peer = conns.get("a", net.dialer());
+        std::barrier all_there{threads};
+        together([&](int) { peer.invoke([&](fake::connection&) { all_there.arrive_and_wait(); }); });
+        CHECK(net.dials() == threads);
+        CHECK(conns.stats("a").idle == threads);
+    }
+    CHECK(net.open() == 0);
+}
+
+TEST_CASE("threads: a reaper sweeps while others put and the time moves [C9]") {
+    fake::network net;
+    pool::manual_clock clock;
+    test_pool conns{{}, 10ms, {}, clock};
+    {
+        const pool::reaper<test_pool> reaper{conns};
+        together([&](int) {
+            for (int i = 0; i < 500; ++i) {
+                conns.put("a", net.dial());
+                if (const auto lent = conns.try_acquire("a")) clock.advance(1ms);
+            }
+        });
+    }
+    conns.close();
+    check_conserved(net, conns.stats());
+}
