@@ -28,7 +28,7 @@ concept context_dialer = std::is_invocable_r_v<Conn, Dial&, const Key&, const di
 
 /// One of the two; a function that is both gets the context.
 template <class Dial, class Key, class Conn>
-concept dialer = plain_dialer<Dial, Key, Conn> || context_dialer<Dial, Key, Conn>;
+concept dialer = context_dialer<Dial, Key, Conn> || plain_dialer<Dial, Key, Conn>;
 
 /// Refuses, in a plain sentence, what is not a dialer.
 template <class Dial, class Key, class Conn>

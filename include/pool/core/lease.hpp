@@ -14,7 +14,8 @@ namespace pool {
 /// A lent connection: used like a pointer, and given back at the end of its scope. Two pointers wide, move-only.
 ///
 /// If an exception ends the scope, the connection may have stopped in the middle of a call. It is closed then, unless it
-/// says that it is `reusable`.
+/// says that it is `reusable`. An exception is told from those that were under way when the connection was lent by their
+/// number, so a lease that is made while one unwinds, and kept beyond it, does not see the next one.
 ///
 /// A lease may outlive its pool. Different leases may be used by different threads at once; one lease may not.
 template <class State>

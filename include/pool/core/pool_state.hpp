@@ -272,9 +272,9 @@ private:
 
     template <class Dial>
     connections dialled(const lookup& wanted, Dial& dial, const dial_context& context) {
+        const Key key(wanted.key);
         connections fresh;
         try {
-            const Key key(wanted.key);
             fresh.emplace_back([&] { return dial_with<Conn>(dial, key, context); });
         } catch (...) {
             const std::lock_guard guard{lock_};
