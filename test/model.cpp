@@ -205,13 +205,15 @@ public:
             if (!each.closed()) each.close();
     }
 
-    void run() {
+    /// Returns how many operations there were.
+    int run() {
         for (step_ = 0; step_ < steps; ++step_) {
             clock_.advance(1ns);
             operate();
             compare();
         }
         renew();
+        return step_;
     }
 
 private:
@@ -482,6 +484,6 @@ private:
 }  // namespace
 
 TEST_CASE("model: a million random operations have the results that the model has") {
-    for (std::uint64_t seed = 1; seed <= histories; ++seed) history{seed}.run();
+    for (std::uint64_t seed = 1; seed <= histories; ++seed) CHECK(history{seed}.run() == steps);
     MESSAGE("seeds 1 to " << histories << ", " << steps << " operations each");
 }

@@ -38,7 +38,8 @@ public:
         : base{bounded{.total = bound(chosen.capacity), .per_key = bound(chosen.key_capacity)},
               chosen.expiration.ttl() == std::chrono::nanoseconds::zero() ? after_idle{} : chosen.expiration,
               pool_settings{.reuse = chosen.reuse, .name = std::move(chosen.name)}, std::move(clock)} {
-        if (chosen.expiration.ttl() > std::chrono::nanoseconds::zero()) reaper_.emplace(*this);
+        const auto ttl = chosen.expiration.ttl();
+        if (ttl > ttl.zero() && ttl != ttl.max()) reaper_.emplace(*this);
     }
 
 private:

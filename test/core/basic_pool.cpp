@@ -574,3 +574,29 @@ TEST_CASE("basic_pool: the figures of a key are its own") {
     CHECK(conns.stats("unknown") == pool::key_stats{});
     CHECK(conns.stats().keys == 2);
 }
+
+TEST_CASE("basic_pool: the key of a put may be a part of the connection") {
+    struct peer_connection {
+        std::string peer;
+        bool open = true;
+
+        void close() { open = false; }
+        bool closed() const noexcept { return !open; }
+        bool unblocked() const noexcept { return true; }
+    };
+    pool::basic_pool<std::string, peer_connection> conns;
+    peer_connection conn{"short"};
+    conns.put(conn.peer, std::move(conn));
+    CHECK(conns.try_acquire("short"));
+}
+
+TEST_CASE("basic_pool: the key of an acquire may end with what its dial gives back") {
+    fake::network net;
+    pool::basic_pool<std::string, fake::connection, pool::fixed<1>> conns;
+    auto first = conns.acquire("a key that is longer than the buffer of a string", net.dialer());
+    const auto second = conns.acquire(first.key(), [&](const std::string&) {
+        first.discard();
+        return net.dial();
+    });
+    CHECK(second.key() == "a key that is longer than the buffer of a string");
+}

@@ -2,6 +2,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <functional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -99,6 +100,17 @@ TEST_CASE("lease: give_back gives back at once, and leaves it empty [C15]") {
     lent.give_back();
     CHECK_FALSE(lent);
     CHECK(conns.stats() == pool::stats{.misses = 1, .dials = 1, .puts = 1, .idle = 1, .keys = 1});
+}
+
+TEST_CASE("lease: a second return does nothing [C15]") {
+    fake::network net;
+    test_pool conns;
+    auto lent = conns.acquire("a", net.dialer());
+    lent.give_back();
+    lent.give_back();
+    lent.discard();
+    CHECK(conns.stats().idle == 1);
+    CHECK(conns.stats().puts == 1);
 }
 
 TEST_CASE("lease: discard closes, and leaves it empty [C15]") {
@@ -295,6 +307,27 @@ TEST_CASE("lease: one that outlives the exception during which it was acquired i
     CHECK(kept->id() == 1);
     kept = {};
     CHECK(conns.stats("a").idle == 1);
+}
+
+TEST_CASE("lease: one that is acquired during an exception and moved on sees the next one [C14]") {
+    fake::network net;
+    test_pool conns;
+    test_pool::lease_type kept;
+    struct clean_up {
+        std::function<void()> act;
+        ~clean_up() { act(); }
+    };
+    try {
+        const clean_up acquires{[&] { kept = conns.acquire("a", net.dialer()); }};
+        throw failure{};
+    } catch (const failure&) {
+    }
+    try {
+        const auto lent = std::move(kept);
+        throw failure{};
+    } catch (const failure&) {
+    }
+    CHECK(net.closed() == ids{1});
 }
 
 TEST_CASE("lease: an exception within an exception's clean-up closes the connection [C14]") {

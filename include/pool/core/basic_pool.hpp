@@ -42,8 +42,10 @@ namespace pool {
 /// What throws leaves the pool as it was, and a connection that it was given is still the caller's or has been closed.
 /// Errors of closing are never thrown, but counted in `stats::failed_closes`; `close()` also returns them.
 ///
-/// Each operation takes O(1), or O(log n) where it changes the index of deadlines, and what it takes to close the
-/// connections that it retires.
+/// Each operation takes O(1), or O(log n) where it changes the index of deadlines; a look-up also passes over the blocked
+/// ones of its key, and every operation closes what it retires.
+///
+/// To end a pool while another thread calls it, or from a close or dial of its own, is a mistake, as with any object.
 template <class Key, class Conn, class CapacityPolicy = unlimited, class ExpiryPolicy = never,
     class LockPolicy = std::mutex, class ClockPolicy = std::chrono::steady_clock>
 class basic_pool {
@@ -123,7 +125,8 @@ public:
     /// `closed()` already. If this throws before `conn` is moved from, it is still the caller's; after that it is closed.
     void put(key_view<Key> key, Conn&& conn) {
         static_assert(std::move_constructible<Conn>, "pool: put needs a Conn that can be moved");
-        const lookup wanted{key};
+        const Key owned(key);  // the caller's may be a part of the connection
+        const lookup wanted{owned};
         typename state::connections fresh;
         fresh.emplace_back([&conn]() -> Conn { return std::move(conn); });
         state_->put(wanted, fresh);
@@ -144,6 +147,7 @@ public:
     }
 
     /// When to call `expire()` next: nothing that is idle now or is given back from now on is due before.
+    /// O(log n) for each connection that was lent since the last call.
     time_point next_expiry() const {
         static_assert(can_expire, "pool: next_expiry needs an ExpiryPolicy that can expire, and this pool's cannot");
         return state_->next_expiry();

@@ -56,48 +56,6 @@ struct connection_traits {
     }
 };
 
-/// `std::unique_ptr` and `std::shared_ptr` answer as what they point at; a null pointer is a closed connection.
-template <class Pointer>
-struct pointer_connection_traits {
-    using pointee = connection_traits<typename Pointer::element_type>;  ///< answers for what is pointed at
-
-    /// Closes the pointee.
-    static void close(Pointer& p)
-        requires requires { pointee::close(*p); }
-    {
-        if (p) pointee::close(*p);
-    }
-
-    /// A null pointer is closed.
-    static bool closed(const Pointer& p) noexcept
-        requires requires { pointee::closed(*p); }
-    {
-        return !p || pointee::closed(*p);
-    }
-
-    /// As the pointee.
-    static bool unblocked(const Pointer& p) noexcept
-        requires requires { pointee::unblocked(*p); }
-    {
-        return !p || pointee::unblocked(*p);
-    }
-
-    /// As the pointee; a null pointer is not.
-    static bool reusable(const Pointer& p) noexcept
-        requires requires { pointee::reusable(*p); }
-    {
-        return p && pointee::reusable(*p);
-    }
-};
-
-/// As what it points at.
-template <class T, class Deleter>
-struct connection_traits<std::unique_ptr<T, Deleter>> : pointer_connection_traits<std::unique_ptr<T, Deleter>> {};
-
-/// As what it points at.
-template <class T>
-struct connection_traits<std::shared_ptr<T>> : pointer_connection_traits<std::shared_ptr<T>> {};
-
 /// Can be closed.
 template <class Conn>
 concept closes = requires(Conn& c) { connection_traits<Conn>::close(c); };
@@ -114,15 +72,57 @@ concept tells_unblocked = requires(const Conn& c) {
     { connection_traits<Conn>::unblocked(c) } noexcept -> std::same_as<bool>;
 };
 
-/// What a pool can keep.
-template <class Conn>
-concept connection = std::destructible<Conn> && closes<Conn> && tells_closed<Conn> && tells_unblocked<Conn>;
-
 /// A connection that can tell, after an exception, that it is fit for the next call. Without it, it is not kept.
 template <class Conn>
 concept tells_reusable = requires(const Conn& c) {
     { connection_traits<Conn>::reusable(c) } noexcept -> std::same_as<bool>;
 };
+
+/// What a pool can keep.
+template <class Conn>
+concept connection = std::destructible<Conn> && closes<Conn> && tells_closed<Conn> && tells_unblocked<Conn>;
+
+/// `std::unique_ptr` and `std::shared_ptr` answer as what they point at; a null pointer is a closed connection.
+template <class Pointer>
+struct pointer_connection_traits {
+    using pointee = connection_traits<typename Pointer::element_type>;  ///< answers for what is pointed at
+
+    /// Closes the pointee.
+    static void close(Pointer& p)
+        requires closes<typename Pointer::element_type>
+    {
+        if (p) pointee::close(*p);
+    }
+
+    /// A null pointer is closed.
+    static bool closed(const Pointer& p) noexcept
+        requires tells_closed<typename Pointer::element_type>
+    {
+        return !p || pointee::closed(*p);
+    }
+
+    /// As the pointee.
+    static bool unblocked(const Pointer& p) noexcept
+        requires tells_unblocked<typename Pointer::element_type>
+    {
+        return !p || pointee::unblocked(*p);
+    }
+
+    /// As the pointee; a null pointer is not.
+    static bool reusable(const Pointer& p) noexcept
+        requires tells_reusable<typename Pointer::element_type>
+    {
+        return p && pointee::reusable(*p);
+    }
+};
+
+/// As what it points at.
+template <class T, class Deleter>
+struct connection_traits<std::unique_ptr<T, Deleter>> : pointer_connection_traits<std::unique_ptr<T, Deleter>> {};
+
+/// As what it points at.
+template <class T>
+struct connection_traits<std::shared_ptr<T>> : pointer_connection_traits<std::shared_ptr<T>> {};
 
 /// What the members of a connection are called on: what it points at, or itself.
 template <class Conn>

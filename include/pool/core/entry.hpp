@@ -69,7 +69,7 @@ public:
     const Key& key() const noexcept { return home_->key; }  ///< what it was inserted for
 
     // Notes of whoever holds the lent entry; the store does not read them.
-    int exceptions = 0;   ///< how many were on their way when it was lent
+    int exceptions = 0;   ///< how many were on their way when it was lent, or its lease moved
     bool reused = false;  ///< it was idle before it was lent
 
 private:

@@ -296,8 +296,14 @@ private:
         return remove(e);
     }
 
+    /// Out and in again at the same place of the order. The node, and so the entry, stays where it is, and nothing can
+    /// throw, as the hash table does not grow. `modify` would do the same, but it searches the hashed index for the node,
+    /// through all entries of its key.
     void reindex(entry& e) noexcept {
-        by_deadline().modify(by_deadline().iterator_to(e), [](entry& m) { m.deadlines_.indexed = m.deadlines_.due; });
+        const auto next = std::next(position(e));
+        auto node = by_order().extract(position(e));
+        e.deadlines_.indexed = e.deadlines_.due;
+        by_order().insert(next, std::move(node));
     }
 
     static bool is_due(TimePoint deadline, TimePoint now) noexcept {

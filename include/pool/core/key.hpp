@@ -84,7 +84,7 @@ std::size_t hash_of(const T& value) {
     } else {
         static_assert(tuple_like<T> || std::is_aggregate_v<T>, "pool: a field of Key has no std::hash");
         std::size_t seed = 0;
-        const auto combine = [&seed](const auto&... field) { (boost::hash_combine(seed, hash_of(field)), ...); };
+        const auto combine = [&seed](const auto&... field) { (boost::hash_combine(seed, pool::hash_of(field)), ...); };
         if constexpr (tuple_like<T>) std::apply(combine, value);
         else std::apply(combine, fields::tie(value));
         return seed;
@@ -101,7 +101,7 @@ struct key_traits {
     static std::size_t hash(const Key& key)
         requires(std_hashable<Key> || tuple_like<Key> || std::is_aggregate_v<Key>)
     {
-        return hash_of(key);
+        return pool::hash_of(key);
     }
     /// By `operator==`.
     static bool equal(const Key& a, const Key& b)

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
+#include <concepts>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include <pool/core/connection.hpp>
@@ -14,8 +17,7 @@ namespace pool {
 /// A lent connection: used like a pointer, and given back at the end of its scope. Two pointers wide, move-only.
 ///
 /// If an exception ends the scope, the connection may have stopped in the middle of a call. It is closed then, unless it
-/// says that it is `reusable`. An exception is told from those that were under way when the connection was lent by their
-/// number, so a lease that is made while one unwinds, and kept beyond it, does not see the next one.
+/// says that it is `reusable`.
 ///
 /// A lease may outlive its pool. Different leases may be used by different threads at once; one lease may not.
 template <class State>
@@ -33,14 +35,13 @@ public:
     }
 
     /// Leaves `other` empty.
-    lease(lease&& other) noexcept : state_{other.state_}, entry_{std::exchange(other.entry_, nullptr)} {}
+    lease(lease&& other) noexcept { adopt(other); }
 
     /// Gives its own connection back first, and leaves `other` empty. To move it to itself does nothing.
     lease& operator=(lease&& other) noexcept {
         if (this != &other) {
             release();
-            state_ = other.state_;
-            entry_ = std::exchange(other.entry_, nullptr);
+            adopt(other);
         }
         return *this;
     }
@@ -48,13 +49,13 @@ public:
     /// Gives the connection back, or what an exception asks for (see above).
     ~lease() { release(); }
 
-    /// Has a connection. All else but assignment needs one.
+    /// Has a connection. Without one, a lease can be assigned to, given back or discarded; the rest needs one.
     explicit operator bool() const noexcept { return entry_ != nullptr; }
 
     connection_type& operator*() const noexcept { return entry_->conn(); }    ///< at one address while it is lent
-    connection_type* operator->() const noexcept { return &entry_->conn(); }  ///< likewise
+    connection_type* operator->() const noexcept { return std::addressof(entry_->conn()); }  ///< likewise
 
-    /// What it was lent for; valid while it is lent.
+    /// What it was lent for. The reference is valid while it is lent: copy it before the lease ends.
     const key_type& key() const noexcept { return entry_->key(); }
 
     /// Whether it was idle before, as opposed to dialled for this lease. After a failure on a reused connection, a new one
@@ -62,16 +63,20 @@ public:
     bool reused() const noexcept { return entry_->reused; }
 
     /// Gives the connection back now. It is closed instead if it is `closed()`, if there is no room, or if the pool is
-    /// closed. Closing errors are counted in the statistics.
-    void give_back() noexcept { state_->give_back(*std::exchange(entry_, nullptr)); }
+    /// closed. Closing errors are counted in the statistics. An empty lease does nothing, so a second return is harmless.
+    void give_back() noexcept {
+        if (entry_ != nullptr) state_->give_back(*std::exchange(entry_, nullptr));
+    }
 
-    /// Closes the connection instead of giving it back.
-    void discard() noexcept { state_->discard(*std::exchange(entry_, nullptr)); }
+    /// Closes the connection instead of giving it back. An empty lease does nothing.
+    void discard() noexcept {
+        if (entry_ != nullptr) state_->discard(*std::exchange(entry_, nullptr));
+    }
 
     /// What follows a failed call: gives back a connection that says it is `reusable`, and closes any other.
     void give_back_if_reusable() noexcept {
         if constexpr (tells_reusable<connection_type>) {
-            if (connection_traits<connection_type>::reusable(**this)) return give_back();
+            if (entry_ != nullptr && connection_traits<connection_type>::reusable(**this)) return give_back();
         }
         discard();
     }
@@ -89,6 +94,13 @@ private:
         if (entry_ == nullptr) return;
         if (std::uncaught_exceptions() > entry_->exceptions) give_back_if_reusable();
         else give_back();
+    }
+
+    /// A lease that was made during an exception, and moved on after it, sees the next one.
+    void adopt(lease& other) noexcept {
+        state_ = other.state_;
+        entry_ = std::exchange(other.entry_, nullptr);
+        if (entry_ != nullptr) entry_->exceptions = std::min(entry_->exceptions, std::uncaught_exceptions());
     }
 
     State* state_ = nullptr;

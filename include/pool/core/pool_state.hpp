@@ -71,9 +71,10 @@ public:
     entry& acquire(const lookup& wanted, Dial& dial, const dial_context& context) {
         if (entry* found = lend(wanted)) return *found;
         expect_open(wanted);
-        connections fresh = dialled(wanted, dial, context);
+        const Key key(wanted.key);  // `wanted` may refer to what the dial ends
+        connections fresh = dialled(key, dial, context);
         try {
-            return insert(wanted, fresh);
+            return insert(lookup{key}, fresh);
         } catch (...) {
             close(fresh);
             throw;
@@ -94,13 +95,13 @@ public:
         try {
             const bool dead = is_closed(fresh.front());
             const time_point now = this->now();
+            const time_point due = deadline(now);
             step([&](connections& retired) {
                 if (dead || closed_) {
                     ++store_.stats().puts;
                     ++store_.stats().refused;
                     retired.swap(fresh);
                 } else {
-                    const time_point due = deadline(now);
                     entry& e = store_.insert(wanted, fresh, due);
                     retired = store_.give_back(e, limits(e.key()), due, now);
                 }
@@ -115,9 +116,10 @@ public:
     void give_back(entry& lent) noexcept {
         const bool dead = connection_traits<Conn>::closed(lent.conn());
         const time_point now = this->now();
+        const time_point due = deadline(now);
         step([&](connections& retired) {
             if (dead || closed_) retired = store_.refuse(lent);
-            else retired = store_.give_back(lent, limits(lent.key()), deadline(now), now);
+            else retired = store_.give_back(lent, limits(lent.key()), due, now);
         });
     }
 
@@ -271,11 +273,10 @@ private:
     }
 
     template <class Dial>
-    connections dialled(const lookup& wanted, Dial& dial, const dial_context& context) {
-        const Key key(wanted.key);
+    connections dialled(const Key& key, Dial& dial, const dial_context& context) {
         connections fresh;
         try {
-            fresh.emplace_back([&] { return dial_with<Conn>(dial, key, context); });
+            fresh.emplace_back([&] { return pool::dial_with<Conn>(dial, key, context); });
         } catch (...) {
             const std::lock_guard guard{lock_};
             ++store_.stats().failed_dials;
@@ -305,7 +306,7 @@ private:
 
     pool_closed closed_error(const lookup& wanted) const {
         const pool::stats seen = stats();
-        return pool_closed{"pool \"" + name_ + "\": no connection for key " + describe(wanted.key) +
+        return pool_closed{"pool \"" + name_ + "\": no connection for key " + pool::describe(wanted.key) +
                            ": the pool is closed (" + std::to_string(seen.idle) + " idle, " +
                            std::to_string(seen.lent) + " lent)"};
     }
@@ -333,7 +334,8 @@ private:
     [[no_unique_address]] const ClockPolicy clock_;
     [[no_unique_address]] const ExpiryPolicy expiry_;
 
-    /// Guards all below. Nothing is closed, dialled or destroyed by a user's code while it is held.
+    /// Guards all below. No connection is dialled, closed or destroyed while it is held. Key's equality, copy and
+    /// destruction, Conn's `closed` and `unblocked`, and the capacity policy are the only foreign code under it.
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
     store store_;

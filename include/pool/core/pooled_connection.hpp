@@ -64,7 +64,7 @@ public:
     decltype(auto) invoke(Args&&... args) {
         static_assert(forwards_invoke<conn_type, Args...>,
             "pool: invoke needs a function that takes a Conn&, or the arguments of Conn's own invoke");
-        return invoke([&](conn_type& c) -> decltype(auto) { return object_of(c).invoke(std::forward<Args>(args)...); });
+        return invoke([&](conn_type& c) -> decltype(auto) { return pool::object_of(c).invoke(std::forward<Args>(args)...); });
     }
 
     /// Calls `f(conn)`, which returns a stream, and keeps the connection for it until it is done. See `pooled_stream`.
@@ -77,6 +77,7 @@ public:
     template <std::invocable<conn_type&> F>
     [[nodiscard]] auto open_stream(dial_context limits, F&& f) {
         using stream_type = std::remove_cvref_t<std::invoke_result_t<F, conn_type&>>;
+        static_assert(std::move_constructible<stream_type>, "pool: a stream must be movable");
         static_assert(stream<stream_type>,
             "pool: a stream needs a member bool done() noexcept, or a stream_traits with done(Stream&)");
         return pooled_stream<lease_type, stream_type>{lend(limits), std::forward<F>(f)};
@@ -87,7 +88,7 @@ public:
     [[nodiscard]] auto new_stream(Args&&... args) {
         static_assert(forwards_new_stream<conn_type, Args...>,
             "pool: new_stream needs the arguments of Conn's own new_stream");
-        return open_stream([&](conn_type& c) { return object_of(c).new_stream(std::forward<Args>(args)...); });
+        return open_stream([&](conn_type& c) { return pool::object_of(c).new_stream(std::forward<Args>(args)...); });
     }
 
     /// Ends the use of this object: calls through it throw from now on. The pool keeps its connections.
@@ -97,21 +98,24 @@ public:
     /// Always: a call can use another connection than the blocked one.
     bool unblocked() const noexcept { return true; }
 
+    /// Always: after a failed call, the next one uses another connection.
+    bool reusable() const noexcept { return true; }
+
     /// What its connections are dialled for.
     const key_type& key() const noexcept { return key_; }
 
 private:
     template <class C, class... Args>
     static constexpr bool forwards_invoke =
-        requires(C& c, Args&&... args) { object_of(c).invoke(std::forward<Args>(args)...); };
+        requires(C& c, Args&&... args) { pool::object_of(c).invoke(std::forward<Args>(args)...); };
     template <class C, class... Args>
     static constexpr bool forwards_new_stream =
-        requires(C& c, Args&&... args) { object_of(c).new_stream(std::forward<Args>(args)...); };
+        requires(C& c, Args&&... args) { pool::object_of(c).new_stream(std::forward<Args>(args)...); };
 
     lease_type lend(const dial_context& limits) {
         if (closed_)
             throw connection_closed{"pool \"" + state_->name() + "\": a call through a closed connection for key " +
-                                    describe(key_)};
+                                    pool::describe(key_)};
         return {*state_, state_->acquire(typename State::lookup{key_}, dial_, limits)};
     }
 

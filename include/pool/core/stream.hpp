@@ -20,13 +20,16 @@ namespace pool {
 /// To destroy one that is not done ends its call; until that is wound up, the connection must be closed or blocked.
 template <class Stream>
 struct stream_traits {
-    /// Calls `s.done()`, or that of what it points at.
+    /// Calls `s.done()`, or that of what it points at; a null pointer is done.
     static bool done(Stream& s) noexcept
         requires requires {
-            { object_of(s).done() } noexcept -> std::convertible_to<bool>;
+            { pool::object_of(s).done() } noexcept -> std::convertible_to<bool>;
         }
     {
-        return object_of(s).done();
+        if constexpr (requires { s == nullptr; }) {
+            if (s == nullptr) return true;
+        }
+        return pool::object_of(s).done();
     }
 };
 
@@ -83,7 +86,7 @@ public:
     /// Calls the stream's own `next`.
     template <class... Args>
     decltype(auto) next(Args&&... args) {
-        return invoke([&](Stream& s) -> decltype(auto) { return object_of(s).next(std::forward<Args>(args)...); });
+        return invoke([&](Stream& s) -> decltype(auto) { return pool::object_of(s).next(std::forward<Args>(args)...); });
     }
 
     /// Whether the connection is with the pool again.
