@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <memory>
+#include <type_traits>
 
 /// @file
 /// What is asked of Conn: three answers. A class gives them as members of the same names; any other type, such as a file
@@ -118,10 +119,12 @@ struct pointer_connection_traits {
 
 /// As what it points at.
 template <class T, class Deleter>
+    requires(!std::is_array_v<T>)
 struct connection_traits<std::unique_ptr<T, Deleter>> : pointer_connection_traits<std::unique_ptr<T, Deleter>> {};
 
 /// As what it points at.
 template <class T>
+    requires(!std::is_array_v<T>)
 struct connection_traits<std::shared_ptr<T>> : pointer_connection_traits<std::shared_ptr<T>> {};
 
 /// What the members of a connection are called on: what it points at, or itself.
