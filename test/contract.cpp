@@ -640,7 +640,7 @@ TEST_CASE("contract: a put whose move throws leaves the caller its connection [C
 TEST_CASE("contract: a put that throws later closes the connection [C12]") {
     fake::network net;
     pool_of<throwing_key> conns;
-    throwing_key::copies = 1;
+    throwing_key::copies = 2;  // one to look up with, one to keep
     CHECK_THROWS_AS(conns.put(throwing_key{1}, net.dial()), refusal);
     CHECK(net.closed() == ids{1});
     CHECK(conns.stats() == pool::stats{});

@@ -275,13 +275,15 @@ private:
     template <class Dial>
     connections dialled(const Key& key, Dial& dial, const dial_context& context) {
         connections fresh;
-        try {
-            fresh.emplace_back([&] { return pool::dial_with<Conn>(dial, key, context); });
-        } catch (...) {
-            const std::lock_guard guard{lock_};
-            ++store_.stats().failed_dials;
-            throw;
-        }
+        fresh.emplace_back([&]() -> Conn {
+            try {
+                return pool::dial_with<Conn>(dial, key, context);
+            } catch (...) {
+                const std::lock_guard guard{lock_};
+                ++store_.stats().failed_dials;
+                throw;
+            }
+        });
         return fresh;
     }
 

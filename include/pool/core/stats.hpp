@@ -18,7 +18,7 @@ struct stats {
     std::uint64_t hits = 0;             ///< found an idle connection
     std::uint64_t misses = 0;           ///< found none
     std::uint64_t dials = 0;            ///< misses for which a connection was dialled
-    std::uint64_t failed_dials = 0;     ///< dials that threw, or had no memory to dial into
+    std::uint64_t failed_dials = 0;     ///< dials that threw
     std::uint64_t skipped_blocked = 0;  ///< blocked connections that look-ups passed over
 
     // what came in: put, and leases given back
