@@ -467,7 +467,7 @@ private:
 
     /// An assertion of its own, because a million of doctest's take too long.
     void check(bool holds, const char* what) const {
-        if (!holds) FAIL(what << ": seed " << seed_ << ", step " << step_);
+        if (!holds) FAIL(std::string{what} << ": seed " << seed_ << ", step " << step_);
     }
 
     std::uint64_t seed_;
