@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -203,6 +204,43 @@ TEST_CASE_TEMPLATE("matrix: a lazy connection dials once, and its streams are ba
     rows.next();
     CHECK(f.conns->stats("a") == pool::key_stats{.idle = 1, .lent = 0});
     CHECK(f.net.dials() == 1);
+}
+
+TEST_CASE_TEMPLATE("matrix: the figures add up at every turn [C16]", Pool, EVERY_POOL) {
+    fixture<Pool> f;
+    std::uint64_t look_ups = 0;
+    const auto adds_up = [&] {
+        const pool::stats s = f.conns->stats();
+        CHECK(s.hits + s.misses == look_ups);
+        CHECK(s.puts == s.idle + s.hits + s.evicted + s.expired + s.refused + s.cleared + s.found_closed);
+    };
+    for (const auto* key : {"b", "a", "a", "a", "c"}) {
+        f.put(key);
+        adds_up();
+    }
+    ++look_ups;
+    auto lent = f.conns->try_acquire("a");
+    REQUIRE(lent);
+    adds_up();
+    lent.give_back();
+    adds_up();
+    ++look_ups;
+    CHECK_FALSE(f.conns->take("d"));
+    adds_up();
+    for (int id = 1; id <= f.net.dials(); ++id) {
+        if (f.net[id].closes == 0) f.net[id].dead = true;
+    }
+    ++look_ups;
+    CHECK_FALSE(f.conns->try_acquire("c"));
+    CHECK(f.conns->stats().found_closed == 1);
+    adds_up();
+    f.conns->clear("a");
+    adds_up();
+    f.conns->close();
+    adds_up();
+    f.put("a");
+    adds_up();
+    CHECK(f.conns->stats().refused == 1);
 }
 
 // What is not used takes no space.

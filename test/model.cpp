@@ -46,6 +46,9 @@ constexpr int steps = 20'000;  ///< in each history
 
 const std::array<key, 4> keys{"a", "b", "c", "a key that is longer than the buffer of a short string"};
 
+/// Whether the close of a connection throws.
+bool fails_to_close(int id) { return id % 7 == 0; }
+
 /// What decides a pool's behaviour.
 struct configuration {
     pool::bounded capacity;
@@ -185,7 +188,9 @@ private:
     }
 
     void close(int id) {
-        if (!net_[id].dead) closed_.push_back(id);
+        if (net_[id].dead) return;
+        closed_.push_back(id);
+        figures.failed_closes += fails_to_close(id);
     }
 
     configuration chosen_;
@@ -199,10 +204,17 @@ private:
 /// A pool and its model, which take the same steps.
 class history {
 public:
-    explicit history(std::uint64_t seed) : seed_{seed}, random_{seed} { renew(); }
+    explicit history(std::uint64_t seed) : seed_{seed}, random_{seed} {
+        net_.prepare([](fake::line& far) {
+            if (fails_to_close(far.id)) far.on_close = [] { throw std::runtime_error{"no goodbye"}; };
+        });
+        renew();
+    }
     ~history() {
-        for (auto& each : taken_)
+        for (auto& each : taken_) {
+            each.far().on_close = [] {};
             if (!each.closed()) each.close();
+        }
     }
 
     /// Returns how many operations there were.
@@ -454,9 +466,10 @@ private:
     }
 
     void close() {
+        const std::uint64_t before = model_->figures.failed_closes;
         model_->is_closed = true;
         model_->clear();
-        check(pool_->close().empty(), "close");
+        check(pool_->close().size() == model_->figures.failed_closes - before, "close: how many failed");
     }
 
     void compare() {

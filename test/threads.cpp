@@ -224,6 +224,9 @@ TEST_CASE("threads: a reaper sweeps while others put and the time moves [C9]") {
                 if (const auto lent = conns.try_acquire("a")) clock.advance(1ms);
             }
         });
+        conns.put("a", net.dial());
+        clock.advance(1h);
+        while (conns.stats().idle != 0) std::this_thread::yield();  // no look-up: only the reaper can do this
     }
     conns.close();
     check_conserved(net, conns.stats());

@@ -55,6 +55,8 @@ class basic_pool {
     static_assert(tells_unblocked<Conn>,
         "pool: Conn needs a member bool unblocked() const noexcept, or a connection_traits<Conn> with "
         "unblocked(const Conn&)");
+    static_assert(!std::same_as<Key, const char*> && !std::same_as<Key, char*>,
+        "pool: a Key of characters must own them, as std::string does: a pointer is told apart by its address");
     static_assert(hashable_key<Key>,
         "pool: Key needs a std::hash, or to be an aggregate of fields that have one, or a key_traits<Key>");
     static_assert(comparable_key<Key>, "pool: Key needs an operator==, or a key_traits<Key>");

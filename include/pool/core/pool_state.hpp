@@ -134,14 +134,10 @@ public:
     /// Forgets a connection whose contents the caller has moved away.
     void detach(entry& lent) noexcept {
         connections shell;
-        bool last = false;
-        {
-            const std::lock_guard guard{lock_};
+        conclude([&] {
             ++store_.stats().detached;
             shell = store_.remove(lent);
-            last = unneeded();
-        }
-        if (last) delete this;
+        });
     }
 
     /// Closes connections that no step of the store had to do with.
@@ -210,13 +206,7 @@ public:
 
     /// The pool and its lazy connections are gone. The deleter of the `std::shared_ptr` that they have in common.
     static void abandon(pool_state* state) noexcept {
-        bool last = false;
-        {
-            const std::lock_guard guard{state->lock_};
-            state->abandoned_ = true;
-            last = state->unneeded();
-        }
-        if (last) delete state;
+        state->conclude([state] { state->abandoned_ = true; });
     }
 
 private:
@@ -249,15 +239,23 @@ private:
         }
         retired.clear();  // their destructors, too, run without the lock
 
-        bool last = false;
-        {
-            const std::lock_guard guard{lock_};
+        conclude([&] {
             store_.stats().failed_closes += failed;
             store_.stats().closing -= count;
-            last = unneeded();
-        }
-        if (last) delete this;
+        });
         return count;
+    }
+
+    /// Calls `act` under the lock, and ends this state if nothing needs it after that.
+    template <class Act>
+    void conclude(const Act& act) noexcept {
+        bool unneeded = false;
+        {
+            const std::lock_guard guard{lock_};
+            act();
+            unneeded = abandoned_ && store_.stats().lent == 0 && store_.stats().closing == 0;
+        }
+        if (unneeded) delete this;
     }
 
     static void record(std::vector<std::exception_ptr>& errors, std::exception_ptr error) noexcept {
@@ -266,10 +264,6 @@ private:
         } catch (...) {
             // No memory for it: it is counted, and the other connections still have to be closed.
         }
-    }
-
-    bool unneeded() const noexcept {
-        return abandoned_ && store_.stats().lent == 0 && store_.stats().closing == 0;
     }
 
     template <class Dial>

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSL-1.0
+// expect: pool: a Key of characters must own them, as std::string does
+#include <string>
+
+#include "parts.hpp"
+
+#ifdef POOL_MISUSE_FIXED
+using host = std::string;
+#else
+using host = const char*;
+#endif
+
+pool::connection_pool<host, session> sessions;
