@@ -17,6 +17,7 @@
 #include <pool/core/basic_pool.hpp>
 
 #include <support/fake.hpp>
+#include <support/figures.hpp>
 
 // The contract, clause by clause, as the caller of a pool meets it. The files beside this one go into each part.
 
@@ -42,11 +43,7 @@ using test_pool = pool_of<std::string>;
 
 constexpr pool::pool_settings newest_first() { return {.reuse = pool::reuse_order::newest_first}; }
 
-/// The identities of `stats`, for a pool that has only been asked by calls of this many look-ups.
-void check_exact(const pool::stats& s, std::uint64_t lookups) {
-    CHECK(s.hits + s.misses == lookups);
-    CHECK(s.puts == s.idle + s.hits + s.evicted + s.expired + s.refused + s.cleared + s.found_closed);
-}
+using figures::check_exact;
 
 }  // namespace
 

@@ -212,8 +212,7 @@ public:
     }
     ~history() {
         for (auto& each : taken_) {
-            each.far().on_close = [] {};
-            if (!each.closed()) each.close();
+            if (!each.closed()) fake::hang_up(std::move(each));
         }
     }
 

@@ -12,6 +12,7 @@
 #include <pool/core/stats.hpp>
 
 #include <support/fake.hpp>
+#include <support/figures.hpp>
 
 namespace {
 
@@ -19,13 +20,6 @@ using namespace std::chrono_literals;
 
 using pool_type = pool::basic_pool<std::string, fake::connection, pool::bounded, pool::after_idle, pool::null_mutex,
     pool::manual_clock>;
-
-/// What the documentation of `stats` says of any snapshot.
-void check_identities(const pool::stats& seen, std::uint64_t look_ups) {
-    CHECK(seen.hits + seen.misses == look_ups);
-    CHECK(seen.puts ==
-          seen.idle + seen.hits + seen.evicted + seen.expired + seen.refused + seen.cleared + seen.found_closed);
-}
 
 /// One thing that is done to a pool, and how many look-ups it takes.
 struct step {
@@ -78,7 +72,7 @@ TEST_CASE("stats: the identities hold after every step, and each figure counts i
         INFO(each.what);
         each.act();
         look_ups += each.look_ups;
-        check_identities(pool.stats(), look_ups);
+        figures::check_exact(pool.stats(), look_ups);
     }
     CHECK(pool.stats() == pool::stats{.hits = 3,
                               .misses = 9,
@@ -101,7 +95,7 @@ TEST_CASE("stats: the identities hold while a connection is being closed [C16]")
     pool_type pool;
     net.prepare([&](fake::line& line) {
         line.on_close = [&] {
-            check_identities(pool.stats(), 0);
+            figures::check_exact(pool.stats(), 0);
             CHECK(pool.stats().closing == 2);
         };
     });

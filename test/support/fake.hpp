@@ -143,6 +143,14 @@ inline void connection::close() {
     far.on_close();
 }
 
+/// Closes a connection that is the caller's, who does not mind a failure.
+inline void hang_up(connection conn) {
+    try {
+        conn.close();
+    } catch (const std::runtime_error&) {
+    }
+}
+
 /// One whose move can throw.
 class fragile_connection : public connection {
 public:
