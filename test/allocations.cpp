@@ -125,6 +125,21 @@ TEST_CASE_TEMPLATE(
     });
 }
 
+TEST_CASE_TEMPLATE("allocations: nor does one in a pool that bounds what is open, while nobody waits", Expiry, pool::never,
+    pool::after_idle) {
+    fake::network net;
+    pool::basic_pool<std::string, fake::connection, pool::bounded_open, Expiry> conns{
+        pool::bounded_open{.total = 3, .per_key = 2}, long_lived<Expiry>()};
+    const std::string key = long_key(1);
+    for (int i = 0; i < 2; ++i) conns.put(key, net.dial());
+    CHECK(allocated_by([&] {
+        const auto first = conns.acquire(key, net.dialer(), std::chrono::steady_clock::now() + 1h);
+        const auto second = conns.acquire(key, net.dialer());
+        const auto none = conns.try_acquire(key);
+    }) == 0);
+    CHECK(conns.stats().hits == 2);
+}
+
 TEST_CASE_TEMPLATE(
     "allocations: a steady try_acquire allocates nothing, found or not", Expiry, pool::never, pool::after_idle) {
     check_steady<Expiry>([](auto& warm, std::string_view key) {

@@ -33,6 +33,7 @@ struct of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock
 
     static Capacity capacity() {
         if constexpr (std::is_same_v<Capacity, pool::bounded>) return {.total = 3, .per_key = 2};
+        else if constexpr (std::is_same_v<Capacity, pool::bounded_open>) return {.idle_total = 3, .idle_per_key = 2};
         else return {};
     }
     static Expiry expiry() {
@@ -63,12 +64,17 @@ struct fixture {
     pool_of<Capacity, Expiry, std::mutex, real>, pool_of<Capacity, Expiry, std::mutex, manual>,                        \
         pool_of<Capacity, Expiry, pool::null_mutex, real>, pool_of<Capacity, Expiry, pool::null_mutex, manual>
 
+// Callers that may have to wait need a lock.
+#define POOL_THAT_WAITS_OF_EACH_CLOCK(Expiry)                                                                          \
+    pool_of<pool::bounded_open, Expiry, std::mutex, real>, pool_of<pool::bounded_open, Expiry, std::mutex, manual>
+
 #define EVERY_POOL                                                                                                     \
     POOL_OF_EACH_LOCK_AND_CLOCK(pool::unlimited, pool::never),                                                         \
         POOL_OF_EACH_LOCK_AND_CLOCK(pool::unlimited, pool::after_idle),                                                \
         POOL_OF_EACH_LOCK_AND_CLOCK(pool::bounded, pool::never),                                                       \
         POOL_OF_EACH_LOCK_AND_CLOCK(pool::bounded, pool::after_idle), POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::never), \
-        POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::after_idle)
+        POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::after_idle), POOL_THAT_WAITS_OF_EACH_CLOCK(pool::never),              \
+        POOL_THAT_WAITS_OF_EACH_CLOCK(pool::after_idle)
 
 }  // namespace
 

@@ -19,6 +19,18 @@ struct by_name {
     static std::size_t max_idle_for(std::string_view key) noexcept { return key == "primary" ? 2 : 1; }
 };
 
+/// A policy of a test's own that bounds what is open, too.
+struct few_primaries {
+    static constexpr bool bounds_open = true;
+
+    static std::size_t max_idle() noexcept { return pool::no_limit; }
+    static std::size_t max_idle_for(std::string_view) noexcept { return pool::no_limit; }
+    static std::size_t max_open() noexcept { return 3; }
+    static std::size_t max_open_for(std::string_view key) noexcept { return key == "primary" ? 1 : 2; }
+    static std::size_t max_dialing_for(std::string_view) noexcept { return 1; }
+    static std::size_t max_waiting() noexcept { return 0; }
+};
+
 }  // namespace
 
 TEST_CASE("unlimited: there is no bound at all") {
@@ -52,4 +64,35 @@ TEST_CASE("capacity_policy: a pool asks for the bound of the key that it fills [
     for (const auto* key : {"primary", "replica", "primary", "replica", "primary"}) pool.put(key, net.dial());
     CHECK(pool.stats("primary").idle == 2);
     CHECK(pool.stats("replica").idle == 1);
+}
+
+TEST_CASE("bounded_open: each bound is as it was chosen, and no limit by default") {
+    constexpr pool::bounded_open none;
+    for (const std::size_t each : {none.max_open(), none.max_open_for("a"), none.max_idle(), none.max_idle_for("a"),
+             none.max_waiting(), none.max_dialing_for("a")}) {
+        CHECK(each == pool::no_limit);
+    }
+    constexpr pool::bounded_open all{.total = 1, .per_key = 2, .idle_total = 3, .idle_per_key = 4, .max_waiters = 5,
+        .max_dialing_per_key = 6};
+    CHECK(all.max_open() == 1);
+    CHECK(all.max_open_for("a") == 2);
+    CHECK(all.max_idle() == 3);
+    CHECK(all.max_idle_for("a") == 4);
+    CHECK(all.max_waiting() == 5);
+    CHECK(all.max_dialing_for("a") == 6);
+}
+
+TEST_CASE("open_capacity_policy: it is declared, and a pool asks for the bound of the key that it opens") {
+    static_assert(pool::declares_open_bounds<few_primaries>);
+    static_assert(pool::open_capacity_policy<few_primaries, std::string>);
+    static_assert(!pool::declares_open_bounds<pool::bounded>);
+    static_assert(!pool::open_capacity_policy<pool::fixed<1>, std::string>);
+    fake::network net;
+    pool::basic_pool<std::string, fake::connection, few_primaries> pool;
+    const auto first = pool.acquire("primary", net.dialer());
+    CHECK_THROWS_AS((void)pool.acquire("primary", net.dialer()), pool::too_many_waiters);
+    const auto second = pool.acquire("replica", net.dialer());
+    const auto third = pool.acquire("replica", net.dialer());
+    CHECK_THROWS_AS((void)pool.acquire("other", net.dialer()), pool::too_many_waiters);
+    CHECK(pool.stats().lent == 3);
 }

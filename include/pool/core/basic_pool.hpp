@@ -33,8 +33,9 @@ namespace pool {
 
 /// A pool of idle connections, found again by their key.
 ///
-/// It bounds what is idle, never what is open, so it never makes a caller wait. It has no thread: connections that are
-/// due are not handed out, but are closed only by `expire()` (see `reaper`), or when they are met.
+/// It bounds what is idle, not what is open, and so never makes a caller wait; unless its CapacityPolicy declares that it
+/// bounds what is open, too (see `bounded_open`): then callers take turns. It has no thread: connections that are due are
+/// not handed out, but are closed only by `expire()` (see `reaper`), or when they are met.
 ///
 /// Thread-safe as far as LockPolicy is: with `null_mutex`, one thread at a time. Connections are dialled, closed and
 /// destroyed without the lock, and those calls may call the pool.
@@ -65,6 +66,9 @@ class basic_pool {
     static_assert(capacity_policy<CapacityPolicy, Key>,
         "pool: CapacityPolicy needs std::size_t max_idle() const noexcept and "
         "std::size_t max_idle_for(const Key&) const noexcept");
+    static_assert(!declares_open_bounds<CapacityPolicy> || open_capacity_policy<CapacityPolicy, Key>,
+        "pool: a CapacityPolicy that declares bounds_open needs max_open(), max_open_for(const Key&), "
+        "max_dialing_for(const Key&) and max_waiting(), each std::size_t and const noexcept");
     static_assert(clock_policy<ClockPolicy>,
         "pool: ClockPolicy needs now(), and must be steady: a wall clock can be set back");
     static_assert(expiry_policy<ExpiryPolicy, typename ClockPolicy::time_point>,
@@ -78,6 +82,8 @@ public:
     using key_type = Key;                                  ///< the parameter
     using connection_type = Conn;                          ///< the parameter
     using lock_type = LockPolicy;                          ///< the parameter
+    using clock_type = ClockPolicy;                        ///< the parameter
+    using state_type = state;                              ///< what it shares with its leases and lazy connections
     using lease_type = lease<state>;                       ///< what `acquire` returns
     using time_point = typename ClockPolicy::time_point;   ///< what deadlines are
 
@@ -101,7 +107,29 @@ public:
     template <class Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, const dial_context& limits = {}) {
         expect_dialer<Dial, Key, Conn>();
+        expect_turns();
         return {*state_, state_->acquire(lookup{key}, dial, limits)};
+    }
+
+    /// The same, and waits for its turn until `deadline`, which is one of the pool's clock, or until `stop` is requested.
+    /// What bounds a dial under way is the dial's own affair: it gets both as a `dial_context`, the deadline if the clock
+    /// is `std::chrono::steady_clock`. Throws `acquire_timeout`, `acquire_cancelled` and `too_many_waiters`, too.
+    template <class Dial>
+    [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, time_point deadline, std::stop_token stop = {}) {
+        expect_dialer<Dial, Key, Conn>();
+        static_assert(state::bounds_open,
+            "pool: acquire with a deadline or a stop_token needs a CapacityPolicy that bounds what is open, such as "
+            "bounded_open: this pool never waits");
+        expect_turns();
+        dial_context limits{.stop = std::move(stop)};
+        if constexpr (std::same_as<time_point, decltype(limits.deadline)>) limits.deadline = deadline;
+        return {*state_, state_->acquire(lookup{key}, dial, limits, deadline)};
+    }
+
+    /// The same, without a deadline.
+    template <class Dial>
+    [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, std::stop_token stop) {
+        return acquire(key, std::forward<Dial>(dial), time_point::max(), std::move(stop));
     }
 
     /// Lends an idle connection of `key`, or returns an empty lease.
@@ -139,6 +167,7 @@ public:
     template <class Dial>
     [[nodiscard]] auto get(key_view<Key> key, Dial dial) {
         expect_dialer<Dial, Key, Conn>();
+        expect_turns();
         return pooled_connection<state, Dial>{state_, Key(key), std::move(dial)};
     }
 
@@ -178,11 +207,30 @@ public:
         return {name(), std::move(errors)};
     }
 
+    /// Waits until nothing is lent, being dialled or being closed, or until `deadline`, which is one of the pool's clock.
+    /// Returns how many still are. After `close()`, that is the end of all that the pool has opened. Not for a close or a
+    /// dial to call, which it would wait for.
+    std::size_t drain(time_point deadline) {
+        static_assert(state::can_wait,
+            "pool: drain waits, which only a pool can that has a lock and whose CapacityPolicy bounds what is open");
+        return state_->drain(deadline);
+    }
+
     const std::string& name() const noexcept { return state_->name(); }    ///< from the settings
     const ClockPolicy& clock() const noexcept { return state_->clock(); }  ///< what the pool reads
 
+    /// For what may outlive the pool, and is built upon its steps: `pool::asio` is.
+    const std::shared_ptr<state_type>& shared() const noexcept { return state_; }
+
 private:
     using lookup = typename state::lookup;
+
+    /// Refuses, in a plain sentence, to wait where nobody can.
+    static constexpr void expect_turns() {
+        static_assert(!state::bounds_open || state::can_wait,
+            "pool: acquire and get may wait, and with this LockPolicy no thread could end the wait: use try_acquire or "
+            "async_acquire");
+    }
 
     std::shared_ptr<state> state_;
 };

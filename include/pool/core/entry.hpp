@@ -60,6 +60,8 @@ class entry : public boost::intrusive::list_base_hook<> {
     struct no_deadlines {};
 
 public:
+    using key_type = Key;  ///< the parameter
+
     /// The store's: without a connection at first.
     entry(const group_ptr& home, [[maybe_unused]] TimePoint earliest) : home_{home} {
         if constexpr (timed) deadlines_.indexed = earliest;
@@ -67,6 +69,8 @@ public:
 
     Conn& conn() noexcept { return conn_.front().conn; }    ///< at one address from insertion to removal
     const Key& key() const noexcept { return home_->key; }  ///< what it was inserted for
+
+    hashed_key<Key> wanted() const noexcept { return {key_view<Key>(home_->key), home_->hash}; }  ///< what it is found by
 
     // Notes of whoever holds the lent entry; the store does not read them.
     int exceptions = 0;   ///< how many were on their way when it was lent, or its lease moved

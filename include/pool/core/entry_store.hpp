@@ -77,7 +77,9 @@ public:
     }
 
     /// Finds an idle connection that can be used at `now`, and lends it; nullptr if there is none. The blocked are passed
-    /// over and stay; the closed and the expired that it meets go to `retired`.
+    /// over and stay; the closed and the expired that it meets go to `retired`. To find none is a miss, but for a caller
+    /// `who_waits` on.
+    template <bool who_waits = false>
     entry* lend(const lookup& wanted, TimePoint now, connections& retired) {
         if (const group_ptr home = find(wanted)) {  // held: retiring the last entry must not end the list it is in
             for (entry* each = first(*home); each != nullptr;) {
@@ -99,7 +101,7 @@ public:
                 }
             }
         }
-        ++stats_.misses;
+        if constexpr (!who_waits) ++stats_.misses;
         return nullptr;
     }
 
@@ -116,6 +118,35 @@ public:
         while (stats_.idle >= limits.total) retire(oldest(), stats_.evicted, retired);
         link(e, due);
         return retired;
+    }
+
+    /// Makes a lent entry idle until `due`, then calls `serve(retired)`, which may lend or retire it as any other, and only
+    /// then enforces the bounds, by the same rule.
+    template <class Serve>
+    connections give_back(
+        entry& e, const bounds& limits, TimePoint due, TimePoint now, const Serve& serve) noexcept {
+        ++stats_.puts;
+        if (is_due(due, now)) return drop(e, stats_.expired);
+
+        connections retired;
+        const group_ptr home = e.home_;  // held: it may be left without entries
+        link(e, due);
+        serve(retired);
+        while (home->idle.size() > limits.per_key) retire(home->idle.front(), stats_.evicted, retired);
+        while (stats_.idle > limits.total) retire(oldest(), stats_.evicted, retired);
+        return retired;
+    }
+
+    /// Retires the oldest idle entry of another key, to make room for `wanted`. Returns whether there was one. O(1), but
+    /// for those of its own key, all blocked, that are older.
+    bool make_room(const lookup& wanted, connections& retired) noexcept {
+        for (auto next = oldest_; next != by_order().end(); ++next) {
+            entry& e = unconst(*next);
+            if (group_equal{}(wanted, e.home())) continue;
+            retire(e, stats_.evicted, retired);
+            return true;
+        }
+        return false;
     }
 
     /// Returns the connection of a lent entry that is given back and cannot be kept.
@@ -173,13 +204,13 @@ public:
         return retired;
     }
 
-    /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(key)` is the bound of one key. O(n).
+    /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of its key. O(n).
     template <class PerKey>
     connections trim(std::size_t total, const PerKey& per_key) noexcept {
         connections retired;
         for (auto next = oldest_; next != by_order().end();) {
             entry& e = unconst(*next++);
-            if (e.home_->idle.size() > per_key(e.key())) retire(e, stats_.evicted, retired);
+            if (e.home_->idle.size() > per_key(e)) retire(e, stats_.evicted, retired);
         }
         while (stats_.idle > total) retire(oldest(), stats_.evicted, retired);
         return retired;
@@ -194,6 +225,9 @@ public:
         const group_ptr home = find(wanted);
         return home ? key_stats{home->idle.size(), home->lent} : key_stats{};
     }
+
+    /// The figures of an entry's key.
+    key_stats stats(const entry& known) const noexcept { return {known.home_->idle.size(), known.home_->lent}; }
 
 private:
     using group = typename entry::group;

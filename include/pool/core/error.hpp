@@ -30,6 +30,24 @@ public:
     using error::error;
 };
 
+/// A caller's deadline passed before it was its turn.
+class acquire_timeout : public error {
+public:
+    using error::error;
+};
+
+/// A caller's stop token was triggered before it was its turn.
+class acquire_cancelled : public error {
+public:
+    using error::error;
+};
+
+/// Nothing was free, and as many callers were waiting as may.
+class too_many_waiters : public error {
+public:
+    using error::error;
+};
+
 /// A call was made through a `pooled_connection` that is closed.
 class connection_closed : public error {
 public:
@@ -41,6 +59,17 @@ class stream_ended : public error {
 public:
     using error::error;
 };
+
+/// What an exception says of itself.
+inline std::string message(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& known) {
+        return known.what();
+    } catch (...) {
+        return "an exception that is not a std::exception";
+    }
+}
 
 /// All that went wrong while a pool closed its idle connections: a range of `std::exception_ptr`, empty when nothing
 /// did. It is itself an exception whose message lists them all. Copying it does not throw.
@@ -76,17 +105,8 @@ private:
         if (errors.empty()) return "no errors";
         const auto append = [](std::string all, const std::string& next) { return std::move(all) + "; " + next; };
         return "pool \"" + pool_name + "\": " + std::to_string(errors.size()) + " failed to close: " +
-               ranges::accumulate(errors.begin() + 1, errors.end(), message(errors.front()), append, message);
-    }
-
-    static std::string message(const std::exception_ptr& error) {
-        try {
-            std::rethrow_exception(error);
-        } catch (const std::exception& known) {
-            return known.what();
-        } catch (...) {
-            return "an exception that is not a std::exception";
-        }
+               ranges::accumulate(errors.begin() + 1, errors.end(), message(errors.front()), append,
+                   [](const std::exception_ptr& error) { return message(error); });
     }
 
     std::shared_ptr<const std::vector<std::exception_ptr>> errors_;

@@ -148,6 +148,9 @@ struct hashed_key {
 
     /// Hashes `wanted`. Throws what its hash throws.
     explicit hashed_key(key_view<Key> wanted) : key{wanted}, hash{key_traits<Key>::hash(wanted)} {}
+
+    /// Of a hash that is known.
+    hashed_key(key_view<Key> wanted, std::size_t known) noexcept : key{wanted}, hash{known} {}
 };
 
 /// A key as error messages show it: text in quotes, numbers, whatever has an `operator<<`; else only that there is one.

@@ -6,18 +6,25 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <boost/intrusive/list.hpp>
+
+#include <pool/core/admission.hpp>
 #include <pool/core/connection.hpp>
 #include <pool/core/dial.hpp>
 #include <pool/core/entry_store.hpp>
 #include <pool/core/error.hpp>
 #include <pool/core/key.hpp>
 #include <pool/core/stats.hpp>
+#include <pool/core/waiter.hpp>
+#include <pool/policies/capacity.hpp>
 
 /// @file
 /// What a pool, its leases and its lazy connections share: the store and the policies, behind one lock.
@@ -30,6 +37,12 @@ struct pool_settings {
     std::string name = {};                          ///< how error messages call the pool
 };
 
+/// Where nobody takes turns.
+struct no_admission {
+    struct request {};
+    struct notices {};
+};
+
 /// Every operation reads the clock, takes one step of the store under the lock, and then, without the lock, closes what
 /// the step retired. Whoever unlinks a connection under the lock owns its close, so each is closed once.
 ///
@@ -40,7 +53,9 @@ struct pool_settings {
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class pool_state {
 public:
-    static constexpr bool timed = ExpiryPolicy::can_expire;  ///< whether there are deadlines
+    static constexpr bool timed = ExpiryPolicy::can_expire;                                   ///< whether there are deadlines
+    static constexpr bool bounds_open = open_capacity_policy<CapacityPolicy, Key>;            ///< whether callers take turns
+    static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;                 ///< by blocking, too
 
     using key_type = Key;                                                                     ///< the parameter
     using connection_type = Conn;                                                             ///< the parameter
@@ -49,6 +64,8 @@ public:
     using entry = typename store::entry;                                                      ///< one connection
     using connections = typename store::connections;                                          ///< those outside it
     using lookup = typename store::lookup;                                                    ///< a key and its hash
+    using turns = std::conditional_t<bounds_open, admission<store>, no_admission>;            ///< who waits and dials
+    using request = typename turns::request;                                                  ///< a caller who asks
 
     /// Without connections.
     pool_state(CapacityPolicy capacity, ExpiryPolicy expiry, pool_settings settings, ClockPolicy clock)
@@ -61,14 +78,16 @@ public:
     /// An idle connection, or nullptr.
     entry* lend(const lookup& wanted) {
         entry* found = nullptr;
-        step([&, now = now()](connections& retired) { found = store_.lend(wanted, now, retired); });
+        step([&, now = now()](connections& retired) { found = lend(wanted, now, retired); });
         if (found != nullptr) found->reused = true;
         return found;
     }
 
     /// An idle connection, or else a new one. Throws what `dial` throws, and `pool_closed`.
     template <class Dial>
-    entry& acquire(const lookup& wanted, Dial& dial, const dial_context& context) {
+    entry& acquire(const lookup& wanted, Dial& dial, const dial_context& context)
+        requires(!bounds_open)
+    {
         if (entry* found = lend(wanted)) return *found;
         expect_open(wanted);
         const Key key(wanted.key);  // `wanted` may refer to what the dial ends
@@ -81,11 +100,116 @@ public:
         }
     }
 
+    /// An idle connection, or else a new one, or else the first of these that it is this caller's turn for. Throws what
+    /// `dial` throws, `pool_closed`, `acquire_timeout`, `acquire_cancelled` and `too_many_waiters`.
+    template <class Dial>
+    entry& acquire(const lookup& wanted, Dial& dial, const dial_context& context,
+        typename ClockPolicy::time_point deadline)
+        requires bounds_open
+    {
+        if (context.stop.stop_requested()) throw gave_up<acquire_cancelled>(wanted, "cancelled before it began", nullptr);
+        if (is_past(deadline)) throw gave_up<acquire_timeout>(wanted, "its deadline has passed", nullptr);
+
+        blocking_request<request, LockPolicy, ClockPolicy> asking;
+        if (ask(asking, wanted) == standing::lent) return asking.lent();
+        return turn(asking, wanted, dial, context, deadline);
+    }
+
+    /// The same, until the deadline of the context, if it is one of the pool's clock.
+    template <class Dial>
+    entry& acquire(const lookup& wanted, Dial& dial, const dial_context& context)
+        requires bounds_open
+    {
+        if constexpr (std::is_same_v<typename ClockPolicy::time_point, decltype(context.deadline)>) {
+            return acquire(wanted, dial, context, context.deadline);
+        } else {
+            return acquire(wanted, dial, context, ClockPolicy::time_point::max());
+        }
+    }
+
+    /// Answers a request at once, or puts it in the queue. Returns where it stands. Strong guarantee.
+    standing ask(request& asking, const lookup& wanted)
+        requires bounds_open
+    {
+        standing outcome{};
+        std::exception_ptr error;
+        step([&, now = now()](connections& retired) {
+            if (closed_) {
+                admission_.answer(asking, standing::closed);
+            } else if (entry* found =
+                           admission_.is_wanted(wanted) ? nullptr : store_.template lend<true>(wanted, now, retired)) {
+                admission_.answer(asking, *found);
+            } else {
+                try {
+                    enqueue(asking, wanted, now, retired);
+                } catch (...) {
+                    error = std::current_exception();  // what was retired still has to be closed
+                }
+            }
+            outcome = asking.standing();
+        });
+        if (error) std::rethrow_exception(error);
+        return outcome;
+    }
+
+    /// Where a request stands that has been told. `standing::dialing` is its call to begin.
+    standing look(request& asking) noexcept
+        requires bounds_open
+    {
+        standing seen{};
+        step([&](connections&) { seen = admission_.look(asking); });
+        return seen;
+    }
+
+    /// Takes a request out that has lost interest, unless it is settled or blocked by its dial.
+    void withdraw(request& asking) noexcept
+        requires bounds_open
+    {
+        step([&](connections&) { admission_.withdraw(asking); });
+    }
+
+    /// The dial of a request is over: the one connection of `fresh` goes to the oldest that waits for it, or becomes idle.
+    /// If this throws, that connection has been closed, and the request has failed.
+    void opened(request& dialing, connections& fresh)
+        requires bounds_open
+    {
+        try {
+            const time_point now = this->now();
+            const time_point due = deadline(now);
+            step([&](connections& retired) {
+                ++store_.stats().dials;
+                if (closed_) {
+                    retired.swap(fresh);
+                    admission_.dial_failed(dialing, standing::closed, nullptr);
+                } else {
+                    entry& e = store_.insert(dialing.wanted(), fresh, due);
+                    if (!admission_.dialled(dialing, e)) retired = is_full(e) ? store_.refuse(e) : keep(e, due, now);
+                }
+            });
+        } catch (...) {
+            step([&](connections& retired) {
+                retired.swap(fresh);
+                admission_.dial_failed(dialing, standing::failed, nullptr);
+            });
+            throw;
+        }
+    }
+
+    /// The dial of a request has failed.
+    void dial_failed(request& dialing, const dial_error& error) noexcept
+        requires bounds_open
+    {
+        step([&](connections&) {
+            ++store_.stats().failed_dials;
+            admission_.dial_failed(dialing, standing::failed, error);
+        });
+    }
+
     /// An idle connection that the pool forgets: one, or none.
     connections take(const lookup& wanted) {
         connections taken;
         step([&, now = now()](connections& retired) {
-            if (entry* found = store_.lend(wanted, now, retired)) taken = store_.remove(*found);
+            if (entry* found = lend(wanted, now, retired)) taken = store_.remove(*found);
         });
         return taken;
     }
@@ -103,7 +227,7 @@ public:
                     retired.swap(fresh);
                 } else {
                     entry& e = store_.insert(wanted, fresh, due);
-                    retired = store_.give_back(e, limits(e.key()), due, now);
+                    retired = is_full(e) ? store_.refuse(e) : keep(e, due, now);
                 }
             });
         } catch (...) {
@@ -118,8 +242,7 @@ public:
         const time_point now = this->now();
         const time_point due = deadline(now);
         step([&](connections& retired) {
-            if (dead || closed_) retired = store_.refuse(lent);
-            else retired = store_.give_back(lent, limits(lent.key()), due, now);
+            retired = dead || closed_ || is_full(lent) ? store_.refuse(lent) : keep(lent, due, now);
         });
     }
 
@@ -134,10 +257,12 @@ public:
     /// Forgets a connection whose contents the caller has moved away.
     void detach(entry& lent) noexcept {
         connections shell;
-        conclude([&] {
+        connections retired;
+        conclude(retired, [&] {
             ++store_.stats().detached;
             shell = store_.remove(lent);
         });
+        if (!retired.empty()) finish(retired, nullptr);
     }
 
     /// Closes connections that no step of the store had to do with.
@@ -176,8 +301,18 @@ public:
         return step([&](connections& retired) {
             using std::swap;
             swap(capacity_, capacity);
-            retired = store_.trim(
-                capacity_.max_idle(), [this](const Key& key) noexcept { return capacity_.max_idle_for(key); });
+            if constexpr (bounds_open) {
+                const auto left = [](std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; };
+                const std::size_t busy = store_.stats().lent + admission_.dialing();
+                const std::size_t total = std::min(capacity_.max_idle(), left(capacity_.max_open(), busy));
+                retired = store_.trim(total, [&](const entry& e) noexcept {
+                    const std::size_t used = store_.stats(e).lent + admission_.dialing(e.wanted());
+                    return std::min(capacity_.max_idle_for(e.key()), left(capacity_.max_open_for(e.key()), used));
+                });
+            } else {
+                retired = store_.trim(
+                    capacity_.max_idle(), [this](const entry& e) noexcept { return capacity_.max_idle_for(e.key()); });
+            }
         });
     }
 
@@ -186,19 +321,43 @@ public:
         step([this](connections& retired) {
             closed_ = true;
             retired = store_.clear();
+            if constexpr (bounds_open) admission_.refuse_all();
         }, errors);
+    }
+
+    /// Waits until nothing is lent, being dialled or being closed, or until `deadline`. Returns how many still are.
+    std::size_t drain(typename ClockPolicy::time_point deadline)
+        requires can_wait
+    {
+        drainer here;
+        for (;;) {
+            const bool late = is_past(deadline);
+            std::unique_lock guard{lock_};
+            if (const std::size_t left = out(); left == 0 || late) {
+                here.unlink();
+                return left;
+            }
+            if (!here.is_linked()) drainers_.push_back(here);
+            here.wait(std::move(guard), clock_, deadline);
+        }
     }
 
     /// The figures of the pool.
     pool::stats stats() const {
         const std::lock_guard guard{lock_};
-        return store_.stats();
+        pool::stats all = store_.stats();
+        if constexpr (bounds_open) {
+            all.misses += admission_.misses();
+            all.dialing = admission_.dialing();
+            all.waiting = admission_.waiting();
+        }
+        return all;
     }
 
     /// The figures of one key.
     key_stats stats(const lookup& wanted) const {
         const std::lock_guard guard{lock_};
-        return store_.stats(wanted);
+        return stats_of(wanted);
     }
 
     const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
@@ -206,56 +365,243 @@ public:
 
     /// The pool and its lazy connections are gone. The deleter of the `std::shared_ptr` that they have in common.
     static void abandon(pool_state* state) noexcept {
-        state->conclude([state] { state->abandoned_ = true; });
+        connections none;
+        state->conclude(none, [state] { state->abandoned_ = true; });
     }
 
 private:
+    /// Somebody who waits until nothing is lent.
+    struct drainer : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+                     waiter<LockPolicy, ClockPolicy> {};
+    using drainers = boost::intrusive::list<drainer, boost::intrusive::constant_time_size<false>>;
+    struct no_drainers {};
+
     ~pool_state() = default;
 
     /// Calls `act(retired)` under the lock, and closes what it retired after that. Returns how many.
     template <class Act>
     std::size_t step(Act&& act, std::vector<std::exception_ptr>* errors = nullptr) {
         connections retired;
+        [[maybe_unused]] const auto now = time_to_serve();
+        [[maybe_unused]] typename turns::notices told;
+        std::size_t count = 0;
         {
             const std::lock_guard guard{lock_};
             act(retired);
+            count = retired.size();
+            if constexpr (bounds_open) serve(now, retired);
             store_.stats().closing += retired.size();
+            if constexpr (bounds_open) told = news();
         }
-        return retired.empty() ? 0 : finish(retired, errors);
-    }
-
-    /// Closes connections that are counted as closing, which keeps this state alive meanwhile.
-    std::size_t finish(connections& retired, std::vector<std::exception_ptr>* errors) noexcept {
-        const std::size_t count = retired.size();
-        std::uint64_t failed = 0;
-        for (auto& each : retired) {
-            if (is_closed(each)) continue;
-            try {
-                connection_traits<Conn>::close(each.conn);
-            } catch (...) {
-                ++failed;
-                if (errors != nullptr) record(*errors, std::current_exception());
-            }
-        }
-        retired.clear();  // their destructors, too, run without the lock
-
-        conclude([&] {
-            store_.stats().failed_closes += failed;
-            store_.stats().closing -= count;
-        });
+        if constexpr (bounds_open) told.deliver();
+        if (!retired.empty()) [[unlikely]] finish(retired, errors);
         return count;
     }
 
-    /// Calls `act` under the lock, and ends this state if nothing needs it after that.
+    /// Closes connections that are counted as closing, which keeps this state alive meanwhile.
+    void finish(connections& retired, std::vector<std::exception_ptr>* errors) noexcept {
+        while (!retired.empty()) {
+            // Where others wait for the permits, each is free as soon as its own connection is closed.
+            connections leaving;
+            if constexpr (bounds_open) leaving.splice(leaving.end(), retired, retired.begin());
+            else leaving.swap(retired);
+
+            const std::size_t count = leaving.size();
+            std::uint64_t failed = 0;
+            for (auto& each : leaving) {
+                if (is_closed(each)) continue;
+                try {
+                    connection_traits<Conn>::close(each.conn);
+                } catch (...) {
+                    ++failed;
+                    if (errors != nullptr) record(*errors, std::current_exception());
+                }
+            }
+            leaving.clear();  // their destructors, too, run without the lock
+
+            conclude(leaving, [&] {
+                store_.stats().failed_closes += failed;
+                store_.stats().closing -= count;
+            });
+            retired.splice(retired.end(), leaving);  // those that make room for somebody who waits
+        }
+    }
+
+    /// Calls `act` under the lock, and ends this state if nothing needs it after that. What is `retired` then still has to
+    /// be closed.
     template <class Act>
-    void conclude(const Act& act) noexcept {
+    void conclude([[maybe_unused]] connections& retired, const Act& act) noexcept {
         bool unneeded = false;
+        [[maybe_unused]] const auto now = time_to_serve();
+        [[maybe_unused]] typename turns::notices told;
         {
             const std::lock_guard guard{lock_};
             act();
+            if constexpr (bounds_open) serve(now, retired);
+            store_.stats().closing += retired.size();
+            if constexpr (bounds_open) told = news();
             unneeded = abandoned_ && store_.stats().lent == 0 && store_.stats().closing == 0;
         }
+        if constexpr (bounds_open) told.deliver();
         if (unneeded) delete this;
+    }
+
+    /// Gives what is free to those who wait.
+    void serve(time_point now, connections& retired) noexcept
+        requires bounds_open
+    {
+        if (!admission_.empty()) admission_.serve(store_, capacity_, now, retired);
+    }
+
+    /// Those who have to be told after a step. Wakes those who wait for the end.
+    typename turns::notices news() noexcept
+        requires bounds_open
+    {
+        if constexpr (can_wait) {
+            if (out() == 0) {
+                for (drainer& each : drainers_) each.wake();
+            }
+        }
+        return admission_.take_notices();
+    }
+
+    /// What a drain waits for.
+    std::size_t out() const noexcept
+        requires bounds_open
+    {
+        return store_.stats().lent + store_.stats().closing + admission_.dialing();
+    }
+
+    /// The time, where `serve` will ask for it.
+    auto time_to_serve() const {
+        if constexpr (bounds_open) return now();
+        else return no_time{};
+    }
+
+    /// The end of the queue, from where it may be served at once, or has to leave.
+    void enqueue(request& asking, const lookup& wanted, time_point now, connections& retired) {
+        admission_.enqueue(asking, wanted);
+        serve(now, retired);
+        if (asking.standing() != standing::waiting) return;
+        // Who waits for the end of a close is as good as served.
+        const std::size_t coming = std::min(store_.stats().closing + retired.size(), admission_.waiting());
+        if (admission_.waiting() - coming > capacity_.max_waiting()) admission_.withdraw(asking, standing::crowded);
+    }
+
+    bool is_past(typename ClockPolicy::time_point deadline) const {
+        return deadline != ClockPolicy::time_point::max() && clock_.now() >= deadline;
+    }
+
+    /// Lends what nobody waits for.
+    entry* lend(const lookup& wanted, time_point now, connections& retired) {
+        if constexpr (bounds_open) {
+            if (!admission_.empty()) {
+                serve(now, retired);
+                if (admission_.is_wanted(wanted)) {
+                    ++store_.stats().misses;
+                    return nullptr;
+                }
+            }
+        }
+        return store_.lend(wanted, now, retired);
+    }
+
+    /// A lent entry becomes idle, unless somebody waits for it or there is no room.
+    connections keep(entry& lent, time_point due, time_point now) noexcept {
+        if constexpr (bounds_open) {
+            if (!admission_.empty()) {
+                return store_.give_back(lent, limits(lent.key()), due, now,
+                    [this, now](connections& retired) { serve(now, retired); });
+            }
+        }
+        return store_.give_back(lent, limits(lent.key()), due, now);
+    }
+
+    /// More are open than may be, this one counted.
+    bool is_full([[maybe_unused]] const entry& lent) const noexcept {
+        if constexpr (bounds_open) {
+            // What is being closed makes no room by more closes.
+            return admission_.open(store_) - store_.stats().closing > capacity_.max_open() ||
+                   admission_.open(store_, lent) > capacity_.max_open_for(lent.key());
+        } else {
+            return false;
+        }
+    }
+
+    key_stats stats_of(const lookup& wanted) const {
+        key_stats all = store_.stats(wanted);
+        if constexpr (bounds_open) {
+            all.dialing = admission_.dialing(wanted);
+            all.waiting = admission_.waiting(wanted);
+        }
+        return all;
+    }
+
+    /// What its turn brings: a connection, or the right to dial, after which it may have to wait again, if that connection
+    /// went to somebody older.
+    template <class Request, class Dial>
+    entry& turn(Request& asking, const lookup& wanted, Dial& dial, const dial_context& context,
+        typename ClockPolicy::time_point deadline) {
+        switch (await(asking, context.stop, deadline)) {
+        case standing::lent: return asking.lent();
+        case standing::dialing: {
+            std::optional<Key> key;  // `wanted` may refer to what the dial ends
+            connections fresh;
+            try {
+                key.emplace(asking.key());
+                fresh = dialled(*key, dial, context);
+            } catch (...) {
+                step([&, error = text_of(std::current_exception())](connections&) {
+                    admission_.dial_failed(asking, standing::failed, error);
+                });
+                throw;
+            }
+            opened(asking, fresh);
+            return turn(asking, lookup{key_view<Key>(*key), wanted.hash}, dial, context, deadline);
+        }
+        case standing::crowded: throw gave_up<too_many_waiters>(wanted, "too many wait already", asking.last_error());
+        case standing::closed: throw closed_error(wanted);
+        default: break;
+        }
+        if (context.stop.stop_requested()) throw gave_up<acquire_cancelled>(wanted, "cancelled", asking.last_error());
+        throw gave_up<acquire_timeout>(wanted, "its deadline has passed", asking.last_error());
+    }
+
+    /// Blocks until a request does not wait any more, and makes it so at the deadline or when `stop` is requested.
+    template <class Request>
+    standing await(Request& asking, const std::stop_token& stop, typename ClockPolicy::time_point deadline) {
+        const std::stop_callback wake_up{stop, [&] {
+            const std::lock_guard guard{lock_};
+            asking.wake();
+        }};
+        for (;;) {
+            const bool late = is_past(deadline);
+            std::unique_lock guard{lock_};
+            if (asking.standing() != standing::waiting) return asking.standing();
+            if (late || stop.stop_requested()) break;
+            asking.wait(std::move(guard), clock_, deadline);
+        }
+        withdraw(asking);
+        return asking.standing();
+    }
+
+    static dial_error text_of(const std::exception_ptr& error) noexcept {
+        try {
+            return std::make_shared<const std::string>(message(error));
+        } catch (...) {
+            return nullptr;  // no memory for it
+        }
+    }
+
+    /// Why a caller leaves the queue.
+    template <class Error>
+    Error gave_up(const lookup& wanted, const std::string& why, const dial_error& last_error) const {
+        const pool::stats seen = stats();
+        return Error{"pool \"" + name_ + "\": no connection for key " + pool::describe(wanted.key) + ": " + why + " (" +
+                     std::to_string(seen.idle + seen.lent + seen.dialing + seen.closing) + " open, " +
+                     std::to_string(seen.idle) + " idle, " + std::to_string(seen.lent) + " lent, " +
+                     std::to_string(seen.dialing) + " dialling, " + std::to_string(seen.waiting) + " waiting)" +
+                     (last_error ? "; the last dial failed: " + *last_error : "")};
     }
 
     static void record(std::vector<std::exception_ptr>& errors, std::exception_ptr error) noexcept {
@@ -335,6 +681,8 @@ private:
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
     store store_;
+    [[no_unique_address]] turns admission_;
+    [[no_unique_address]] std::conditional_t<can_wait, drainers, no_drainers> drainers_;
     bool closed_ = false;
     bool abandoned_ = false;
 };

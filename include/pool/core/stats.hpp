@@ -43,6 +43,10 @@ struct stats {
     std::size_t closing = 0;  ///< retired, and their close not finished
     std::size_t keys = 0;     ///< keys that have a connection, idle or lent
 
+    // only of a pool that bounds what is open
+    std::size_t dialing = 0;  ///< dials under way
+    std::size_t waiting = 0;  ///< callers that wait for their turn
+
     friend bool operator==(const stats&, const stats&) = default;  ///< figure by figure
 };
 
@@ -50,6 +54,10 @@ struct stats {
 struct key_stats {
     std::size_t idle = 0;  ///< in the pool's keeping
     std::size_t lent = 0;  ///< with a caller, by a lease
+
+    // only of a pool that bounds what is open
+    std::size_t dialing = 0;  ///< dials under way
+    std::size_t waiting = 0;  ///< callers that wait for their turn
 
     friend bool operator==(const key_stats&, const key_stats&) = default;  ///< figure by figure
 };

@@ -74,15 +74,28 @@ private:
     std::shared_ptr<shared_time> shared_ = std::make_shared<shared_time>();
 };
 
-/// Blocks until `clock` says `until` or later, or a stop is requested; may return early, so ask again.
-/// A clock that does not keep real time, like `manual_clock`, has an overload of its own.
+/// Whether a clock's time passes as real time does. A clock of which this is false, like `manual_clock`, also has a
+/// `sleep_until` of its own.
+template <class Clock>
+inline constexpr bool keeps_real_time = true;
+template <>
+inline constexpr bool keeps_real_time<manual_clock> = false;  ///< it stands still
+
+/// How long a thread may wait for `until`: not after it, and for an hour at most, because the arithmetic of condition
+/// variables overflows near `time_point::max()`.
 template <clock_policy Clock>
-void sleep_until(const Clock& clock, typename Clock::time_point until, const std::stop_token& stop) {
-    // The longest a wait lasts at a time: the arithmetic of a condition variable overflows near `time_point::max()`.
+typename Clock::duration bounded_wait(const Clock& clock, typename Clock::time_point until) {
     constexpr auto longest = saturating_cast<typename Clock::duration>(std::chrono::hours{1});
     const auto now = clock.now();
-    if (until <= now) return;
-    const auto remaining = until < saturating_add(now, longest) ? until - now : longest;
+    if (until <= now) return Clock::duration::zero();
+    return until < saturating_add(now, longest) ? until - now : longest;
+}
+
+/// Blocks until `clock` says `until` or later, or a stop is requested; may return early, so ask again.
+template <clock_policy Clock>
+void sleep_until(const Clock& clock, typename Clock::time_point until, const std::stop_token& stop) {
+    const auto remaining = bounded_wait(clock, until);
+    if (remaining <= remaining.zero()) return;
 
     std::mutex mutex;
     std::condition_variable_any woken;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <condition_variable>
 #include <mutex>  // std::mutex is the default model
 
 /// @file
@@ -24,5 +25,26 @@ struct null_mutex {
     static constexpr void lock() noexcept {}    ///< does nothing
     static constexpr void unlock() noexcept {}  ///< does nothing
 };
+
+/// What threads wait with that hold a `Lock`. The member `condition_variable` is used like `std::condition_variable`, with
+/// a `std::unique_lock<Lock>`. Without one, no thread can wait.
+template <class Lock>
+struct lock_traits {
+    using condition_variable = std::condition_variable_any;  ///< works with any lock
+};
+
+/// The one that is made for it.
+template <>
+struct lock_traits<std::mutex> {
+    using condition_variable = std::condition_variable;  ///< made for it
+};
+
+/// Nobody could wake the only thread there is.
+template <>
+struct lock_traits<null_mutex> {};
+
+/// A lock that threads can wait with.
+template <class Lock>
+concept waiting_lock = requires { typename lock_traits<Lock>::condition_variable; };
 
 }  // namespace pool
