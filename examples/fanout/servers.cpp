@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -21,10 +22,14 @@ using boost::system::error_code;
 /// One connection at the server's end. It lives as long as a handler of it is pending.
 class session : public std::enable_shared_from_this<session> {
 public:
-    session(tcp::socket socket, bool closes_idle)
+    session(tcp::socket socket, bool closes_idle, embedded_servers::open_count& count)
         : socket_{std::move(socket)},
           timer_{socket_.get_executor()},
-          closes_idle_{closes_idle} {}
+          closes_idle_{closes_idle},
+          count_{count} {
+        count_.most = std::max(count_.most.load(), ++count_.now);
+    }
+    ~session() { --count_.now; }  // and then the socket is closed, which the client may wait to see
 
     void await_request() {
         asio::async_read(socket_, asio::buffer(&request_, sizeof request_),
@@ -64,6 +69,7 @@ private:
     tcp::socket socket_;
     asio::steady_timer timer_;
     bool closes_idle_;
+    embedded_servers::open_count& count_;
     request_frame request_;
     reply_frame reply_;
 };
@@ -87,7 +93,7 @@ std::vector<tcp::endpoint> embedded_servers::endpoints() const {
 void embedded_servers::accept(tcp::acceptor& acceptor, bool closes_idle) {
     acceptor.async_accept([this, &acceptor, closes_idle](error_code error, tcp::socket socket) {
         if (!error) socket.set_option(tcp::no_delay{true}, error);
-        if (!error) std::make_shared<session>(std::move(socket), closes_idle)->await_request();
+        if (!error) std::make_shared<session>(std::move(socket), closes_idle, count_)->await_request();
         if (acceptor.is_open()) accept(acceptor, closes_idle);
     });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <list>
@@ -28,9 +29,18 @@ public:
 
     std::vector<boost::asio::ip::tcp::endpoint> endpoints() const;
 
+    /// How many connections were open at once, at most, as the servers see it.
+    std::size_t most_open() const noexcept { return count_.most; }
+
+    /// Those that are open.
+    struct open_count {
+        std::atomic<std::size_t> now{0}, most{0};
+    };
+
 private:
     void accept(boost::asio::ip::tcp::acceptor& acceptor, bool closes_idle);
 
+    open_count count_;  ///< the event loop changes it, up to its end
     boost::asio::io_context context_{1};
     std::list<boost::asio::ip::tcp::acceptor> acceptors_;
     std::jthread thread_;
