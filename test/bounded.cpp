@@ -25,6 +25,7 @@
 #include <pool/core/reaper.hpp>
 
 #include <support/fake.hpp>
+#include <support/figures.hpp>
 
 // Pools that bound what is open: who waits, who is served, and when. A caller that waits is a thread; that it waits is
 // seen in the figures, and nothing sleeps.
@@ -939,7 +940,7 @@ TEST_CASE("bounded: many threads, cancels, timeouts, failures and moving bounds:
     CHECK(s.dialing == 0);
     CHECK(s.closing == 0);
     CHECK(s.hits + s.misses <= asked);  // those late before they began did not look
-    CHECK(s.puts == s.idle + s.hits + s.evicted + s.expired + s.refused + s.cleared + s.found_closed);
+    CHECK(s.puts == figures::accounted_puts(s));
     f.conns.close();
     CHECK(f.net.open() == 0);
     CHECK(f.conns.stats().keys == 0);
