@@ -34,7 +34,7 @@ struct fixture {
     ~fixture() {
         queue.refuse_all();
         queue.take_notices().deliver();
-        retired.splice(retired.end(), idle.clear());
+        idle.clear(retired);
         close_retired();
         for (int id = 1; id <= far.dials(); ++id) far[id].dead = true;  // those still lent
     }
@@ -58,7 +58,7 @@ struct fixture {
     void put(const char* key) { give_back(lent(key)); }
 
     void give_back(store::entry& e) {
-        retired.splice(retired.end(), idle.give_back(e, {pool::no_limit, pool::no_limit}, {}, {}));
+        idle.give_back(e, {pool::no_limit, pool::no_limit}, {}, {}, retired);
         serve();
     }
 
@@ -70,15 +70,16 @@ struct fixture {
         return needed;
     }
 
-    ids closing() const {
+    ids closing() {
         ids all;
-        for (const auto& each : retired) all.push_back(each.conn.id());
+        for (auto* each = retired.empty() ? nullptr : &retired.front(); each != nullptr; each = each->next) {
+            all.push_back(each->conn.id());
+        }
         return all;
     }
 
     void close_retired() {
-        for (auto& each : retired) each.conn.close();
-        retired.clear();
+        while (!retired.empty()) retired.pop_front()->conn.close();
     }
 
     bounds capacity;
@@ -257,12 +258,12 @@ TEST_CASE("admission: what is being closed beyond the bound makes no room") {
     fixture f{bounds{.total = 1}};
     f.put("a");
     store::connections refused;
-    refused.splice(refused.end(), f.idle.refuse(f.lent("c")));
+    f.idle.refuse(f.lent("c"), refused);
     f.idle.stats().closing += refused.size();
     auto& waits = f.enqueue("b");
     CHECK(waits.standing() == standing::waiting);
     CHECK(f.closing() == ids{1});
-    for (auto& each : refused) each.conn.close();
+    refused.front().conn.close();
     f.idle.stats().closing -= refused.size();
 }
 

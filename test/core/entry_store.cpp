@@ -66,9 +66,8 @@ public:
     }
 
     entry* lend(std::string_view key, Time now = {}) {
-        connections leaving;
-        entry* found = store_.lend(lookup{key}, now, leaving);
-        retired = close(std::move(leaving));
+        entry* found = nullptr;
+        retired = closed_after([&](connections& leaving) { found = store_.lend(lookup{key}, now, leaving); });
         return found;
     }
 
@@ -80,19 +79,29 @@ public:
 
     // These return what was retired.
     ids give_back(entry& e, Time due = never<Time>(), Time now = {}) {
-        return close(store_.give_back(e, limits_, due, now));
+        return closed_after([&](connections& leaving) { store_.give_back(e, limits_, due, now, leaving); });
     }
     ids put(std::string_view key, Time due = never<Time>(), Time now = {}) {
         return give_back(open(key, due), due, now);
     }
-    ids refuse(entry& e) { return close(store_.refuse(e)); }
-    ids remove(entry& e) { return close(store_.remove(e)); }
-    ids clear() { return close(store_.clear()); }
-    ids clear(std::string_view key) { return close(store_.clear(lookup{key})); }
-    ids expire(Time now) { return close(store_.expire(now)); }
+    ids refuse(entry& e) {
+        return closed_after([&](connections& leaving) { store_.refuse(e, leaving); });
+    }
+    ids remove(entry& e) {
+        return closed_after([&](connections& leaving) { store_.remove(e, leaving); });
+    }
+    ids clear() {
+        return closed_after([&](connections& leaving) { store_.clear(leaving); });
+    }
+    ids clear(std::string_view key) {
+        return closed_after([&](connections& leaving) { store_.clear(lookup{key}, leaving); });
+    }
+    ids expire(Time now) {
+        return closed_after([&](connections& leaving) { store_.expire(now, leaving); });
+    }
     template <class PerKey>
     ids trim(std::size_t total, const PerKey& per_key) {
-        return close(store_.trim(total, per_key));
+        return closed_after([&](connections& leaving) { store_.trim(total, per_key, leaving); });
     }
 
     Time next_deadline() { return store_.next_deadline(); }
@@ -104,11 +113,14 @@ public:
     ids retired;  ///< by the last look-up
 
 private:
-    static ids close(connections leaving) {
+    static ids closed_after(const auto& step) {
+        connections leaving;
+        step(leaving);
         ids all;
-        for (auto& each : leaving) {
-            all.push_back(each.conn.id());
-            if (!each.conn.closed()) each.conn.close();
+        while (!leaving.empty()) {
+            const auto each = leaving.pop_front();
+            all.push_back(each->conn.id());
+            if (!each->conn.closed()) each->conn.close();
         }
         return all;
     }
@@ -726,7 +738,7 @@ public:
     using typename base::entry;
 
     explicit watched_store(ledger& book, reuse_order reuse = reuse_order::oldest_first) : base{reuse}, book_{book} {}
-    ~watched_store() { this->clear(); }
+    ~watched_store() { clear(); }
 
     watched_key key(int value) { return {value, book_}; }
 
@@ -747,13 +759,39 @@ public:
         return this->lend(lookup{key(value)}, {}, retired);
     }
 
-    void keep(entry& e, Time due = never<Time>()) { this->give_back(e, {pool::no_limit, pool::no_limit}, due, {}); }
+    // These return what was retired.
+    connections give_back(entry& e, std::size_t limit, Time due) {
+        return retired_by([&](connections& retired) { base::give_back(e, {limit, limit}, due, {}, retired); });
+    }
+    connections remove(entry& e) {
+        return retired_by([&](connections& retired) { base::remove(e, retired); });
+    }
+    connections clear() {
+        return retired_by([&](connections& retired) { base::clear(retired); });
+    }
+    connections clear(const lookup& wanted) {
+        return retired_by([&](connections& retired) { base::clear(wanted, retired); });
+    }
+    connections expire(Time now) {
+        return retired_by([&](connections& retired) { base::expire(now, retired); });
+    }
+    connections trim(std::size_t total, const auto& per_key) {
+        return retired_by([&](connections& retired) { base::trim(total, per_key, retired); });
+    }
+
+    void keep(entry& e, Time due = never<Time>()) { give_back(e, pool::no_limit, due); }
 
     void fill(int entries, Time due = never<Time>()) {
         for (int i = 0; i != entries; ++i) keep(open(0, due), due);
     }
 
 private:
+    static connections retired_by(const auto& step) {
+        connections retired;
+        step(retired);
+        return retired;
+    }
+
     ledger& book_;
 };
 
@@ -771,7 +809,7 @@ TEST_CASE_TEMPLATE("entry_store: a connection that cannot move stays at one addr
     CHECK(store.find(1) != &lent);
     CHECK(store.find(1) == &lent);
     CHECK(&lent.conn() == conn);
-    const auto leaving = store.remove(lent);
+    auto leaving = store.remove(lent);
     CHECK(&leaving.front().conn == conn);
 }
 
@@ -848,9 +886,12 @@ TEST_CASE("entry_store: to re-key a deadline does not search through the others 
         fresh.emplace_back([] { return idle_connection{}; });
         lent.push_back(&store.insert(pool::hashed_key<int>{1}, fresh, at(10)));
     }
-    for (auto* each : lent) store.give_back(*each, {pool::no_limit, pool::no_limit}, at(20), timed{});
-    CHECK(store.expire(at(10)).empty());
-    CHECK(store.expire(at(20)).size() == count);
+    store_type::connections retired;
+    for (auto* each : lent) store.give_back(*each, {pool::no_limit, pool::no_limit}, at(20), timed{}, retired);
+    store.expire(at(10), retired);
+    CHECK(retired.empty());
+    store.expire(at(20), retired);
+    CHECK(retired.size() == count);
 }
 
 TEST_CASE_TEMPLATE("entry_store: evicting, clearing and trimming ask no connection [C10]", Time, untimed, timed) {
@@ -859,7 +900,7 @@ TEST_CASE_TEMPLATE("entry_store: evicting, clearing and trimming ask no connecti
     store.fill(many);
     book = {.keys = book.keys};
     auto& lent = store.open(0);
-    CHECK(store.give_back(lent, {many, many}, never<Time>(), {}).size() == 1);
+    CHECK(store.give_back(lent, many, never<Time>()).size() == 1);
     int bounds_asked = 0;
     store.trim(many / 2, [&](const auto&) { return ++bounds_asked, pool::no_limit; });
     CHECK(bounds_asked == many);
@@ -983,7 +1024,9 @@ TEST_CASE_TEMPLATE("entry_store: it may end with idle connections in it, which e
             typename decltype(store)::connections fresh;
             fresh.emplace_back([&] { return watched_connection{book}; });
             auto& lent = store.insert(lookup{watched_key{0, book}}, fresh, never<Time>());
-            store.give_back(lent, {pool::no_limit, pool::no_limit}, never<Time>(), {});
+            typename decltype(store)::connections retired;
+            store.give_back(lent, {pool::no_limit, pool::no_limit}, never<Time>(), {}, retired);
+            CHECK(retired.empty());
         }
     }
     CHECK(book.keys == 0);

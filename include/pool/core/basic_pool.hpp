@@ -155,11 +155,11 @@ public:
     /// `closed()` already. If this throws before `conn` is moved from, it is still the caller's; after that it is closed.
     void put(key_view<Key> key, Conn&& conn) {
         static_assert(std::move_constructible<Conn>, "pool: put needs a Conn that can be moved");
-        const Key owned(key);  // the caller's may be a part of the connection
-        const lookup wanted{owned};
+        Key own(key);  // the caller's may be a part of the connection
+        const lookup wanted{std::as_const(own)};
         typename state::connections fresh;
         fresh.emplace_back([&conn]() -> Conn { return std::move(conn); });
-        state_->put(wanted, fresh);
+        state_->put(wanted, std::move(own), fresh);
     }
 
     /// A connection that is not there yet: each call through it lends an idle one of `key` or dials, calls, and gives

@@ -21,7 +21,8 @@
 
 /// @file
 /// The container and its rules. It is pure: no lock, no clock, no I/O, no policy. Time and bounds are arguments, and what
-/// has to be closed is handed back, because a store cannot close. Whoever calls it provides the exclusion.
+/// has to be closed goes to a list of the caller's, `retired`, because a store cannot close. Whoever calls it provides the
+/// exclusion.
 
 namespace pool {
 
@@ -59,21 +60,31 @@ public:
     entry_store& operator=(const entry_store&) = delete;
 
     /// What is idle is destroyed without a close, because a store cannot close.
-    ~entry_store() { clear(); }
+    ~entry_store() {
+        connections retired;
+        clear(retired);
+    }
 
     /// Takes in the one connection of `fresh`, as lent. `earliest` is not later than any deadline it will be given back
-    /// with. Strong guarantee: if it throws, `fresh` has its connection and the store is as before.
-    entry& insert(const lookup& wanted, connections& fresh, TimePoint earliest) {
-        group_ptr home = find(wanted);
+    /// with. A key that is new is made of `own`, which may be what `wanted` refers to. Strong guarantee: if it throws,
+    /// `fresh` has its connection and the store is as before.
+    template <class OwnKey>
+    entry& insert(const lookup& wanted, OwnKey&& own, connections& fresh, TimePoint earliest) {
+        group_ptr home{find(wanted)};
         const bool new_key = !home;
-        if (new_key) home = group_ptr{new group{wanted}};
+        if (new_key) home = group_ptr{new group{std::forward<OwnKey>(own), wanted.hash}};
 
         entry& e = emplace(home, earliest);
-        e.conn_.swap(fresh);
+        e.held_ = fresh.pop_front();
         ++home->lent;
         ++stats_.lent;
         stats_.keys += new_key;
         return e;
+    }
+
+    /// The same, with a copy of the key.
+    entry& insert(const lookup& wanted, connections& fresh, TimePoint earliest) {
+        return insert(wanted, wanted.key, fresh, earliest);
     }
 
     /// Finds an idle connection that can be used at `now`, and lends it; nullptr if there is none. The blocked are passed
@@ -81,7 +92,7 @@ public:
     /// `who_waits` on.
     template <bool who_waits = false>
     entry* lend(const lookup& wanted, TimePoint now, connections& retired) {
-        if (const group_ptr home = find(wanted)) {  // held: retiring the last entry must not end the list it is in
+        if (group* const home = find(wanted)) {  // it ends with its last entry, and then there is none after that
             for (entry* each = first(*home); each != nullptr;) {
                 entry& e = *each;
                 each = after(e);
@@ -93,7 +104,6 @@ public:
                     ++stats_.skipped_blocked;
                 } else {
                     unlink(e);
-                    by_order().relocate(by_order().begin(), position(e));
                     ++home->lent;
                     ++stats_.lent;
                     ++stats_.hits;
@@ -105,64 +115,59 @@ public:
         return nullptr;
     }
 
-    /// Makes a lent entry idle until `due`, and returns what has to go for it: the key's own oldest while the key is
-    /// full, then the oldest of all while the pool is. If there is no room or no time at all, it goes itself.
-    connections give_back(entry& e, const bounds& limits, TimePoint due, TimePoint now) noexcept {
+    /// Makes a lent entry idle until `due`. What has to go for it is `retired`: the key's own oldest while the key is full,
+    /// then the oldest of all while the pool is. If there is no room or no time at all, it goes itself.
+    void give_back(entry& e, const bounds& limits, TimePoint due, TimePoint now, connections& retired) noexcept {
         ++stats_.puts;
-        if (limits.total == 0 || limits.per_key == 0) return drop(e, stats_.refused);
-        if (is_due(due, now)) return drop(e, stats_.expired);
+        if (limits.total == 0 || limits.per_key == 0) return drop(e, stats_.refused, retired);
+        if (is_due(due, now)) return drop(e, stats_.expired, retired);
 
-        connections retired;
         group& home = *e.home_;
         while (home.idle.size() >= limits.per_key) retire(home.idle.front(), stats_.evicted, retired);
         while (stats_.idle >= limits.total) retire(oldest(), stats_.evicted, retired);
         link(e, due);
-        return retired;
     }
 
     /// Makes a lent entry idle until `due`, then calls `serve(retired)`, which may lend or retire it as any other, and only
     /// then enforces the bounds, by the same rule.
     template <class Serve>
-    connections give_back(
-        entry& e, const bounds& limits, TimePoint due, TimePoint now, const Serve& serve) noexcept {
+    void give_back(entry& e, const bounds& limits, TimePoint due, TimePoint now, connections& retired,
+        const Serve& serve) noexcept {
         ++stats_.puts;
-        if (is_due(due, now)) return drop(e, stats_.expired);
+        if (is_due(due, now)) return drop(e, stats_.expired, retired);
 
-        connections retired;
         const group_ptr home = e.home_;  // held: it may be left without entries
         link(e, due);
         serve(retired);
         while (home->idle.size() > limits.per_key) retire(home->idle.front(), stats_.evicted, retired);
         while (stats_.idle > limits.total) retire(oldest(), stats_.evicted, retired);
-        return retired;
     }
 
     /// Retires the oldest idle entry of another key, to make room for `wanted`. Returns whether there was one. O(1), but
-    /// for those of its own key, all blocked, that are older.
+    /// for those of its own key, all blocked, that are older, and the lent ones among these.
     bool make_room(const lookup& wanted, connections& retired) noexcept {
-        for (auto next = oldest_; next != by_order().end(); ++next) {
+        if (stats_.idle == 0) return false;
+        for (auto next = position(oldest()); next != by_order().end(); ++next) {
             entry& e = unconst(*next);
-            if (group_equal{}(wanted, e.home())) continue;
+            if (!e.is_linked() || group_equal{}(wanted, e.home())) continue;
             retire(e, stats_.evicted, retired);
             return true;
         }
         return false;
     }
 
-    /// Returns the connection of a lent entry that is given back and cannot be kept.
-    connections refuse(entry& e) noexcept {
+    /// Retires a lent entry that is given back and cannot be kept.
+    void refuse(entry& e, connections& retired) noexcept {
         ++stats_.puts;
-        return drop(e, stats_.refused);
+        drop(e, stats_.refused, retired);
     }
 
-    /// A lent entry leaves for good. Returns its connection.
-    connections remove(entry& e) noexcept {
-        connections leaving;
-        leaving.swap(e.conn_);
+    /// A lent entry leaves for good, and its connection goes to `leaving`.
+    void remove(entry& e, connections& leaving) noexcept {
+        leaving.append(std::move(e.held_));
         --e.home_->lent;
         --stats_.lent;
         erase(e);
-        return leaving;
     }
 
     /// The earliest deadline of an idle entry, or max(). O(log n) for each entry that was lent since it was last asked.
@@ -180,40 +185,32 @@ public:
     }
 
     /// Retires what is due at `now`, the earliest first.
-    connections expire(TimePoint now) noexcept
+    void expire(TimePoint now, connections& retired) noexcept
         requires timed
     {
-        connections retired;
         while (is_due(next_deadline(), now)) retire(unconst(*by_deadline().begin()), stats_.expired, retired);
-        return retired;
     }
 
     /// Retires all that are idle, the oldest first.
-    connections clear() noexcept {
-        connections retired;
+    void clear(connections& retired) noexcept {
         while (stats_.idle != 0) retire(oldest(), stats_.cleared, retired);
-        return retired;
     }
 
     /// Retires all idle ones of a key, the oldest first.
-    connections clear(const lookup& wanted) {
-        connections retired;
-        if (const group_ptr home = find(wanted)) {
+    void clear(const lookup& wanted, connections& retired) {
+        if (const group_ptr home{find(wanted)}) {  // held: it would end with its last entry
             while (!home->idle.empty()) retire(home->idle.front(), stats_.cleared, retired);
         }
-        return retired;
     }
 
     /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of its key. O(n).
     template <class PerKey>
-    connections trim(std::size_t total, const PerKey& per_key) noexcept {
-        connections retired;
+    void trim(std::size_t total, const PerKey& per_key, connections& retired) noexcept {
         for (auto next = oldest_; next != by_order().end();) {
             entry& e = unconst(*next++);
-            if (e.home_->idle.size() > per_key(e)) retire(e, stats_.evicted, retired);
+            if (e.is_linked() && e.home_->idle.size() > per_key(e)) retire(e, stats_.evicted, retired);
         }
         while (stats_.idle > total) retire(oldest(), stats_.evicted, retired);
-        return retired;
     }
 
     /// The figures, which the caller may add its own to: dials, discards and failures are not seen from here.
@@ -222,8 +219,8 @@ public:
 
     /// The figures of one key.
     key_stats stats(const lookup& wanted) const {
-        const group_ptr home = find(wanted);
-        return home ? key_stats{home->idle.size(), home->lent} : key_stats{};
+        const group* const home = find(wanted);
+        return home != nullptr ? key_stats{home->idle.size(), home->lent} : key_stats{};
     }
 
     /// The figures of an entry's key.
@@ -253,8 +250,8 @@ private:
         TimePoint operator()(const entry& e) const noexcept { return e.deadlines_.indexed; }
     };
 
-    // By key: the way to a group, through any of its entries. By order: the lent ones in front, then the idle ones in the
-    // order they were given back. By deadline: only where there are deadlines.
+    // By key: the way to a group, through any of its entries. By order: as they were given back last, so that the idle ones
+    // are in that order; a lent one keeps its old place. By deadline: only where there are deadlines.
     using keyed = boost::multi_index::hashed_non_unique<
         boost::multi_index::tag<key_index>, boost::multi_index::const_mem_fun<entry, const group*, &entry::home>,
         group_hash, group_equal>;
@@ -275,35 +272,38 @@ private:
     static entry& unconst(const entry& e) noexcept { return const_cast<entry&>(e); }
 
     auto position(const entry& e) noexcept { return by_order().iterator_to(e); }
-    entry& oldest() noexcept { return unconst(*oldest_); }
 
-    group_ptr find(const lookup& wanted) const {
-        const auto found = by_key().find(wanted, group_hash{}, group_equal{});
-        return found == by_key().end() ? group_ptr{} : found->home_;
+    /// The one that is idle longest; there has to be one. Amortised O(1): each lent entry is passed over once.
+    entry& oldest() noexcept {
+        while (!oldest_->is_linked()) ++oldest_;
+        return unconst(*oldest_);
     }
 
-    /// A lent entry without a connection, in front of the order.
+    group* find(const lookup& wanted) const {
+        const auto found = by_key().find(wanted, group_hash{}, group_equal{});
+        return found == by_key().end() ? nullptr : found->home_.get();
+    }
+
+    /// A lent entry without a connection.
     entry& emplace(const group_ptr& home, TimePoint earliest) {
-        if constexpr (timed) {
-            const auto placed = by_deadline().emplace_hint(by_deadline().end(), home, earliest);
-            by_order().relocate(by_order().begin(), position(*placed));
-            return unconst(*placed);
-        } else {
-            return unconst(*by_order().emplace_front(home, earliest).first);
-        }
+        if constexpr (timed) return unconst(*by_deadline().emplace_hint(by_deadline().end(), home, earliest));
+        else return unconst(*by_order().emplace_back(home, earliest).first);
     }
 
     void erase(entry& e) noexcept {
         const group& home = *e.home_;
         stats_.keys -= home.lent == 0 && home.idle.empty();
+        if (oldest_ == position(e)) ++oldest_;
         by_order().erase(position(e));
     }
 
     void link(entry& e, [[maybe_unused]] TimePoint due) noexcept {
         --e.home_->lent;
         --stats_.lent;
-        by_order().relocate(by_order().end(), position(e));
-        if (stats_.idle++ == 0) oldest_ = position(e);
+        const auto here = position(e);
+        if (stats_.idle++ == 0) oldest_ = here;
+        else if (oldest_ == here) ++oldest_;
+        by_order().relocate(by_order().end(), here);
         e.home_->idle.push_back(e);
         if constexpr (timed) {
             e.deadlines_.due = due;
@@ -312,7 +312,6 @@ private:
     }
 
     void unlink(entry& e) noexcept {
-        if (oldest_ == position(e)) ++oldest_;
         --stats_.idle;
         e.home_->idle.erase(e.home_->idle.iterator_to(e));
         if constexpr (timed) e.deadlines_.due = TimePoint::max();
@@ -321,13 +320,13 @@ private:
     void retire(entry& e, std::uint64_t& reason, connections& retired) noexcept {
         ++reason;
         unlink(e);
-        retired.splice(retired.end(), e.conn_);
+        retired.append(std::move(e.held_));
         erase(e);
     }
 
-    connections drop(entry& e, std::uint64_t& reason) noexcept {
+    void drop(entry& e, std::uint64_t& reason, connections& retired) noexcept {
         ++reason;
-        return remove(e);
+        remove(e, retired);
     }
 
     /// Out and in again at the same place of the order. The node, and so the entry, stays where it is, and nothing can

@@ -179,16 +179,16 @@ public:
             step([&](connections& retired) {
                 ++store_.stats().dials;
                 if (closed_) {
-                    retired.swap(fresh);
+                    retired.append(fresh);
                     admission_.dial_failed(dialing, standing::closed, nullptr);
                 } else {
                     entry& e = store_.insert(dialing.wanted(), fresh, due);
-                    if (!admission_.dialled(dialing, e)) retired = is_full(e) ? store_.refuse(e) : keep(e, due, now);
+                    if (!admission_.dialled(dialing, e)) keep(e, due, now, retired);
                 }
             });
         } catch (...) {
             step([&](connections& retired) {
-                retired.swap(fresh);
+                retired.append(fresh);
                 admission_.dial_failed(dialing, standing::failed, nullptr);
             });
             throw;
@@ -209,13 +209,14 @@ public:
     connections take(const lookup& wanted) {
         connections taken;
         step([&, now = now()](connections& retired) {
-            if (entry* found = lend(wanted, now, retired)) taken = store_.remove(*found);
+            if (entry* found = lend(wanted, now, retired)) store_.remove(*found, taken);
         });
         return taken;
     }
 
-    /// Takes the one connection of `fresh` in, as idle. If it throws, that connection has been closed.
-    void put(const lookup& wanted, connections& fresh) {
+    /// Takes the one connection of `fresh` in, as idle. `wanted` refers to `own`, of which a new key is made. If it throws,
+    /// that connection has been closed.
+    void put(const lookup& wanted, Key&& own, connections& fresh) {
         try {
             const bool dead = is_closed(fresh.front());
             const time_point now = this->now();
@@ -224,10 +225,10 @@ public:
                 if (dead || closed_) {
                     ++store_.stats().puts;
                     ++store_.stats().refused;
-                    retired.swap(fresh);
+                    retired.append(fresh);
                 } else {
-                    entry& e = store_.insert(wanted, fresh, due);
-                    retired = is_full(e) ? store_.refuse(e) : keep(e, due, now);
+                    entry& e = store_.insert(wanted, std::move(own), fresh, due);
+                    keep(e, due, now, retired);
                 }
             });
         } catch (...) {
@@ -242,7 +243,8 @@ public:
         const time_point now = this->now();
         const time_point due = deadline(now);
         step([&](connections& retired) {
-            retired = dead || closed_ || is_full(lent) ? store_.refuse(lent) : keep(lent, due, now);
+            if (dead || closed_) store_.refuse(lent, retired);
+            else keep(lent, due, now, retired);
         });
     }
 
@@ -250,7 +252,7 @@ public:
     void discard(entry& lent) noexcept {
         step([&](connections& retired) {
             ++store_.stats().discarded;
-            retired = store_.remove(lent);
+            store_.remove(lent, retired);
         });
     }
 
@@ -260,21 +262,21 @@ public:
         connections retired;
         conclude(retired, [&] {
             ++store_.stats().detached;
-            shell = store_.remove(lent);
+            store_.remove(lent, shell);
         });
         if (!retired.empty()) finish(retired, nullptr);
     }
 
     /// Closes connections that no step of the store had to do with.
     void close(connections& leaving) noexcept {
-        step([&](connections& retired) { retired.swap(leaving); });
+        step([&](connections& retired) { retired.append(leaving); });
     }
 
     /// Closes what is due. Returns how many.
     std::size_t expire()
         requires timed
     {
-        return step([this, now = now()](connections& retired) { retired = store_.expire(now); });
+        return step([this, now = now()](connections& retired) { store_.expire(now, retired); });
     }
 
     /// Nothing that is idle now or is given back from now on is due before.
@@ -288,12 +290,12 @@ public:
 
     /// Closes what is idle. Returns how many.
     std::size_t clear() {
-        return step([this](connections& retired) { retired = store_.clear(); });
+        return step([this](connections& retired) { store_.clear(retired); });
     }
 
     /// Closes what is idle of one key. Returns how many.
     std::size_t clear(const lookup& wanted) {
-        return step([&](connections& retired) { retired = store_.clear(wanted); });
+        return step([&](connections& retired) { store_.clear(wanted, retired); });
     }
 
     /// Exchanges the capacity policy, and closes what is idle beyond the new one. Returns how many.
@@ -305,13 +307,14 @@ public:
                 const auto left = [](std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; };
                 const std::size_t busy = store_.stats().lent + admission_.dialing();
                 const std::size_t total = std::min(capacity_.max_idle(), left(capacity_.max_open(), busy));
-                retired = store_.trim(total, [&](const entry& e) noexcept {
+                const auto per_key = [&](const entry& e) noexcept {
                     const std::size_t used = store_.stats(e).lent + admission_.dialing(e.wanted());
                     return std::min(capacity_.max_idle_for(e.key()), left(capacity_.max_open_for(e.key()), used));
-                });
+                };
+                store_.trim(total, per_key, retired);
             } else {
-                retired = store_.trim(
-                    capacity_.max_idle(), [this](const entry& e) noexcept { return capacity_.max_idle_for(e.key()); });
+                const auto per_key = [this](const entry& e) noexcept { return capacity_.max_idle_for(e.key()); };
+                store_.trim(capacity_.max_idle(), per_key, retired);
             }
         });
     }
@@ -320,7 +323,7 @@ public:
     void shut(std::vector<std::exception_ptr>* errors) noexcept {
         step([this](connections& retired) {
             closed_ = true;
-            retired = store_.clear();
+            store_.clear(retired);
             if constexpr (bounds_open) admission_.refuse_all();
         }, errors);
     }
@@ -390,7 +393,7 @@ private:
             act(retired);
             count = retired.size();
             if constexpr (bounds_open) serve(now, retired);
-            store_.stats().closing += retired.size();
+            if (!retired.empty()) [[unlikely]] store_.stats().closing += retired.size();
             if constexpr (bounds_open) told = news();
         }
         if constexpr (bounds_open) told.deliver();
@@ -401,29 +404,27 @@ private:
     /// Closes connections that are counted as closing, which keeps this state alive meanwhile.
     void finish(connections& retired, std::vector<std::exception_ptr>* errors) noexcept {
         while (!retired.empty()) {
-            // Where others wait for the permits, each is free as soon as its own connection is closed.
-            connections leaving;
-            if constexpr (bounds_open) leaving.splice(leaving.end(), retired, retired.begin());
-            else leaving.swap(retired);
-
-            const std::size_t count = leaving.size();
+            std::size_t count = 0;
             std::uint64_t failed = 0;
-            for (auto& each : leaving) {
-                if (is_closed(each)) continue;
+            do {
+                const auto leaving = retired.pop_front();
+                ++count;
+                if (is_closed(*leaving)) continue;
                 try {
-                    connection_traits<Conn>::close(each.conn);
+                    connection_traits<Conn>::close(leaving->conn);
                 } catch (...) {
                     ++failed;
                     if (errors != nullptr) record(*errors, std::current_exception());
                 }
-            }
-            leaving.clear();  // their destructors, too, run without the lock
+                // Where others wait for the permits, each is free as soon as its own connection is closed.
+            } while (!bounds_open && !retired.empty());
 
-            conclude(leaving, [&] {
+            connections more;  // that make room for somebody who waits
+            conclude(more, [&] {
                 store_.stats().failed_closes += failed;
                 store_.stats().closing -= count;
             });
-            retired.splice(retired.end(), leaving);  // those that make room for somebody who waits
+            retired.append(more);
         }
     }
 
@@ -507,25 +508,24 @@ private:
     }
 
     /// A lent entry becomes idle, unless somebody waits for it or there is no room.
-    connections keep(entry& lent, time_point due, time_point now) noexcept {
+    void keep(entry& lent, time_point due, time_point now, connections& retired) noexcept {
         if constexpr (bounds_open) {
+            if (is_full(lent)) return store_.refuse(lent, retired);
             if (!admission_.empty()) {
-                return store_.give_back(lent, limits(lent.key()), due, now,
-                    [this, now](connections& retired) { serve(now, retired); });
+                return store_.give_back(lent, limits(lent.key()), due, now, retired,
+                    [this, now](connections& leaving) { serve(now, leaving); });
             }
         }
-        return store_.give_back(lent, limits(lent.key()), due, now);
+        store_.give_back(lent, limits(lent.key()), due, now, retired);
     }
 
     /// More are open than may be, this one counted.
-    bool is_full([[maybe_unused]] const entry& lent) const noexcept {
-        if constexpr (bounds_open) {
-            // What is being closed makes no room by more closes.
-            return admission_.open(store_) - store_.stats().closing > capacity_.max_open() ||
-                   admission_.open(store_, lent) > capacity_.max_open_for(lent.key());
-        } else {
-            return false;
-        }
+    bool is_full(const entry& lent) const noexcept
+        requires bounds_open
+    {
+        // What is being closed makes no room by more closes.
+        return admission_.open(store_) - store_.stats().closing > capacity_.max_open() ||
+               admission_.open(store_, lent) > capacity_.max_open_for(lent.key());
     }
 
     key_stats stats_of(const lookup& wanted) const {
@@ -653,7 +653,7 @@ private:
                            std::to_string(seen.lent) + " lent)"};
     }
 
-    static bool is_closed(const typename connections::value_type& held) noexcept {
+    static bool is_closed(const held<Conn>& held) noexcept {
         return connection_traits<Conn>::closed(held.conn);
     }
 
