@@ -62,19 +62,23 @@ struct fixture {
 
 #define POOL_OF_EACH_LOCK_AND_CLOCK(Capacity, Expiry)                                                                  \
     pool_of<Capacity, Expiry, std::mutex, real>, pool_of<Capacity, Expiry, std::mutex, manual>,                        \
-        pool_of<Capacity, Expiry, pool::null_mutex, real>, pool_of<Capacity, Expiry, pool::null_mutex, manual>
+        pool_of<Capacity, Expiry, pool::null_mutex, real>, pool_of<Capacity, Expiry, pool::null_mutex, manual>,        \
+        pool_of<Capacity, Expiry, pool::adaptive_mutex, manual>
 
 // Callers that may have to wait need a lock.
 #define POOL_THAT_WAITS_OF_EACH_CLOCK(Expiry)                                                                          \
-    pool_of<pool::bounded_open, Expiry, std::mutex, real>, pool_of<pool::bounded_open, Expiry, std::mutex, manual>
+    pool_of<pool::bounded_open, Expiry, std::mutex, real>, pool_of<pool::bounded_open, Expiry, std::mutex, manual>,    \
+        pool_of<pool::bounded_open, Expiry, pool::adaptive_mutex, manual>,                                             \
+        pool_of<pool::bounded_open, Expiry, std::mutex, pool::coarse_clock>
 
 #define EVERY_POOL                                                                                                     \
     POOL_OF_EACH_LOCK_AND_CLOCK(pool::unlimited, pool::never),                                                         \
         POOL_OF_EACH_LOCK_AND_CLOCK(pool::unlimited, pool::after_idle),                                                \
         POOL_OF_EACH_LOCK_AND_CLOCK(pool::bounded, pool::never),                                                       \
         POOL_OF_EACH_LOCK_AND_CLOCK(pool::bounded, pool::after_idle), POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::never), \
-        POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::after_idle), POOL_THAT_WAITS_OF_EACH_CLOCK(pool::never),              \
-        POOL_THAT_WAITS_OF_EACH_CLOCK(pool::after_idle)
+        POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::after_idle),                                                          \
+        pool_of<small, pool::after_idle, pool::adaptive_mutex, pool::coarse_clock>,                                    \
+        POOL_THAT_WAITS_OF_EACH_CLOCK(pool::never), POOL_THAT_WAITS_OF_EACH_CLOCK(pool::after_idle)
 
 }  // namespace
 

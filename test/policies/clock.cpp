@@ -48,6 +48,25 @@ struct stopped {
 
 }  // namespace
 
+TEST_CASE("coarse_clock: its times are those of the steady clock, at the last tick") {
+    static_assert(pool::clock_policy<pool::coarse_clock>);
+    CHECK(pool::coarse_clock::resolution() > 0ns);
+    for (int i = 0; i != 1000; ++i) {
+        const auto before = pool::coarse_clock::now();
+        const auto exact = std::chrono::steady_clock::now();
+        const auto after = pool::coarse_clock::now();
+        CHECK(before <= after);
+        CHECK(before <= exact);
+    }
+}
+
+TEST_CASE("coarse_clock: it moves on, by whole ticks") {
+    const auto start = pool::coarse_clock::now();
+    auto later = start;
+    while (later == start) later = pool::coarse_clock::now();
+    CHECK(later > start);
+}
+
 TEST_CASE("manual_clock: it starts at zero and stands still") {
     const manual_clock clock;
     CHECK(clock.now() == at(0s));

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <condition_variable>
 #include <cstdint>
+#include <ctime>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -22,6 +23,46 @@ template <class Clock>
 concept clock_policy = std::copyable<Clock> && Clock::is_steady && requires(const Clock& clock) {
     typename Clock::duration;
     { clock.now() } -> std::same_as<typename Clock::time_point>;
+};
+
+/// Reads in a few nanoseconds what `std::chrono::steady_clock` reads in more than twenty, but only moves at each tick of
+/// the system: every 1 to 10 ms, as `resolution()` says. So a connection may be handed out, or wait to be closed, for that
+/// much longer than its time. Where there is no such clock, it is `std::chrono::steady_clock`. Its times are that clock's.
+class coarse_clock {
+public:
+    using time_point = std::chrono::steady_clock::time_point;  ///< as `std::chrono` names it
+    using duration = time_point::duration;                     ///< as `std::chrono` names it
+    using rep = duration::rep;                                 ///< as `std::chrono` names it
+    using period = duration::period;                           ///< as `std::chrono` names it
+    static constexpr bool is_steady = true;                    ///< it is never set
+
+    /// The time of the last tick.
+    static time_point now() noexcept {
+#ifdef CLOCK_MONOTONIC_COARSE
+        std::timespec read{};
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &read);
+        return time_point{since_start(read)};
+#else
+        return std::chrono::steady_clock::now();
+#endif
+    }
+
+    /// From one tick to the next.
+    static duration resolution() noexcept {
+#ifdef CLOCK_MONOTONIC_COARSE
+        std::timespec read{};
+        clock_getres(CLOCK_MONOTONIC_COARSE, &read);
+        return since_start(read);
+#else
+        return duration{1};
+#endif
+    }
+
+private:
+    static constexpr duration since_start(const std::timespec& read) noexcept {
+        return std::chrono::duration_cast<duration>(
+            std::chrono::seconds{read.tv_sec} + std::chrono::nanoseconds{read.tv_nsec});
+    }
 };
 
 /// The clock of a test: it stands still until it is moved. Copies share one time, so the test keeps a copy and the pool

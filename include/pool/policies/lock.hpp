@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <atomic>
 #include <concepts>
 #include <condition_variable>
 #include <mutex>  // std::mutex is the default model
@@ -24,6 +25,91 @@ concept lock_policy = std::default_initializable<Lock> && requires(Lock& lock) {
 struct null_mutex {
     static constexpr void lock() noexcept {}    ///< does nothing
     static constexpr void unlock() noexcept {}  ///< does nothing
+};
+
+/// A lock for short steps on several cores: who finds it taken looks again four times, ever more rarely, within about the
+/// time that it would take to fall asleep and be woken (480 pause instructions: 5 to 20 microseconds), and only then sleeps.
+/// That the looks are rare lets the other thread do several steps in between, with all that it needs in its cache.
+///
+/// Nobody starves: a thread that has slept twice in vain reserves the lock, which then goes to nobody who has waited less.
+/// Has the size of an `unsigned`. Where there are more threads than cores, and each holds a connection for long, `std::mutex`
+/// does as well.
+class adaptive_mutex {
+public:
+    adaptive_mutex() = default;
+    adaptive_mutex(const adaptive_mutex&) = delete;
+    adaptive_mutex& operator=(const adaptive_mutex&) = delete;
+
+    /// Blocks until it is this thread's.
+    void lock() noexcept {
+        if (!try_lock()) [[unlikely]] wait();
+    }
+
+    /// Whether it was free, and is this thread's now. Fails while it is reserved.
+    bool try_lock() noexcept {
+        unsigned seen = state_.load(std::memory_order_relaxed);
+        return (seen & flags) == 0 && take(seen, locked);
+    }
+
+    /// Lets it go. Touches nothing of this object after that but its address, so whoever gets the lock may destroy it.
+    void unlock() noexcept {
+        unsigned seen = state_.load(std::memory_order_relaxed);
+        unsigned next = 0;
+        do {
+            next = (seen & flags) == locked ? seen - locked : (seen & reserved) | ((seen & ~flags) + turn);
+        } while (!state_.compare_exchange_weak(seen, next, std::memory_order_release, std::memory_order_relaxed));
+        if ((seen & reserved) != 0) [[unlikely]] state_.notify_all();
+        else if ((seen & asleep) != 0) [[unlikely]] state_.notify_one();
+    }
+
+private:
+    // The state: three flags, and above them the turns, of which each unlock that has to wake somebody is one, so that who
+    // wakes up sees that it was woken, even if the lock has been taken again.
+    static constexpr unsigned locked = 1;
+    static constexpr unsigned asleep = 2;    ///< somebody may be asleep, who has to be woken
+    static constexpr unsigned reserved = 4;  ///< for those who have waited long; set only while it is locked
+    static constexpr unsigned flags = locked | asleep | reserved;
+    static constexpr unsigned turn = 8;
+
+    static constexpr int looks = 4;         ///< before it sleeps
+    static constexpr int first_pause = 32;  ///< instructions before the first look; twice as many before each other
+    static constexpr int patience = 2;      ///< sleeps before it reserves
+
+    static void pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("isb");
+#endif
+    }
+
+    bool take(unsigned& seen, unsigned as) noexcept {
+        return state_.compare_exchange_strong(
+            seen, (seen & ~flags) | as, std::memory_order_acquire, std::memory_order_relaxed);
+    }
+
+    void wait() noexcept {
+        for (int i = 0; i < looks; ++i) {
+            for (int n = first_pause << i; n != 0; --n) pause();
+            if (try_lock()) return;
+        }
+        unsigned seen = state_.load(std::memory_order_relaxed);
+        for (int slept = 0;;) {
+            const bool is_patient = slept < patience;
+            if ((seen & locked) == 0 && ((seen & reserved) == 0 || !is_patient)) {
+                if (take(seen, locked | asleep)) return;  // others may be asleep still
+                continue;
+            }
+            const unsigned marked = seen | asleep | (is_patient ? 0 : reserved);
+            if (seen == marked || state_.compare_exchange_strong(seen, marked, std::memory_order_relaxed)) {
+                state_.wait(marked, std::memory_order_relaxed);
+                seen = state_.load(std::memory_order_relaxed);
+                ++slept;
+            }
+        }
+    }
+
+    std::atomic<unsigned> state_{0};
 };
 
 /// What threads wait with that hold a `Lock`. The member `condition_variable` is used like `std::condition_variable`, with
