@@ -52,3 +52,19 @@ build_packages=(
     g++ cmake ninja-build 'libboost-dev|libboost1.74-dev|libboost1.81-dev' librange-v3-dev
     doctest-dev libcli11-dev libfmt-dev nlohmann-json3-dev
 )
+bench_tools=(valgrind gnuplot)
+bench_packages=(libbenchmark-dev valgrind 'gnuplot-nox|gnuplot-qt|gnuplot-x11')
+
+# The package of Boost 1.81 excludes that of 1.74, so it is unpacked, not installed.
+unpack_boost() {
+    [[ ! -d build/boost-1.81 ]] || return 0
+    local parts=build/boost-1.81.part
+    rm -rf "$parts"
+    mkdir -p "$parts"
+    local -a download=(apt-get -q -o APT::Sandbox::User=root download libboost1.81-dev)
+    (cd "$parts" && { "${download[@]}" || { apt_get update && "${download[@]}"; }; }) &&
+        dpkg-deb -x "$parts"/libboost1.81-dev_*.deb "$parts/root" &&
+        mv "$parts/root" build/boost-1.81 && rm -rf "$parts"
+}
+
+has_boost_package() { [[ -d build/boost-1.81 ]] || { can_install && grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; }; }

@@ -7,7 +7,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Each is a preset.
-all=(gcc-debug clang-debug asan-ubsan tsan gcc-boost-1.81 clang-boost-1.81 consumers)
+all=(gcc-debug clang-debug asan-ubsan tsan gcc-boost-1.81 clang-boost-1.81 bench consumers)
 
 chosen=("$@")
 [[ $# -gt 0 ]] || chosen=("${all[@]}")
@@ -22,26 +22,16 @@ if [[ ${chosen[*]} == *clang* ]]; then
     build_tools+=(clang++)
     build_packages+=(clang)
 fi
+if [[ ${chosen[*]} == *bench* ]]; then
+    build_tools+=("${bench_tools[@]}")
+    build_packages+=("${bench_packages[@]}")
+fi
 require "${build_tools[@]}" -- "${build_packages[@]}"
 cd "$root"
 
-# The package of Boost 1.81 excludes that of 1.74, so it is unpacked, not installed.
-unpack_boost() {
-    [[ ! -d build/boost-1.81 ]] || return 0
-    local parts=build/boost-1.81.part
-    rm -rf "$parts"
-    mkdir -p "$parts"
-    local -a download=(apt-get -q -o APT::Sandbox::User=root download libboost1.81-dev)
-    (cd "$parts" && { "${download[@]}" || { apt_get update && "${download[@]}"; }; }) &&
-        dpkg-deb -x "$parts"/libboost1.81-dev_*.deb "$parts/root" &&
-        mv "$parts/root" build/boost-1.81 && rm -rf "$parts"
-}
-
-has_boost_package() { [[ -d build/boost-1.81 ]] || { can_install && grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; }; }
-
 build() {
     # The sanitizers take it where they can, because older ones lack a part of Asio; else what the system has.
-    if [[ $1 == *-boost-1.81 ]] || { [[ $1 == *san* ]] && has_boost_package; }; then unpack_boost || return; fi
+    if [[ $1 == *-boost-1.81 || $1 == bench ]] || { [[ $1 == *san* ]] && has_boost_package; }; then unpack_boost || return; fi
     cmake --preset "$1" >/dev/null || return
     # The consumers are built by their tests.
     [[ $1 == consumers ]] || cmake --build --preset "$1" --parallel "$jobs"
@@ -70,7 +60,7 @@ passed=0
 failed=0
 table=$(printf '%-18s %8s %12s %8s %8s %8s' configuration cases assertions others failed seconds)
 for configuration in "${chosen[@]}"; do
-    if [[ $configuration == *-boost-1.81 ]] && ! has_boost_package; then
+    if [[ $configuration == *-boost-1.81 || $configuration == bench ]] && ! has_boost_package; then
         table+=$(printf '\n%-18s skipped: only Debian 12 has the package libboost1.81-dev' "$configuration")
         continue
     fi

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+/// @file
+/// Makes the tables of docs/benchmarks.md, and the data of its plots, of what the benchmarks have left.
+
+namespace {
+
+/// What is known of one pool in one row.
+struct cell {
+    double nanoseconds = 0;
+    double instructions = 0;
+    double allocations = 0;
+};
+
+/// Rows, each with a cell for each pool.
+class table {
+public:
+    /// `name` is "row/pool".
+    cell& at(const std::string& name) {
+        const std::size_t slash = name.rfind('/');
+        if (slash == std::string::npos) throw std::runtime_error{"no row and pool in the name \"" + name + '"'};
+        return cells_[name.substr(0, slash)][name.substr(slash + 1)];
+    }
+
+    /// In the order of their names.
+    std::vector<std::string> rows() const {
+        std::vector<std::string> all;
+        for (const auto& [row, cells] : cells_) all.push_back(row);
+        return all;
+    }
+
+    const cell* find(const std::string& row, const std::string& pool) const {
+        const auto& of_row = cells_.at(row);
+        const auto found = of_row.find(pool);
+        return found == of_row.end() ? nullptr : &found->second;
+    }
+
+private:
+    std::map<std::string, std::map<std::string, cell>> cells_;
+};
+
+std::ifstream open(const std::filesystem::path& path) {
+    std::ifstream in{path};
+    if (!in) throw std::runtime_error{"cannot read " + path.string()};
+    return in;
+}
+
+void read_times(table& all, const std::filesystem::path& path) {
+    auto in = open(path);
+    const auto all_runs = nlohmann::json::parse(in);
+    for (const auto& each : all_runs.at("benchmarks")) {
+        if (each.value("error_occurred", false)) throw std::runtime_error{each.at("error_message").get<std::string>()};
+        if (each.value("aggregate_name", "") != "median") continue;
+        // Google Benchmark adds its own settings to the name.
+        const auto full = each.at("run_name").get<std::string>();
+        const std::string name = full.substr(0, full.find("/min_time"));
+        all.at(name).nanoseconds = 1e9 / each.at("items_per_second").get<double>();
+    }
+}
+
+/// Callgrind's dumps of 1,000 operations each, of which each says its name and its sum.
+void read_instructions(table& all, const std::filesystem::path& directory) {
+    for (const auto& file : std::filesystem::directory_iterator{directory}) {
+        constexpr std::string_view trigger = "desc: Trigger: Client Request: ";
+        auto in = open(file.path());
+        std::string name;
+        for (std::string line; std::getline(in, line);) {
+            if (line.starts_with(trigger)) name = line.substr(trigger.size());
+            if (line.starts_with("totals: ") && !name.empty()) {
+                all.at(name).instructions = std::stod(line.substr(8)) / 1000;
+                break;
+            }
+        }
+    }
+}
+
+void read_allocations(table& all, const std::filesystem::path& path) {
+    auto in = open(path);
+    for (std::string line; std::getline(in, line);) {
+        const std::size_t tab = line.find('\t');
+        if (tab == std::string::npos) throw std::runtime_error{"not a row of allocations: " + line};
+        all.at(line.substr(0, tab)).allocations = std::stod(line.substr(tab + 1));
+    }
+}
+
+std::string ratio(const cell& ours, const cell* other) {
+    return other == nullptr ? "" : fmt::format("{:.2f}", ours.nanoseconds / other->nanoseconds);
+}
+
+bool is_growth(const std::string& row) { return row.starts_with("growth "); }
+
+/// What users quote.
+void print_headline(const table& all) {
+    const double lease = all.find("W1 one key", "pool")->nanoseconds;
+    const double dial = all.find("open a TCP connection", "loopback")->nanoseconds;
+    fmt::print("**{:.0f} million connections reused per second on one core: a lease and its give-back take {:.0f} ns, 1/{:.0f} of\n"
+               "what it takes to open a TCP connection on loopback ({:.1f} us).**\n\n",
+        1e3 / lease, lease, dial / lease, dial / 1e3);
+}
+
+void print_one_thread(const table& all) {
+    fmt::print("| workload | ns | / H | / N | / L | instructions | of H | of N | allocations | of H | of N |\n"
+               "|---|---|---|---|---|---|---|---|---|---|---|\n");
+    for (const auto& row : all.rows()) {
+        const cell* ours = all.find(row, "pool");
+        const cell* hand = all.find(row, "H");
+        const cell* naive = all.find(row, "N");
+        const cell* floor = all.find(row, "L");
+        if (is_growth(row) || ours == nullptr || hand == nullptr || naive == nullptr || floor == nullptr) continue;
+        fmt::print("| {} | {:.1f} | {} | {} | {} | {:.0f} | {:.0f} | {:.0f} | {:.2f} | {:.2f} | {:.2f} |\n", row,
+            ours->nanoseconds, ratio(*ours, hand), ratio(*ours, naive), ratio(*ours, floor), ours->instructions,
+            hand->instructions, naive->instructions, ours->allocations, hand->allocations, naive->allocations);
+    }
+}
+
+void print_two_threads(const table& all) {
+    fmt::print("\n| workload | std::mutex: ns | / H | / N | adaptive_mutex: ns | / std::mutex | / H | / N |\n"
+               "|---|---|---|---|---|---|---|---|\n");
+    for (const auto& row : all.rows()) {
+        const cell* adaptive = all.find(row, "adaptive");
+        if (adaptive == nullptr) continue;
+        const cell& ours = *all.find(row, "pool");
+        const cell* hand = all.find(row, "H");
+        const cell* naive = all.find(row, "N");
+        fmt::print("| {} | {:.1f} | {} | {} | {:.1f} | {} | {} | {} |\n", row, ours.nanoseconds, ratio(ours, hand),
+            ratio(ours, naive), adaptive->nanoseconds, ratio(*adaptive, &ours), ratio(*adaptive, hand),
+            ratio(*adaptive, naive));
+    }
+}
+
+/// A file for each workload: its size, and the nanoseconds of each pool.
+void write_growth(const table& all, const std::filesystem::path& directory) {
+    std::filesystem::create_directories(directory);
+    std::map<std::string, std::ofstream> files;
+    for (const auto& row : all.rows()) {
+        if (!is_growth(row)) continue;
+        const std::size_t space = row.find(' ');
+        const std::size_t slash = row.find('/');
+        const std::string workload = row.substr(space + 1, slash - space - 1);
+        auto& out = files.try_emplace(workload, directory / (workload + ".tsv")).first->second;
+        out << row.substr(slash + 1);
+        for (const char* pool : {"pool", "H", "N", "L"}) out << '\t' << all.find(row, pool)->nanoseconds;
+        out << '\n';
+        if (!out) throw std::runtime_error{"cannot write to " + directory.string()};
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Makes tables of what the benchmarks have left"};
+    std::filesystem::path times;
+    std::filesystem::path instructions;
+    std::filesystem::path allocations;
+    std::filesystem::path growth;
+    app.add_option("--times", times, "JSON of Google Benchmark")->required();
+    app.add_option("--instructions", instructions, "directory of callgrind's dumps");
+    app.add_option("--allocations", allocations, "lines of a name, a tab and a number");
+    app.add_option("--growth", growth, "directory to write the data of the plots to");
+    CLI11_PARSE(app, argc, argv);
+
+    try {
+        table all;
+        read_times(all, times);
+        if (!instructions.empty()) read_instructions(all, instructions);
+        if (!allocations.empty()) read_allocations(all, allocations);
+        print_headline(all);
+        print_one_thread(all);
+        print_two_threads(all);
+        if (!growth.empty()) write_growth(all, growth);
+    } catch (const std::exception& error) {
+        std::cerr << "report: " << error.what() << '\n';
+        return 1;
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <pthread.h>
+
+#include <benchmark/benchmark.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <table.hpp>
+
+/// @file
+/// How long an operation takes. All repetitions of all benchmarks are shuffled, so that a machine that becomes slower is
+/// slower for all of them.
+
+namespace {
+
+/// Rests. A process with one thread has cheaper locks (glibc skips their atomic instructions), and no user has that.
+class parked_thread {
+    std::mutex mutex_;
+    std::condition_variable_any never_;
+    std::jthread thread_{[this](const std::stop_token& stop) {
+        std::unique_lock guard{mutex_};
+        never_.wait(guard, stop, [] { return false; });
+    }};
+};
+
+/// To one core of its own, counted from the last, because the first has the most interrupts.
+void pin(int thread) {
+    const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+    cpu_set_t chosen;
+    CPU_ZERO(&chosen);
+    CPU_SET(static_cast<std::size_t>((2 * cores - 1 - thread) % cores), &chosen);
+    pthread_setaffinity_np(pthread_self(), sizeof chosen, &chosen);
+}
+
+constexpr double seconds = 0.01;  // of one repetition
+constexpr int repetitions = 15;
+
+/// A workload is made when it first runs, and used by all repetitions.
+struct one_thread {
+    template <class Workload>
+    void operator()(const std::string& name, std::size_t n) const {
+        const auto work = std::make_shared<std::unique_ptr<Workload>>();
+        benchmark::RegisterBenchmark(name.c_str(), [work, n](benchmark::State& state) {
+            pin(0);
+            if (!*work) *work = std::make_unique<Workload>(n);
+            for (auto _ : state) (**work)();
+            state.SetItemsProcessed(state.iterations());
+        })->MinTime(seconds)->Repetitions(repetitions);
+    }
+};
+
+/// Two threads lend and give back at random. Each key has a connection for each of them, and one to spare.
+template <class Pool>
+void two_threads(const std::string& name, std::size_t n) {
+    struct shared {
+        explicit shared(std::size_t count) : keys{bench::keys(count)}, conns{bench::make<Pool>({})} {
+            for (int i = 0; i < 3; ++i) {
+                for (const std::string& each : keys) conns.put(each, bench::connection{1});
+            }
+        }
+        const std::vector<std::string> keys;
+        Pool conns;
+    };
+    const auto work = std::make_shared<shared>(n);
+    benchmark::RegisterBenchmark(name.c_str(), [work](benchmark::State& state) {
+        pin(state.thread_index());
+        bench::sequence chosen{work->keys.size(), static_cast<std::uint64_t>(state.thread_index() + 1)};
+        for (auto _ : state) bench::expect(bool{work->conns.try_acquire(work->keys[chosen.next()])});
+        state.SetItemsProcessed(state.iterations());
+    })->MinTime(5 * seconds)->Repetitions(repetitions)->Threads(2)->UseRealTime();
+}
+
+/// What a lease saves at the least: to open and close a connection to the same machine, without TLS or a login.
+void tcp_connect() {
+    namespace ip = boost::asio::ip;
+    benchmark::RegisterBenchmark("open a TCP connection/loopback", [](benchmark::State& state) {
+        pin(0);
+        boost::asio::io_context context;
+        ip::tcp::acceptor server{context, {ip::address_v4::loopback(), 0}};
+        for (auto _ : state) {
+            ip::tcp::socket near{context};
+            near.connect(server.local_endpoint());
+            const ip::tcp::socket far = server.accept();
+            near.set_option(boost::asio::socket_base::linger{true, 0});  // or thousands of ports would wait
+        }
+        state.SetItemsProcessed(state.iterations());
+    })->MinTime(seconds)->Repetitions(repetitions);
+}
+
+void each_contended_row() {
+    using pool::never;
+    using clock = std::chrono::steady_clock;
+    for (const std::size_t n : {1, 1'000}) {
+        const std::string row = n == 1 ? "W6 two threads, one key" : "W6 two threads, 1,000 keys";
+        two_threads<bench::our_pool<never, std::mutex, clock>>(row + "/pool", n);
+        two_threads<bench::our_pool<never, pool::adaptive_mutex, clock>>(row + "/adaptive", n);
+        two_threads<baselines::hand_written<bench::connection, never, std::mutex, clock>>(row + "/H", n);
+        two_threads<baselines::naive<bench::connection, never, std::mutex, clock>>(row + "/N", n);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const parked_thread another;
+    one_thread measure;
+    bench::each_row(measure);
+    bench::each_size(measure);
+    each_contended_row();
+    tcp_connect();
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+    benchmark::RunSpecifiedBenchmarks();
+}
