@@ -7,7 +7,6 @@
 #include <list>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +20,7 @@
 
 #include <pool/core/basic_pool.hpp>
 
+#include <support/chance.hpp>
 #include <support/fake.hpp>
 
 // Random operations on a pool that bounds what is open, and on a model of it, which is vectors and linear scans. Callers
@@ -398,9 +398,9 @@ private:
 };
 
 /// A pool and its model, which take the same steps.
-class history {
+class history : chance {
 public:
-    explicit history(std::uint64_t seed) : seed_{seed}, random_{seed} { renew(); }
+    explicit history(std::uint64_t seed) : chance{seed}, seed_{seed} { renew(); }
     ~history() { leases_.clear(); }
 
     /// Returns how many operations there were.
@@ -415,14 +415,6 @@ public:
     }
 
 private:
-    std::size_t below(std::size_t end) { return static_cast<std::size_t>(random_() % end); }
-    bool one_in(std::size_t n) { return below(n) == 0; }
-    template <class... Values>
-    std::size_t any_of(Values... values) {
-        const std::array<std::size_t, sizeof...(Values)> all{values...};
-        return all[below(all.size())];
-    }
-
     bounds any_bounds() {
         constexpr std::size_t none = pool::no_limit;
         const std::size_t one = 1;
@@ -449,7 +441,7 @@ private:
     void end() {
         close();
         while (!askers_.empty()) finish(askers_.size() - 1);
-        while (!leases_.empty()) end_lease(any_lease(), false);
+        while (!leases_.empty()) end_lease(any_out_of(leases_), false);
         compare();
         check(pool_->stats().dialing + pool_->stats().waiting + pool_->stats().lent == 0, "the end");
     }
@@ -474,7 +466,7 @@ private:
         case 4:
         case 5:
         case 6:
-            if (!leases_.empty()) end_lease(any_lease(), one_in(8));
+            if (!leases_.empty()) end_lease(any_out_of(leases_), one_in(8));
             return;
         case 7:
         case 8:
@@ -593,13 +585,6 @@ private:
         pool_->put(of, std::move(conn));
     }
 
-    pool_type::lease_type any_lease() {
-        std::swap(leases_[below(leases_.size())], leases_.back());
-        auto last = std::move(leases_.back());
-        leases_.pop_back();
-        return last;
-    }
-
     void end_lease(pool_type::lease_type lease, bool discard) {
         if (discard) {
             model_->discard(lease->id());
@@ -661,7 +646,6 @@ private:
 
     std::uint64_t seed_;
     int step_ = 0;
-    std::mt19937_64 random_;
     pool::manual_clock clock_;
     fake::network net_;
     bounds capacity_;

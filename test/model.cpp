@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -21,6 +20,7 @@
 
 #include <pool/core/basic_pool.hpp>
 
+#include <support/chance.hpp>
 #include <support/fake.hpp>
 
 // Random operations on a pool and on a model of it, which is a vector and linear scans. After every operation the result,
@@ -202,9 +202,9 @@ private:
 };
 
 /// A pool and its model, which take the same steps.
-class history {
+class history : chance {
 public:
-    explicit history(std::uint64_t seed) : seed_{seed}, random_{seed} {
+    explicit history(std::uint64_t seed) : chance{seed}, seed_{seed} {
         net_.prepare([](fake::line& far) {
             if (fails_to_close(far.id)) far.on_close = [] { throw std::runtime_error{"no goodbye"}; };
         });
@@ -228,14 +228,6 @@ public:
     }
 
 private:
-    template <class... Values>
-    int any_of(Values... values) {
-        const std::array<int, sizeof...(Values)> all{values...};
-        return all[below(all.size())];
-    }
-    std::size_t below(std::size_t end) { return static_cast<std::size_t>(random_() % end); }
-    bool one_in(std::size_t n) { return below(n) == 0; }
-
     pool::bounded any_capacity() {
         constexpr int none = -1;
         const auto bound = [](int n) { return n == none ? pool::no_limit : static_cast<std::size_t>(n); };
@@ -249,7 +241,7 @@ private:
             model_->is_closed = true;
             model_->clear();
             check(net_.closed() == model_->closed(), "the closes of the pool's end");
-            while (!leases_.empty()) end_lease(any_lease(), false);
+            while (!leases_.empty()) end_lease(any_out_of(leases_), false);
         }
         const std::array<pool::after_idle, 5> ttls{pool::after_idle{}, 0ns, 40ns, 400ns, 400ns};
         const configuration chosen{any_capacity(), ttls[below(ttls.size())],
@@ -273,7 +265,7 @@ private:
         case 7:
         case 8:
         case 9:
-            if (!leases_.empty()) end_lease(any_lease(), one_in(8));
+            if (!leases_.empty()) end_lease(any_out_of(leases_), one_in(8));
             return;
         case 10:
             return put(of);
@@ -294,7 +286,7 @@ private:
             check(pool_->next_expiry() == model_->next_expiry(), "next_expiry");
             return;
         case 18:
-            if (!leases_.empty() && one_in(2)) detach(any_lease());
+            if (!leases_.empty() && one_in(2)) detach(any_out_of(leases_));
             return;
         case 19:
             if (one_in(4)) return clear(of);
@@ -344,13 +336,6 @@ private:
         auto got = pool_->try_acquire(of);
         check(static_cast<bool>(got) == expected.has_value() && (!got || got->id() == *expected), "try_acquire");
         if (got) leases_.push_back(std::move(got));
-    }
-
-    pool_type::lease_type any_lease() {
-        std::swap(leases_[below(leases_.size())], leases_.back());
-        auto last = std::move(leases_.back());
-        leases_.pop_back();
-        return last;
     }
 
     void end_lease(pool_type::lease_type lease, bool discard) {
@@ -484,7 +469,6 @@ private:
 
     std::uint64_t seed_;
     int step_ = 0;
-    std::mt19937_64 random_;
     clock clock_;
     fake::network net_;
     std::optional<model> model_;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+/// @file
+/// What a random history is made of. The same seed makes the same one.
+
+/// Decides at random.
+class chance {
+public:
+    explicit chance(std::uint64_t seed) : random_{seed} {}
+
+    std::size_t below(std::size_t end) { return static_cast<std::size_t>(random_() % end); }
+    bool one_in(std::size_t n) { return below(n) == 0; }
+
+    /// One of them, each as likely.
+    template <class... Values>
+    auto any_of(Values... values) {
+        const std::array<std::common_type_t<Values...>, sizeof...(Values)> all{values...};
+        return all[below(all.size())];
+    }
+
+    /// Takes one out; there has to be one.
+    template <class T>
+    T any_out_of(std::vector<T>& all) {
+        std::swap(all[below(all.size())], all.back());
+        auto chosen = std::move(all.back());
+        all.pop_back();
+        return chosen;
+    }
+
+private:
+    std::mt19937_64 random_;
+};
