@@ -168,6 +168,40 @@ TEST_CASE_TEMPLATE(
     }
 }
 
+TEST_CASE_TEMPLATE("allocations: once there is room in the index, each new key takes its two records and no more", Expiry,
+    pool::never, pool::after_idle) {
+    fake::network net;
+    pool::basic_pool<int, fake::connection, pool::unlimited, Expiry> conns{{}, long_lived<Expiry>()};
+    constexpr int count = 1'000;
+    std::vector<fake::connection> fresh;
+    for (int i = 0; i != count; ++i) fresh.push_back(net.dial());
+    const auto put_all = [&] {
+        for (int i = 0; i != count; ++i) conns.put(i, std::move(fresh[static_cast<std::size_t>(i)]));
+    };
+
+    SUBCASE("reserved") {
+        conns.reserve(count);
+        CHECK(allocated_by(put_all) == 2 * count);
+    }
+    SUBCASE("not reserved") { CHECK(allocated_by(put_all) > 2 * count); }
+}
+
+TEST_CASE_TEMPLATE("allocations: where connections come and go, a new one takes the memory of one that went", Expiry,
+    pool::never, pool::after_idle) {
+    struct silent_connection {
+        static void close() noexcept {}
+        static bool closed() noexcept { return false; }
+        static bool unblocked() noexcept { return true; }
+    };
+    pool::basic_pool<int, silent_connection, pool::bounded, Expiry> conns{{.total = 2}, long_lived<Expiry>()};
+    const auto acquire = [&](int key) { (void)conns.acquire(key, [](int) { return silent_connection{}; }); };
+    for (int key = 0; key != 4; ++key) acquire(key);
+    CHECK(allocated_by([&] {
+        for (int key = 4; key != 100; ++key) acquire(key);
+    }) == 0);
+    CHECK(conns.stats().evicted == 98);
+}
+
 // Without memory
 
 namespace {

@@ -854,9 +854,8 @@ TEST_CASE("bounded: among threads nobody is served before an older one who could
                     if (asking->standing() == standing::dialing && random() % 8 == 0) {
                         conns.shared()->dial_failed(*asking, nullptr);
                     } else if (asking->standing() == standing::dialing) {
-                        state::connections fresh;
-                        fresh.emplace_back([&] { return net.dial(); });
-                        conns.shared()->opened(*asking, fresh);
+                        const auto dial = [&](const auto&) { return net.dial(); };
+                        conns.shared()->opened(*asking, conns.shared()->open(asking->wanted(), dial));
                     }
                     if (asking->standing() != standing::lent) continue;
                     pool_type::lease_type lent{*conns.shared(), asking->lent()};

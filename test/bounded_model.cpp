@@ -551,8 +551,8 @@ private:
             model_->dial_failed(expected);
             pool_->shared()->dial_failed(*askers_[number], nullptr);
         } else {
-            state::connections fresh;
-            fresh.emplace_back([this] { return net_.dial(); });
+            auto& fresh = pool_->shared()->open(
+                askers_[number]->wanted(), [this](const key&) { return net_.dial(); });
             model_->opened(expected, net_.dials());
             pool_->shared()->opened(*askers_[number], fresh);
         }

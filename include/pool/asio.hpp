@@ -267,17 +267,12 @@ private:
 
     void opened(connection_type& conn) noexcept {
         error_ = boost::asio::error::no_memory;  // if it is that
-        typename State::connections fresh;
         try {
-            fresh.emplace_back([&conn]() -> connection_type { return std::move(conn); });
+            const auto moved = [&conn](const key_type&) -> connection_type { return std::move(conn); };
+            state_->opened(*this, state_->open(this->wanted(), moved));
         } catch (...) {
             hang_up(conn);
             failed(error_, "no memory for it");
-        }
-        try {
-            if (!fresh.empty()) state_->opened(*this, fresh);
-        } catch (...) {
-            // It has been closed, and the request has failed.
         }
     }
 

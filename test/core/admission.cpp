@@ -34,7 +34,7 @@ struct fixture {
     ~fixture() {
         queue.refuse_all();
         queue.take_notices().deliver();
-        idle.clear(retired);
+        idle.clear(pool::no_limit, retired);
         close_retired();
         for (int id = 1; id <= far.dials(); ++id) far[id].dead = true;  // those still lent
     }
@@ -50,9 +50,10 @@ struct fixture {
     void serve() { queue.serve(idle, capacity, pool::no_time{}, retired); }
 
     store::entry& lent(const char* key) {
-        store::connections fresh;
-        fresh.emplace_back([this] { return far.dial(); });
-        return idle.insert(store::lookup{key}, fresh, {});
+        store::entry& fresh = idle.reserve(store::lookup{key}, {});
+        fresh.open([this] { return far.dial(); });
+        idle.admit(fresh);
+        return fresh;
     }
 
     void put(const char* key) { give_back(lent(key)); }
@@ -72,20 +73,24 @@ struct fixture {
 
     ids closing() {
         ids all;
-        for (auto* each = retired.empty() ? nullptr : &retired.front(); each != nullptr; each = each->next) {
-            all.push_back(each->conn.id());
-        }
+        for (store::entry& each : retired) all.push_back(each.conn().id());
         return all;
     }
 
-    void close_retired() {
-        while (!retired.empty()) retired.pop_front()->conn.close();
+    void close_retired() { close(retired); }
+
+    void close(store::entries& leaving) {
+        for (store::entry& each : leaving) {
+            each.conn().close();
+            each.destroy();
+        }
+        idle.erase(leaving);
     }
 
     bounds capacity;
     fake::network far;
     store idle;
-    store::connections retired;
+    store::entries retired;
     admission queue;
     std::vector<std::unique_ptr<caller>> callers;
 };
@@ -257,14 +262,12 @@ TEST_CASE("admission: a spare dial does not keep a permit that is free from thos
 TEST_CASE("admission: what is being closed beyond the bound makes no room") {
     fixture f{bounds{.total = 1}};
     f.put("a");
-    store::connections refused;
+    store::entries refused;
     f.idle.refuse(f.lent("c"), refused);
-    f.idle.stats().closing += refused.size();
     auto& waits = f.enqueue("b");
     CHECK(waits.standing() == standing::waiting);
     CHECK(f.closing() == ids{1});
-    refused.front().conn.close();
-    f.idle.stats().closing -= refused.size();
+    f.close(refused);
 }
 
 TEST_CASE("admission: a connection that is dialled goes to the oldest of its key that can take it") {

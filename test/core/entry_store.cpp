@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstddef>
 #include <limits>
+#include <optional>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -47,7 +48,7 @@ struct ids : std::vector<int> {
 template <class Time>
 class tended_store {
     using store_type = pool::entry_store<std::string, fake::connection, Time>;
-    using connections = typename store_type::connections;
+    using entries = typename store_type::entries;
     using lookup = typename store_type::lookup;
 
 public:
@@ -60,14 +61,15 @@ public:
 
     /// The new connection is lent.
     entry& open(std::string_view key, Time earliest = never<Time>()) {
-        connections fresh;
-        fresh.emplace_back([this] { return net.dial(); });
-        return store_.insert(lookup{key}, fresh, earliest);
+        entry& fresh = store_.reserve(lookup{key}, earliest);
+        fresh.open([this] { return net.dial(); });
+        store_.admit(fresh);
+        return fresh;
     }
 
     entry* lend(std::string_view key, Time now = {}) {
         entry* found = nullptr;
-        retired = closed_after([&](connections& leaving) { found = store_.lend(lookup{key}, now, leaving); });
+        retired = closed_after([&](entries& leaving) { found = store_.lend(lookup{key}, now, leaving); });
         return found;
     }
 
@@ -79,49 +81,58 @@ public:
 
     // These return what was retired.
     ids give_back(entry& e, Time due = never<Time>(), Time now = {}) {
-        return closed_after([&](connections& leaving) { store_.give_back(e, limits_, due, now, leaving); });
+        return closed_after([&](entries& leaving) { store_.give_back(e, limits_, due, now, leaving); });
     }
     ids put(std::string_view key, Time due = never<Time>(), Time now = {}) {
         return give_back(open(key, due), due, now);
     }
     ids refuse(entry& e) {
-        return closed_after([&](connections& leaving) { store_.refuse(e, leaving); });
+        return closed_after([&](entries& leaving) { store_.refuse(e, leaving); });
     }
     ids remove(entry& e) {
-        return closed_after([&](connections& leaving) { store_.remove(e, leaving); });
+        return closed_after([&](entries& leaving) { store_.discard(e, leaving); });
     }
-    ids clear() {
-        return closed_after([&](connections& leaving) { store_.clear(leaving); });
+    ids clear(std::size_t most = pool::no_limit) {
+        return closed_after([&](entries& leaving) { store_.clear(most, leaving); });
     }
-    ids clear(std::string_view key) {
-        return closed_after([&](connections& leaving) { store_.clear(lookup{key}, leaving); });
+    ids clear(std::string_view key, std::size_t most = pool::no_limit) {
+        return closed_after([&](entries& leaving) { store_.clear(lookup{key}, most, leaving); });
     }
     ids expire(Time now) {
-        return closed_after([&](connections& leaving) { store_.expire(now, leaving); });
+        CHECK(sweep(now, pool::no_limit));
+        return retired;
     }
     template <class PerKey>
     ids trim(std::size_t total, const PerKey& per_key) {
-        return closed_after([&](connections& leaving) { store_.trim(total, per_key, leaving); });
+        return closed_after([&](entries& leaving) { store_.trim(total, per_key, leaving); });
     }
 
-    Time next_deadline() { return store_.next_deadline(); }
+    /// Whether that was all.
+    bool sweep(Time now, std::size_t most) {
+        bool all = false;
+        retired = closed_after([&](entries& leaving) { all = store_.expire(now, most, leaving); });
+        return all;
+    }
+
+    auto next_deadline(std::size_t most = pool::no_limit) { return store_.next_deadline(most); }
 
     const pool::stats& stats() const { return store_.stats(); }
     pool::key_stats stats(std::string_view key) const { return store_.stats(lookup{key}); }
 
     fake::network net;
-    ids retired;  ///< by the last look-up
+    ids retired;  ///< by the last look-up or sweep
 
 private:
-    static ids closed_after(const auto& step) {
-        connections leaving;
+    ids closed_after(const auto& step) {
+        entries leaving;
         step(leaving);
         ids all;
-        while (!leaving.empty()) {
-            const auto each = leaving.pop_front();
-            all.push_back(each->conn.id());
-            if (!each->conn.closed()) each->conn.close();
+        for (entry& each : leaving) {
+            all.push_back(each.conn().id());
+            if (!each.conn().closed()) each.conn().close();
+            each.destroy();
         }
+        store_.erase(leaving);
         return all;
     }
 
@@ -734,7 +745,7 @@ class watched_store : public pool::entry_store<watched_key, watched_connection, 
     using base = pool::entry_store<watched_key, watched_connection, Time>;
 
 public:
-    using typename base::connections;
+    using typename base::entries;
     using typename base::entry;
 
     explicit watched_store(ledger& book, reuse_order reuse = reuse_order::oldest_first) : base{reuse}, book_{book} {}
@@ -742,54 +753,54 @@ public:
 
     watched_key key(int value) { return {value, book_}; }
 
-    connections dial() {
-        connections fresh;
-        fresh.emplace_back([this] { return watched_connection{book_}; });
+    /// The new connection is lent.
+    entry& open(const watched_key& key, Time earliest = never<Time>()) {
+        entry& fresh = this->reserve(lookup{key}, earliest);
+        fresh.open([this] { return watched_connection{book_}; });
+        this->admit(fresh);
         return fresh;
     }
-
-    /// The new connection is lent.
-    entry& open(int value, Time earliest = never<Time>()) {
-        auto fresh = dial();
-        return this->insert(lookup{key(value)}, fresh, earliest);
-    }
+    entry& open(int value, Time earliest = never<Time>()) { return open(key(value), earliest); }
 
     entry* find(int value) {
-        connections retired;
+        entries retired;
         return this->lend(lookup{key(value)}, {}, retired);
     }
 
-    // These return what was retired.
-    connections give_back(entry& e, std::size_t limit, Time due) {
-        return retired_by([&](connections& retired) { base::give_back(e, {limit, limit}, due, {}, retired); });
+    // These return how many were retired, which have left then.
+    std::size_t give_back(entry& e, std::size_t limit, Time due) {
+        return retired_by([&](entries& retired) { base::give_back(e, {limit, limit}, due, {}, retired); });
     }
-    connections remove(entry& e) {
-        return retired_by([&](connections& retired) { base::remove(e, retired); });
+    std::size_t discard(entry& e) {
+        return retired_by([&](entries& retired) { base::discard(e, retired); });
     }
-    connections clear() {
-        return retired_by([&](connections& retired) { base::clear(retired); });
+    std::size_t clear() {
+        return retired_by([&](entries& retired) { base::clear(pool::no_limit, retired); });
     }
-    connections clear(const lookup& wanted) {
-        return retired_by([&](connections& retired) { base::clear(wanted, retired); });
+    std::size_t clear(const lookup& wanted) {
+        return retired_by([&](entries& retired) { base::clear(wanted, pool::no_limit, retired); });
     }
-    connections expire(Time now) {
-        return retired_by([&](connections& retired) { base::expire(now, retired); });
+    std::size_t expire(Time now) {
+        return retired_by([&](entries& retired) { base::expire(now, pool::no_limit, retired); });
     }
-    connections trim(std::size_t total, const auto& per_key) {
-        return retired_by([&](connections& retired) { base::trim(total, per_key, retired); });
+    std::size_t trim(std::size_t total, const auto& per_key) {
+        return retired_by([&](entries& retired) { base::trim(total, per_key, retired); });
     }
 
     void keep(entry& e, Time due = never<Time>()) { give_back(e, pool::no_limit, due); }
 
-    void fill(int entries, Time due = never<Time>()) {
-        for (int i = 0; i != entries; ++i) keep(open(0, due), due);
+    void fill(int count, Time due = never<Time>()) {
+        for (int i = 0; i != count; ++i) keep(open(0, due), due);
     }
 
 private:
-    static connections retired_by(const auto& step) {
-        connections retired;
+    std::size_t retired_by(const auto& step) {
+        entries retired;
         step(retired);
-        return retired;
+        const std::size_t count = retired.size();
+        for (entry& each : retired) each.destroy();
+        this->erase(retired);
+        return count;
     }
 
     ledger& book_;
@@ -809,8 +820,11 @@ TEST_CASE_TEMPLATE("entry_store: a connection that cannot move stays at one addr
     CHECK(store.find(1) != &lent);
     CHECK(store.find(1) == &lent);
     CHECK(&lent.conn() == conn);
-    auto leaving = store.remove(lent);
-    CHECK(&leaving.front().conn == conn);
+    typename watched_store<Time>::entries leaving;
+    static_cast<pool::entry_store<watched_key, watched_connection, Time>&>(store).discard(lent, leaving);
+    CHECK(&leaving.front().conn() == conn);
+    leaving.front().destroy();
+    store.erase(leaving);
 }
 
 TEST_CASE_TEMPLATE("entry_store: keys whose hashes collide are kept apart", Time, untimed, timed) {
@@ -822,8 +836,8 @@ TEST_CASE_TEMPLATE("entry_store: keys whose hashes collide are kept apart", Time
     CHECK(store.find(3) == nullptr);
     CHECK(store.find(2) == lent[1]);
     CHECK(store.find(1) == lent[0]);
-    store.remove(*lent[0]);
-    CHECK(store.clear(lookup{store.key(1)}).size() == 1);
+    store.discard(*lent[0]);
+    CHECK(store.clear(lookup{store.key(1)}) == 1);
     CHECK(store.stats().keys == 1);
     CHECK(store.find(1) == nullptr);
     CHECK(store.find(2) == lent[3]);
@@ -837,7 +851,7 @@ TEST_CASE_TEMPLATE(
         auto& first = store.open(value);
         auto& second = store.open(value);
         CHECK(book.keys == 1);
-        store.remove(first);
+        store.discard(first);
         store.keep(second);
         CHECK(book.keys == 1);
         store.clear();
@@ -882,16 +896,17 @@ TEST_CASE("entry_store: to re-key a deadline does not search through the others 
     const auto at = [](int time) { return timed{timed::duration{time}}; };
     std::vector<store_type::entry*> lent;
     for (std::size_t i = 0; i != count; ++i) {
-        store_type::connections fresh;
-        fresh.emplace_back([] { return idle_connection{}; });
-        lent.push_back(&store.insert(pool::hashed_key<int>{1}, fresh, at(10)));
+        lent.push_back(&store.reserve(pool::hashed_key<int>{1}, at(10)));
+        lent.back()->open([] { return idle_connection{}; });
+        store.admit(*lent.back());
     }
-    store_type::connections retired;
+    store_type::entries retired;
     for (auto* each : lent) store.give_back(*each, {pool::no_limit, pool::no_limit}, at(20), timed{}, retired);
-    store.expire(at(10), retired);
+    store.expire(at(10), pool::no_limit, retired);
     CHECK(retired.empty());
-    store.expire(at(20), retired);
+    store.expire(at(20), pool::no_limit, retired);
     CHECK(retired.size() == count);
+    store.erase(retired);
 }
 
 TEST_CASE_TEMPLATE("entry_store: evicting, clearing and trimming ask no connection [C10]", Time, untimed, timed) {
@@ -900,11 +915,11 @@ TEST_CASE_TEMPLATE("entry_store: evicting, clearing and trimming ask no connecti
     store.fill(many);
     book = {.keys = book.keys};
     auto& lent = store.open(0);
-    CHECK(store.give_back(lent, many, never<Time>()).size() == 1);
+    CHECK(store.give_back(lent, many, never<Time>()) == 1);
     int bounds_asked = 0;
     store.trim(many / 2, [&](const auto&) { return ++bounds_asked, pool::no_limit; });
     CHECK(bounds_asked == many);
-    CHECK(store.clear().size() == many / 2);
+    CHECK(store.clear() == many / 2);
     CHECK(book.questions == 0);
     CHECK(book.comparisons == 1);
 }
@@ -915,9 +930,10 @@ TEST_CASE_TEMPLATE("entry_store: draining closed connections asks each once [C10
         watched_store<Time> store{book, reuse};
         store.fill(many);
         book = {.keys = book.keys, .all_dead = true};
-        typename watched_store<Time>::connections retired;
+        typename watched_store<Time>::entries retired;
         CHECK(store.lend(lookup{store.key(0)}, {}, retired) == nullptr);
         CHECK(retired.size() == many);
+        store.erase(retired);
         CHECK(book.questions == many);
         CHECK(book.comparisons == 1);
     }
@@ -928,7 +944,7 @@ TEST_CASE("entry_store: a sweep asks no connection, and looks up no key [C10]") 
     watched_store<timed> store{book};
     store.fill(many, at(10));
     book = {.keys = book.keys};
-    CHECK(store.expire(at(10)).size() == many);
+    CHECK(store.expire(at(10)) == many);
     CHECK(book.questions == 0);
     CHECK(book.comparisons == 0);
 }
@@ -956,10 +972,10 @@ TEST_CASE("entry_store: a deadline is put in order once after it has changed [C1
     watched_store<counted_time> store{book};
     store.fill(many, {1});
     for (int i = 0; i != many; ++i) store.keep(*store.find(0), {2 + i});
-    CHECK(store.next_deadline() == counted_time{2});
+    CHECK(store.next_deadline(pool::no_limit) == counted_time{2});
     const int before = counted_time::comparisons;
-    CHECK(store.next_deadline() == counted_time{2});
-    CHECK(store.expire({1}).empty());
+    CHECK(store.next_deadline(pool::no_limit) == counted_time{2});
+    CHECK(store.expire({1}) == 0);
     CHECK(counted_time::comparisons - before <= 10);
 }
 
@@ -971,29 +987,97 @@ TEST_CASE("entry_store: what the hash of a key throws is thrown by its look-up [
 }
 
 TEST_CASE_TEMPLATE(
-    "entry_store: an insertion that throws leaves the connection and the store [C12]", Time, untimed, timed) {
+    "entry_store: a reservation that throws leaves the store as it was [C12]", Time, untimed, timed) {
     ledger book;
     watched_store<Time> store{book};
     store.fill(1);
     const auto before = store.stats();
-    auto fresh = store.dial();
     const auto key = store.key(0);
     const auto other_key = store.key(1);
 
     book.comparison_throws = true;
-    CHECK_THROWS_AS(store.insert(lookup{key}, fresh, never<Time>()), failure);
+    CHECK_THROWS_AS(store.open(key), failure);
     book.comparison_throws = false;
     book.copy_throws = true;
-    CHECK_THROWS_AS(store.insert(lookup{other_key}, fresh, never<Time>()), failure);
+    CHECK_THROWS_AS(store.open(other_key), failure);
     book.copy_throws = false;
 
-    CHECK(fresh.size() == 1);
     CHECK(store.stats() == before);
     CHECK(book.keys == 3);
-    auto& lent = store.insert(lookup{other_key}, fresh, never<Time>());
-    CHECK(fresh.empty());
+    auto& lent = store.open(other_key);
     store.keep(lent);
     CHECK(store.find(1) == &lent);
+}
+
+TEST_CASE_TEMPLATE("entry_store: a place that is abandoned leaves no trace [C17]", Time, untimed, timed) {
+    ledger book;
+    watched_store<Time> store{book};
+    auto& fresh = store.reserve(lookup{store.key(1)}, never<Time>());
+    CHECK(book.keys == 1);
+    CHECK(store.stats() == pool::stats{});
+    CHECK(store.stats(lookup{store.key(1)}) == pool::key_stats{});
+    store.abandon(fresh);
+    CHECK(book.keys == 0);
+}
+
+TEST_CASE_TEMPLATE("entry_store: what is opened, lent or being closed is in nobody's way", Time, untimed, timed) {
+    ledger book;
+    watched_store<Time> store{book};
+    typename watched_store<Time>::entries leaving;
+    static_cast<pool::entry_store<watched_key, watched_connection, Time>&>(store).discard(store.open(1), leaving);
+    auto& opening = store.reserve(lookup{store.key(1)}, never<Time>());
+    auto& lent = store.open(1);
+    store.keep(store.open(1));
+    CHECK(store.stats().idle == 1);
+    CHECK(store.stats().lent == 1);
+    CHECK(store.stats().closing == 1);
+    CHECK(store.stats().keys == 1);
+
+    CHECK(store.give_back(lent, 1, never<Time>()) == 1);
+    CHECK(store.stats().evicted == 1);
+    CHECK(store.find(1) == &lent);
+    CHECK(store.find(1) == nullptr);
+    store.discard(lent);
+    CHECK(store.stats().keys == 0);
+    CHECK(store.clear() == 0);
+    CHECK(book.keys == 1);
+
+    leaving.front().destroy();
+    store.erase(leaving);
+    CHECK(store.stats().closing == 0);
+    store.abandon(opening);
+    CHECK(book.keys == 0);
+}
+
+TEST_CASE_TEMPLATE("entry_store: a clear takes no more steps than it is allowed", Time, untimed, timed) {
+    tended_store<Time> store;
+    for (int i = 0; i != 3; ++i) store.put("a");
+    CHECK(store.clear(2) == ids{1, 2});
+    CHECK(store.clear("a", 0) == ids{});
+    CHECK(store.clear("a", 2) == ids{3});
+}
+
+TEST_CASE("entry_store: a sweep takes no more steps than it is allowed, and says whether there is more") {
+    tended_store<timed> store;
+    for (int i = 0; i != 3; ++i) store.put("a", at(10));
+    store.give_back(*store.lend("a"), at(30));  // its place in the index is out of date
+    CHECK_FALSE(store.sweep(at(10), 2));
+    CHECK(store.retired == ids{2});
+    CHECK(store.sweep(at(10), 1));
+    CHECK(store.retired == ids{3});
+    CHECK(store.sweep(at(10), 0));
+    CHECK_FALSE(store.sweep(at(30), 0));
+    CHECK(store.retired == ids{});
+}
+
+TEST_CASE("entry_store: the next deadline takes no more steps than it is allowed") {
+    tended_store<timed> store;
+    for (int i = 0; i != 3; ++i) store.put("a", at(10));
+    for (int i = 0; i != 2; ++i) store.give_back(*store.lend("a"), at(30));
+    CHECK(store.next_deadline(1) == std::nullopt);
+    CHECK(store.next_deadline(0) == std::nullopt);
+    CHECK(store.next_deadline(1) == at(10));
+    CHECK(store.next_deadline(0) == at(10));
 }
 
 TEST_CASE_TEMPLATE("entry_store: a look-up that throws changes nothing [C12]", Time, untimed, timed) {
@@ -1003,7 +1087,7 @@ TEST_CASE_TEMPLATE("entry_store: a look-up that throws changes nothing [C12]", T
     const auto before = store.stats();
     const auto key = store.key(0);
     const lookup wanted{key};
-    typename watched_store<Time>::connections retired;
+    typename watched_store<Time>::entries retired;
 
     book.comparison_throws = true;
     CHECK_THROWS_AS(store.lend(wanted, {}, retired), failure);
@@ -1021,10 +1105,10 @@ TEST_CASE_TEMPLATE("entry_store: it may end with idle connections in it, which e
     {
         pool::entry_store<watched_key, watched_connection, Time> store;
         for (int i = 0; i != 3; ++i) {
-            typename decltype(store)::connections fresh;
-            fresh.emplace_back([&] { return watched_connection{book}; });
-            auto& lent = store.insert(lookup{watched_key{0, book}}, fresh, never<Time>());
-            typename decltype(store)::connections retired;
+            auto& lent = store.reserve(lookup{watched_key{0, book}}, never<Time>());
+            lent.open([&] { return watched_connection{book}; });
+            store.admit(lent);
+            typename decltype(store)::entries retired;
             store.give_back(lent, {pool::no_limit, pool::no_limit}, never<Time>(), {}, retired);
             CHECK(retired.empty());
         }

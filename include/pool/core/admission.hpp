@@ -49,7 +49,7 @@ using dial_error = std::shared_ptr<const std::string>;
 template <class Store>
 class admission {
     using entry = typename Store::entry;
-    using connections = typename Store::connections;
+    using entries = typename Store::entries;
     using lookup = typename Store::lookup;
     using key_type = typename entry::key_type;
     using ticket = std::uint64_t;
@@ -167,7 +167,6 @@ public:
 
     /// Lends an idle connection to a request that is not in the queue.
     void answer(request& asking, entry& found) noexcept {
-        found.reused = true;
         asking.lent_ = &found;
         settle(asking, standing::lent);
     }
@@ -206,15 +205,14 @@ public:
     /// done, and after anything else that freed a connection or a permit. O(1) while nothing is free, else O(log n) for
     /// each key that is waited for.
     template <class Policy, class Time>
-    void serve(Store& store, const Policy& policy, Time now, connections& retired) noexcept {
+    void serve(Store& store, const Policy& policy, Time now, entries& retired) noexcept {
         std::size_t reserved = 0;  // permits that come free soon, and are for a request that is older
         for (auto next = by_age_.begin(); next != by_age_.end();) {
-            const bool is_full = open(store) + retired.size() >= policy.max_open();
+            const bool is_full = open(store) >= policy.max_open();
             if (is_full && store.stats().idle == 0) return;
             const ticket age = age_of{}(*next);
             line& home = next->home;
             if (entry* const found = store.template lend<true>(home.wanted(), now, retired)) {
-                found->reused = true;
                 const std::size_t before = dialing_;
                 hand_over(next->list.front(), *found);
                 forget(home);
@@ -227,9 +225,8 @@ public:
                 grant(home);
             } else if (!next->dials && is_full && home.waiting.list.size() > home.spare) {
                 reserved += room_for(home, home.waiting.list.size() - home.spare, store, policy);
-                const std::size_t excess = open(store) + retired.size() - policy.max_open();
-                while (store.stats().closing + retired.size() < reserved + excess &&
-                       store.make_room(home.wanted(), retired)) {
+                const std::size_t excess = open(store) - policy.max_open();
+                while (store.stats().closing < reserved + excess && store.make_room(home.wanted(), retired)) {
                 }
             }
             next = by_age_.upper_bound(age);

@@ -141,25 +141,14 @@ public:
     /// Removes an idle connection of `key` from the pool. The caller closes it, or puts it back.
     [[nodiscard]] std::optional<Conn> take(key_view<Key> key) {
         static_assert(std::move_constructible<Conn>, "pool: take needs a Conn that can be moved");
-        auto taken = state_->take(lookup{key});
-        if (taken.empty()) return std::nullopt;
-        try {
-            return std::optional<Conn>{std::move(taken.front().conn)};
-        } catch (...) {
-            state_->close(taken);
-            throw;
-        }
+        return state_->take(lookup{key});
     }
 
     /// Adds an idle connection. It is closed instead if there is no room or the pool is closed, and only dropped if it is
-    /// `closed()` already. If this throws before `conn` is moved from, it is still the caller's; after that it is closed.
+    /// `closed()` already. If this throws, `conn` is still the caller's, as its move has left it.
     void put(key_view<Key> key, Conn&& conn) {
         static_assert(std::move_constructible<Conn>, "pool: put needs a Conn that can be moved");
-        Key own(key);  // the caller's may be a part of the connection
-        const lookup wanted{std::as_const(own)};
-        typename state::connections fresh;
-        fresh.emplace_back([&conn]() -> Conn { return std::move(conn); });
-        state_->put(wanted, std::move(own), fresh);
+        state_->put(lookup{key}, std::move(conn));
     }
 
     /// A connection that is not there yet: each call through it lends an idle one of `key` or dials, calls, and gives
@@ -171,7 +160,8 @@ public:
         return pooled_connection<state, Dial>{state_, Key(key), std::move(dial)};
     }
 
-    /// Closes what is due. Returns how many. O(log n) for each, and for each that was lent since the last call.
+    /// Closes what is due. Returns how many. O(log n) for each, and for each that was lent since the last call. Like `clear`
+    /// and `close`, it lets others in between, so that a large sweep keeps nobody waiting.
     std::size_t expire() {
         static_assert(can_expire, "pool: expire needs an ExpiryPolicy that can expire, and this pool's cannot");
         return state_->expire();
@@ -189,6 +179,10 @@ public:
 
     /// Closes all idle connections of one key, the oldest first. Returns how many.
     std::size_t clear(key_view<Key> key) { return state_->clear(lookup{key}); }
+
+    /// Makes room in the index of keys: while there are no more connections than `count`, no operation stops to make it
+    /// grow, which at a million takes tens of milliseconds. Throws `std::bad_alloc`, and has done nothing then.
+    void reserve(std::size_t count) { state_->reserve(count); }
 
     /// Replaces the capacity policy, and evicts what is idle beyond it. Returns how many. O(n).
     std::size_t reconfigure(CapacityPolicy capacity) { return state_->reconfigure(capacity); }

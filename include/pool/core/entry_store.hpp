@@ -4,9 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
+#include <boost/intrusive/list.hpp>
 #include <boost/multi_index/hashed_index.hpp>
 #include <boost/multi_index/mem_fun.hpp>
 #include <boost/multi_index/ordered_index.hpp>
@@ -17,6 +20,7 @@
 #include <pool/core/connection.hpp>
 #include <pool/core/entry.hpp>
 #include <pool/core/key.hpp>
+#include <pool/core/recycling_allocator.hpp>
 #include <pool/core/stats.hpp>
 
 /// @file
@@ -32,8 +36,8 @@ enum class reuse_order : unsigned char {
     newest_first,  ///< the one given back last: those not needed grow old and expire
 };
 
-/// Every connection that a pool knows, idle or lent, in one container. An entry stays in place from its insertion until
-/// its connection leaves, and its connection has one address for all that time.
+/// Every connection that a pool knows, in one container. An entry is made before its connection is opened and stays in place
+/// until that has been closed: it is a place for it, which is of one caller's, idle, or being closed.
 ///
 /// With `TimePoint = no_time` there are no deadlines and no index of them. Key's equality and copies, and Conn's
 /// `closed` and `unblocked`, are the only foreign code that runs in here. Not thread-safe.
@@ -44,7 +48,7 @@ public:
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
 
     using entry = pool::entry<Key, Conn, TimePoint>;  ///< one connection
-    using connections = pool::connections<Conn>;      ///< those outside the container
+    using entries = boost::intrusive::list<entry>;    ///< those that somebody closes
     using lookup = hashed_key<Key>;                   ///< what entries are found by
 
     /// How many idle connections there may be.
@@ -59,40 +63,43 @@ public:
     entry_store(const entry_store&) = delete;
     entry_store& operator=(const entry_store&) = delete;
 
-    /// What is idle is destroyed without a close, because a store cannot close.
+    /// What is idle is destroyed without a close, because a store cannot close. There may be nothing else.
     ~entry_store() {
-        connections retired;
-        clear(retired);
+        entries retired;
+        clear(stats_.idle, retired);
+        erase(retired);
     }
 
-    /// Takes in the one connection of `fresh`, as lent. `earliest` is not later than any deadline it will be given back
-    /// with. A key that is new is made of `own`, which may be what `wanted` refers to. Strong guarantee: if it throws,
-    /// `fresh` has its connection and the store is as before.
-    template <class OwnKey>
-    entry& insert(const lookup& wanted, OwnKey&& own, connections& fresh, TimePoint earliest) {
-        group_ptr home{find(wanted)};
-        const bool new_key = !home;
-        if (new_key) home = group_ptr{new group{std::forward<OwnKey>(own), wanted.hash}};
+    /// A place for a connection that the caller is about to open. `earliest` is not later than any deadline it will be given
+    /// back with. A key that is new is copied. Strong guarantee.
+    entry& reserve(const lookup& wanted, TimePoint earliest) {
+        group* known = find(wanted);
+        group& home = known != nullptr ? *known : make_group(wanted);
+        try {
+            return emplace(home, earliest);
+        } catch (...) {
+            if (known == nullptr) end_group(home);
+            throw;
+        }
+    }
 
-        entry& e = emplace(home, earliest);
-        e.held_ = fresh.pop_front();
-        ++home->lent;
+    /// The connection of a reserved place is open: it is lent.
+    void admit(entry& e) noexcept {
+        stats_.keys += !is_known(*e.home_);
+        e.place_ = place::lent;
+        ++e.home_->lent;
         ++stats_.lent;
-        stats_.keys += new_key;
-        return e;
     }
 
-    /// The same, with a copy of the key.
-    entry& insert(const lookup& wanted, connections& fresh, TimePoint earliest) {
-        return insert(wanted, wanted.key, fresh, earliest);
-    }
+    /// There will be no connection in a reserved place.
+    void abandon(entry& e) noexcept { erase(e); }
 
     /// Finds an idle connection that can be used at `now`, and lends it; nullptr if there is none. The blocked are passed
     /// over and stay; the closed and the expired that it meets go to `retired`. To find none is a miss, but for a caller
     /// `who_waits` on.
     template <bool who_waits = false>
-    entry* lend(const lookup& wanted, TimePoint now, connections& retired) {
-        if (group* const home = find(wanted)) {  // it ends with its last entry, and then there is none after that
+    entry* lend(const lookup& wanted, TimePoint now, entries& retired) {
+        if (group* const home = find(wanted)) {
             for (entry* each = first(*home); each != nullptr;) {
                 entry& e = *each;
                 each = after(e);
@@ -104,6 +111,8 @@ public:
                     ++stats_.skipped_blocked;
                 } else {
                     unlink(e);
+                    e.place_ = place::lent;
+                    e.reused = true;
                     ++home->lent;
                     ++stats_.lent;
                     ++stats_.hits;
@@ -117,10 +126,10 @@ public:
 
     /// Makes a lent entry idle until `due`. What has to go for it is `retired`: the key's own oldest while the key is full,
     /// then the oldest of all while the pool is. If there is no room or no time at all, it goes itself.
-    void give_back(entry& e, const bounds& limits, TimePoint due, TimePoint now, connections& retired) noexcept {
+    void give_back(entry& e, const bounds& limits, TimePoint due, TimePoint now, entries& retired) noexcept {
         ++stats_.puts;
-        if (limits.total == 0 || limits.per_key == 0) return drop(e, stats_.refused, retired);
-        if (is_due(due, now)) return drop(e, stats_.expired, retired);
+        if (limits.total == 0 || limits.per_key == 0) return retire(e, stats_.refused, retired);
+        if (is_due(due, now)) return retire(e, stats_.expired, retired);
 
         group& home = *e.home_;
         while (home.idle.size() >= limits.per_key) retire(home.idle.front(), stats_.evicted, retired);
@@ -131,87 +140,123 @@ public:
     /// Makes a lent entry idle until `due`, then calls `serve(retired)`, which may lend or retire it as any other, and only
     /// then enforces the bounds, by the same rule.
     template <class Serve>
-    void give_back(entry& e, const bounds& limits, TimePoint due, TimePoint now, connections& retired,
+    void give_back(entry& e, const bounds& limits, TimePoint due, TimePoint now, entries& retired,
         const Serve& serve) noexcept {
         ++stats_.puts;
-        if (is_due(due, now)) return drop(e, stats_.expired, retired);
+        if (is_due(due, now)) return retire(e, stats_.expired, retired);
 
-        const group_ptr home = e.home_;  // held: it may be left without entries
         link(e, due);
         serve(retired);
-        while (home->idle.size() > limits.per_key) retire(home->idle.front(), stats_.evicted, retired);
+        group& home = *e.home_;
+        while (home.idle.size() > limits.per_key) retire(home.idle.front(), stats_.evicted, retired);
         while (stats_.idle > limits.total) retire(oldest(), stats_.evicted, retired);
     }
 
     /// Retires the oldest idle entry of another key, to make room for `wanted`. Returns whether there was one. O(1), but
     /// for those of its own key, all blocked, that are older, and the lent ones among these.
-    bool make_room(const lookup& wanted, connections& retired) noexcept {
+    bool make_room(const lookup& wanted, entries& retired) noexcept {
         if (stats_.idle == 0) return false;
         for (auto next = position(oldest()); next != by_order().end(); ++next) {
             entry& e = unconst(*next);
-            if (!e.is_linked() || group_equal{}(wanted, e.home())) continue;
+            if (!e.is_idle() || group_equal{}(wanted, e.home())) continue;
             retire(e, stats_.evicted, retired);
             return true;
         }
         return false;
     }
 
-    /// Retires a lent entry that is given back and cannot be kept.
-    void refuse(entry& e, connections& retired) noexcept {
+    /// Retires an entry that is given back, or newly opened, and cannot be kept.
+    void refuse(entry& e, entries& retired) noexcept {
         ++stats_.puts;
-        drop(e, stats_.refused, retired);
+        retire(e, stats_.refused, retired);
     }
 
-    /// A lent entry leaves for good, and its connection goes to `leaving`.
-    void remove(entry& e, connections& leaving) noexcept {
-        leaving.append(std::move(e.held_));
+    /// Retires an entry that is lent, or newly opened, for a reason that the caller counts.
+    void discard(entry& e, entries& retired) noexcept {
+        std::uint64_t uncounted = 0;
+        retire(e, uncounted, retired);
+    }
+
+    /// A lent entry whose connection has gone leaves for good.
+    void forget(entry& e) noexcept {
         --e.home_->lent;
         --stats_.lent;
+        stats_.keys -= !is_known(*e.home_);
         erase(e);
     }
 
-    /// The earliest deadline of an idle entry, or max(). O(log n) for each entry that was lent since it was last asked.
-    TimePoint next_deadline() noexcept
+    /// What was retired, and whose connections have been closed and destroyed, leaves for good.
+    void erase(entries& closed) noexcept {
+        stats_.closing -= closed.size();
+        while (!closed.empty()) {
+            entry& e = closed.front();
+            closed.pop_front();
+            erase(e);
+        }
+    }
+
+    // Those that may have much to do take `most` steps at most, so that whoever locks the store can let others in between.
+
+    /// The earliest deadline of an idle entry, or max(); or nothing yet, but to be asked again. Each step is O(log n).
+    std::optional<TimePoint> next_deadline(std::size_t most) noexcept
         requires timed
     {
         // A deadline changes at every turn, its place in the index only here: a front that is out of date goes where it
         // belongs, until the front is right. None behind it can be earlier, as no place is later than its deadline.
-        while (!container_.empty()) {
+        for (; !container_.empty(); --most) {
             entry& front = unconst(*by_deadline().begin());
             if (front.deadlines_.indexed == front.deadlines_.due) return front.deadlines_.due;
+            if (most == 0) return std::nullopt;
             reindex(front);
         }
         return TimePoint::max();
     }
 
-    /// Retires what is due at `now`, the earliest first.
-    void expire(TimePoint now, connections& retired) noexcept
+    /// Retires what is due at `now`, the earliest first. Returns whether that was all. Each step is O(log n).
+    bool expire(TimePoint now, std::size_t most, entries& retired) noexcept
         requires timed
     {
-        while (is_due(next_deadline(), now)) retire(unconst(*by_deadline().begin()), stats_.expired, retired);
+        for (auto next = by_deadline().begin(); next != by_deadline().end(); --most) {
+            entry& e = unconst(*next);
+            const TimePoint indexed = e.deadlines_.indexed;
+            if (!is_due(indexed, now)) break;
+            if (most == 0) return false;
+            ++next;
+            if (indexed == e.deadlines_.due) {
+                retire(e, stats_.expired, retired);
+            } else {
+                reindex(e);
+                const bool is_next = next == by_deadline().end() || e.deadlines_.indexed < next->deadlines_.indexed;
+                if (is_next) next = by_deadline().iterator_to(e);
+            }
+        }
+        return true;
     }
 
-    /// Retires all that are idle, the oldest first.
-    void clear(connections& retired) noexcept {
-        while (stats_.idle != 0) retire(oldest(), stats_.cleared, retired);
+    /// Retires those that are idle, the oldest first. Each step is O(1).
+    void clear(std::size_t most, entries& retired) noexcept {
+        for (; most != 0 && stats_.idle != 0; --most) retire(oldest(), stats_.cleared, retired);
     }
 
-    /// Retires all idle ones of a key, the oldest first.
-    void clear(const lookup& wanted, connections& retired) {
-        if (const group_ptr home{find(wanted)}) {  // held: it would end with its last entry
-            while (!home->idle.empty()) retire(home->idle.front(), stats_.cleared, retired);
+    /// Retires the idle ones of a key, the oldest first. Each step is O(1).
+    void clear(const lookup& wanted, std::size_t most, entries& retired) {
+        if (group* const home = find(wanted)) {
+            for (; most != 0 && !home->idle.empty(); --most) retire(home->idle.front(), stats_.cleared, retired);
         }
     }
 
     /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of its key. O(n).
     template <class PerKey>
-    void trim(std::size_t total, const PerKey& per_key, connections& retired) noexcept {
+    void trim(std::size_t total, const PerKey& per_key, entries& retired) noexcept {
         for (auto next = oldest_; next != by_order().end();) {
             entry& e = unconst(*next++);
-            if (e.is_linked() && e.home_->idle.size() > per_key(e)) retire(e, stats_.evicted, retired);
+            if (e.is_idle() && e.home_->idle.size() > per_key(e)) retire(e, stats_.evicted, retired);
         }
         while (stats_.idle > total) retire(oldest(), stats_.evicted, retired);
     }
+
+    /// Makes room in the hashed index: until there are more entries than `count`, it need not grow. Strong guarantee.
+    void reserve(std::size_t count) { by_key().reserve(count); }
 
     /// The figures, which the caller may add its own to: dials, discards and failures are not seen from here.
     pool::stats& stats() noexcept { return stats_; }
@@ -228,7 +273,7 @@ public:
 
 private:
     using group = typename entry::group;
-    using group_ptr = typename entry::group_ptr;
+    using place = typename entry::place;
 
     struct key_index {};
     struct order_index {};
@@ -251,7 +296,7 @@ private:
     };
 
     // By key: the way to a group, through any of its entries. By order: as they were given back last, so that the idle ones
-    // are in that order; a lent one keeps its old place. By deadline: only where there are deadlines.
+    // are in that order; one that is not idle keeps its old place. By deadline: only where there are deadlines.
     using keyed = boost::multi_index::hashed_non_unique<
         boost::multi_index::tag<key_index>, boost::multi_index::const_mem_fun<entry, const group*, &entry::home>,
         group_hash, group_equal>;
@@ -260,7 +305,9 @@ private:
         boost::multi_index::ordered_non_unique<boost::multi_index::tag<deadline_index>, indexed_deadline>;
     using indices = std::conditional_t<timed, boost::multi_index::indexed_by<keyed, ordered, dated>,
                                        boost::multi_index::indexed_by<keyed, ordered>>;
-    using container = boost::multi_index_container<entry, indices>;
+    using container = boost::multi_index_container<entry, indices, recycling_allocator<entry>>;
+    using group_memory = recycling_allocator<group>;
+    using group_traits = std::allocator_traits<group_memory>;
 
     auto& by_key() noexcept { return container_.template get<key_index>(); }
     auto& by_key() const noexcept { return container_.template get<key_index>(); }
@@ -273,28 +320,49 @@ private:
 
     auto position(const entry& e) noexcept { return by_order().iterator_to(e); }
 
-    /// The one that is idle longest; there has to be one. Amortised O(1): each lent entry is passed over once.
+    /// The one that is idle longest; there has to be one. Amortised O(1): each that is not is passed over once.
     entry& oldest() noexcept {
-        while (!oldest_->is_linked()) ++oldest_;
+        while (!oldest_->is_idle()) ++oldest_;
         return unconst(*oldest_);
     }
 
     group* find(const lookup& wanted) const {
         const auto found = by_key().find(wanted, group_hash{}, group_equal{});
-        return found == by_key().end() ? nullptr : found->home_.get();
+        return found == by_key().end() ? nullptr : found->home_;
     }
 
-    /// A lent entry without a connection.
-    entry& emplace(const group_ptr& home, TimePoint earliest) {
-        if constexpr (timed) return unconst(*by_deadline().emplace_hint(by_deadline().end(), home, earliest));
-        else return unconst(*by_order().emplace_back(home, earliest).first);
+    static bool is_known(const group& home) noexcept { return home.lent != 0 || !home.idle.empty(); }
+
+    group& make_group(const lookup& wanted) {
+        group_memory memory{spare_groups_};
+        group* const home = group_traits::allocate(memory, 1);
+        try {
+            return *std::construct_at(home, wanted);
+        } catch (...) {
+            group_traits::deallocate(memory, home, 1);
+            throw;
+        }
+    }
+
+    void end_group(group& home) noexcept {
+        group_memory memory{spare_groups_};
+        std::destroy_at(&home);
+        group_traits::deallocate(memory, &home, 1);
+    }
+
+    entry& emplace(group& home, TimePoint earliest) {
+        entry* made = nullptr;
+        if constexpr (timed) made = &unconst(*by_deadline().emplace_hint(by_deadline().end(), home, earliest));
+        else made = &unconst(*by_order().emplace_back(home, earliest).first);
+        ++home.entries;
+        return *made;
     }
 
     void erase(entry& e) noexcept {
-        const group& home = *e.home_;
-        stats_.keys -= home.lent == 0 && home.idle.empty();
+        group& home = *e.home_;
         if (oldest_ == position(e)) ++oldest_;
         by_order().erase(position(e));
+        if (--home.entries == 0) end_group(home);
     }
 
     void link(entry& e, [[maybe_unused]] TimePoint due) noexcept {
@@ -305,6 +373,7 @@ private:
         else if (oldest_ == here) ++oldest_;
         by_order().relocate(by_order().end(), here);
         e.home_->idle.push_back(e);
+        e.place_ = place::idle;
         if constexpr (timed) {
             e.deadlines_.due = due;
             if (due < e.deadlines_.indexed) reindex(e);
@@ -317,16 +386,21 @@ private:
         if constexpr (timed) e.deadlines_.due = TimePoint::max();
     }
 
-    void retire(entry& e, std::uint64_t& reason, connections& retired) noexcept {
+    /// It leaves, wherever it is.
+    void retire(entry& e, std::uint64_t& reason, entries& retired) noexcept {
         ++reason;
-        unlink(e);
-        retired.append(std::move(e.held_));
-        erase(e);
-    }
-
-    void drop(entry& e, std::uint64_t& reason, connections& retired) noexcept {
-        ++reason;
-        remove(e, retired);
+        group& home = *e.home_;
+        const bool was_known = is_known(home);
+        if (e.place_ == place::idle) {
+            unlink(e);
+        } else if (e.place_ == place::lent) {
+            --home.lent;
+            --stats_.lent;
+        }
+        stats_.keys -= was_known && !is_known(home);
+        e.place_ = place::leaving;
+        ++stats_.closing;
+        retired.push_back(e);
     }
 
     /// Out and in again at the same place of the order. The node, and so the entry, stays where it is, and nothing can
@@ -361,7 +435,9 @@ private:
         return here == idle.begin() ? nullptr : &*--here;
     }
 
-    container container_;
+    spare_blocks spare_entries_;
+    spare_blocks spare_groups_;
+    container container_{typename container::ctor_args_list{}, recycling_allocator<entry>{spare_entries_}};
     typename boost::multi_index::index<container, order_index>::type::iterator oldest_ = by_order().end();
     pool::stats stats_;
     const reuse_order reuse_;

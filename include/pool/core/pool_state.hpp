@@ -62,7 +62,7 @@ public:
     using time_point = std::conditional_t<timed, typename ClockPolicy::time_point, no_time>;  ///< what deadlines are
     using store = entry_store<Key, Conn, time_point>;                                         ///< the container
     using entry = typename store::entry;                                                      ///< one connection
-    using connections = typename store::connections;                                          ///< those outside it
+    using entries = typename store::entries;                                                  ///< those that it closes
     using lookup = typename store::lookup;                                                    ///< a key and its hash
     using turns = std::conditional_t<bounds_open, admission<store>, no_admission>;            ///< who waits and dials
     using request = typename turns::request;                                                  ///< a caller who asks
@@ -78,8 +78,7 @@ public:
     /// An idle connection, or nullptr.
     entry* lend(const lookup& wanted) {
         entry* found = nullptr;
-        step([&, now = now()](connections& retired) { found = lend(wanted, now, retired); });
-        if (found != nullptr) found->reused = true;
+        step([&, now = now()](entries& retired) { found = lend(wanted, now, retired); });
         return found;
     }
 
@@ -88,14 +87,27 @@ public:
     entry& acquire(const lookup& wanted, Dial& dial, const dial_context& context)
         requires(!bounds_open)
     {
-        if (entry* found = lend(wanted)) return *found;
-        expect_open(wanted);
-        const Key key(wanted.key);  // `wanted` may refer to what the dial ends
-        connections fresh = dialled(key, dial, context);
+        entry* found = nullptr;
+        bool is_closed = false;
+        step([&, now = now()](entries& retired) {
+            found = lend(wanted, now, retired);
+            is_closed = closed_;
+        });
+        if (found != nullptr) return *found;
+        if (is_closed) throw closed_error(wanted);
+
+        entry& fresh = dialled(wanted, dial, context);
+        {
+            const std::lock_guard guard{lock_};
+            ++store_.stats().dials;
+            is_closed = closed_;
+            if (!is_closed) store_.admit(fresh);
+        }
+        if (!is_closed) return fresh;
         try {
-            return insert(lookup{key}, fresh);
+            throw closed_error(fresh.wanted());  // `wanted` may refer to what the dial ended
         } catch (...) {
-            close(fresh);
+            drop(fresh);
             throw;
         }
     }
@@ -133,7 +145,7 @@ public:
     {
         standing outcome{};
         std::exception_ptr error;
-        step([&, now = now()](connections& retired) {
+        step([&, now = now()](entries& retired) {
             if (closed_) {
                 admission_.answer(asking, standing::closed);
             } else if (entry* found =
@@ -157,7 +169,7 @@ public:
         requires bounds_open
     {
         standing seen{};
-        step([&](connections&) { seen = admission_.look(asking); });
+        step([&](entries&) { seen = admission_.look(asking); });
         return seen;
     }
 
@@ -165,76 +177,86 @@ public:
     void withdraw(request& asking) noexcept
         requires bounds_open
     {
-        step([&](connections&) { admission_.withdraw(asking); });
+        step([&](entries&) { admission_.withdraw(asking); });
     }
 
-    /// The dial of a request is over: the one connection of `fresh` goes to the oldest that waits for it, or becomes idle.
-    /// If this throws, that connection has been closed, and the request has failed.
-    void opened(request& dialing, connections& fresh)
+    /// The dial of a request is over, with `fresh`: that goes to the oldest that waits for it, or becomes idle.
+    void opened(request& dialing, entry& fresh) noexcept
         requires bounds_open
     {
-        try {
-            const time_point now = this->now();
-            const time_point due = deadline(now);
-            step([&](connections& retired) {
-                ++store_.stats().dials;
-                if (closed_) {
-                    retired.append(fresh);
-                    admission_.dial_failed(dialing, standing::closed, nullptr);
-                } else {
-                    entry& e = store_.insert(dialing.wanted(), fresh, due);
-                    if (!admission_.dialled(dialing, e)) keep(e, due, now, retired);
-                }
-            });
-        } catch (...) {
-            step([&](connections& retired) {
-                retired.append(fresh);
-                admission_.dial_failed(dialing, standing::failed, nullptr);
-            });
-            throw;
-        }
+        const time_point now = this->now();
+        const time_point due = deadline(now);
+        step([&](entries& retired) {
+            ++store_.stats().dials;
+            if (closed_) {
+                store_.discard(fresh, retired);
+                admission_.dial_failed(dialing, standing::closed, nullptr);
+            } else {
+                store_.admit(fresh);
+                if (!admission_.dialled(dialing, fresh)) keep(fresh, due, now, retired);
+            }
+        });
     }
 
     /// The dial of a request has failed.
     void dial_failed(request& dialing, const dial_error& error) noexcept
         requires bounds_open
     {
-        step([&](connections&) {
+        step([&](entries&) {
             ++store_.stats().failed_dials;
             admission_.dial_failed(dialing, standing::failed, error);
         });
     }
 
-    /// An idle connection that the pool forgets: one, or none.
-    connections take(const lookup& wanted) {
-        connections taken;
-        step([&, now = now()](connections& retired) {
-            if (entry* found = lend(wanted, now, retired)) store_.remove(*found, taken);
-        });
+    /// Opens a connection in a place of its own: it is what `make()` returns. It is nobody's until it is `opened`, lent or
+    /// kept. Strong guarantee.
+    template <class Make>
+    entry& open(const lookup& wanted, const Make& make) {
+        entry* fresh = nullptr;
+        {
+            const time_point earliest = deadline(now());
+            const std::lock_guard guard{lock_};
+            fresh = &store_.reserve(wanted, earliest);
+        }
+        try {
+            fresh->open([&]() -> Conn { return make(fresh->key()); });
+        } catch (...) {
+            const std::lock_guard guard{lock_};
+            store_.abandon(*fresh);
+            throw;
+        }
+        return *fresh;
+    }
+
+    /// Moves an idle connection out, if there is one. If its move throws, it is closed.
+    std::optional<Conn> take(const lookup& wanted) {
+        std::optional<Conn> taken;
+        if (entry* found = lend(wanted)) {
+            try {
+                taken.emplace(std::move(found->conn()));
+            } catch (...) {
+                drop(*found);
+                throw;
+            }
+            forget(*found, [] {});
+        }
         return taken;
     }
 
-    /// Takes the one connection of `fresh` in, as idle. `wanted` refers to `own`, of which a new key is made. If it throws,
-    /// that connection has been closed.
-    void put(const lookup& wanted, Key&& own, connections& fresh) {
-        try {
-            const bool dead = is_closed(fresh.front());
-            const time_point now = this->now();
-            const time_point due = deadline(now);
-            step([&](connections& retired) {
-                if (dead || closed_) {
-                    ++store_.stats().puts;
-                    ++store_.stats().refused;
-                    retired.append(fresh);
-                } else {
-                    entry& e = store_.insert(wanted, std::move(own), fresh, due);
-                    keep(e, due, now, retired);
-                }
-            });
-        } catch (...) {
-            close(fresh);
-            throw;
-        }
+    /// Adds a connection, as idle. `wanted` may refer to a part of it. Strong guarantee.
+    void put(const lookup& wanted, Conn&& conn) {
+        entry& fresh = open(wanted, [&](const Key&) -> Conn { return std::move(conn); });
+        const bool dead = connection_traits<Conn>::closed(fresh.conn());
+        const time_point now = this->now();
+        const time_point due = deadline(now);
+        step([&](entries& retired) {
+            if (dead || closed_) {
+                store_.refuse(fresh, retired);
+            } else {
+                store_.admit(fresh);
+                keep(fresh, due, now, retired);
+            }
+        });
     }
 
     /// A lent connection becomes idle, or is closed if there is no room for it.
@@ -242,7 +264,7 @@ public:
         const bool dead = connection_traits<Conn>::closed(lent.conn());
         const time_point now = this->now();
         const time_point due = deadline(now);
-        step([&](connections& retired) {
+        step([&](entries& retired) {
             if (dead || closed_) store_.refuse(lent, retired);
             else keep(lent, due, now, retired);
         });
@@ -250,33 +272,26 @@ public:
 
     /// Closes a lent connection.
     void discard(entry& lent) noexcept {
-        step([&](connections& retired) {
+        step([&](entries& retired) {
             ++store_.stats().discarded;
-            store_.remove(lent, retired);
+            store_.discard(lent, retired);
         });
     }
 
-    /// Forgets a connection whose contents the caller has moved away.
+    /// Forgets a connection that the caller has moved out.
     void detach(entry& lent) noexcept {
-        connections shell;
-        connections retired;
-        conclude(retired, [&] {
-            ++store_.stats().detached;
-            store_.remove(lent, shell);
-        });
-        if (!retired.empty()) finish(retired, nullptr);
-    }
-
-    /// Closes connections that no step of the store had to do with.
-    void close(connections& leaving) noexcept {
-        step([&](connections& retired) { retired.append(leaving); });
+        forget(lent, [this] { ++store_.stats().detached; });
     }
 
     /// Closes what is due. Returns how many.
     std::size_t expire()
         requires timed
     {
-        return step([this, now = now()](connections& retired) { store_.expire(now, retired); });
+        std::size_t count = 0;
+        for (bool done = false; !done;) {
+            count += step([&, now = now()](entries& retired) { done = store_.expire(now, batch, retired); });
+        }
+        return count;
     }
 
     /// Nothing that is idle now or is given back from now on is due before.
@@ -284,23 +299,32 @@ public:
         requires timed
     {
         const time_point earliest = deadline(now());
-        const std::lock_guard guard{lock_};
-        return closed_ ? time_point::max() : std::min(store_.next_deadline(), earliest);
+        for (;;) {
+            const std::lock_guard guard{lock_};
+            if (closed_) return time_point::max();
+            if (const auto next = store_.next_deadline(batch)) return std::min(*next, earliest);
+        }
     }
 
     /// Closes what is idle. Returns how many.
-    std::size_t clear() {
-        return step([this](connections& retired) { store_.clear(retired); });
+    std::size_t clear(std::vector<std::exception_ptr>* errors = nullptr) {
+        return in_batches([this](entries& retired) { store_.clear(batch, retired); }, errors);
     }
 
     /// Closes what is idle of one key. Returns how many.
     std::size_t clear(const lookup& wanted) {
-        return step([&](connections& retired) { store_.clear(wanted, retired); });
+        return in_batches([&](entries& retired) { store_.clear(wanted, batch, retired); });
+    }
+
+    /// Makes room in the index of keys for as many connections.
+    void reserve(std::size_t count) {
+        const std::lock_guard guard{lock_};
+        store_.reserve(count);
     }
 
     /// Exchanges the capacity policy, and closes what is idle beyond the new one. Returns how many.
     std::size_t reconfigure(CapacityPolicy& capacity) {
-        return step([&](connections& retired) {
+        return step([&](entries& retired) {
             using std::swap;
             swap(capacity_, capacity);
             if constexpr (bounds_open) {
@@ -321,11 +345,11 @@ public:
 
     /// Keeps nothing from now on. Adds what goes wrong to `errors`, unless it is nullptr.
     void shut(std::vector<std::exception_ptr>* errors) noexcept {
-        step([this](connections& retired) {
+        step([this](entries&) {
             closed_ = true;
-            store_.clear(retired);
             if constexpr (bounds_open) admission_.refuse_all();
-        }, errors);
+        });
+        clear(errors);
     }
 
     /// Waits until nothing is lent, being dialled or being closed, or until `deadline`. Returns how many still are.
@@ -368,7 +392,7 @@ public:
 
     /// The pool and its lazy connections are gone. The deleter of the `std::shared_ptr` that they have in common.
     static void abandon(pool_state* state) noexcept {
-        connections none;
+        entries none;
         state->conclude(none, [state] { state->abandoned_ = true; });
     }
 
@@ -381,10 +405,13 @@ private:
 
     ~pool_state() = default;
 
+    /// The most that is done to entries in one step, so that nobody waits long for the lock.
+    static constexpr std::size_t batch = 128;
+
     /// Calls `act(retired)` under the lock, and closes what it retired after that. Returns how many.
     template <class Act>
     std::size_t step(Act&& act, std::vector<std::exception_ptr>* errors = nullptr) {
-        connections retired;
+        entries retired;
         [[maybe_unused]] const auto now = time_to_serve();
         [[maybe_unused]] typename turns::notices told;
         std::size_t count = 0;
@@ -393,7 +420,6 @@ private:
             act(retired);
             count = retired.size();
             if constexpr (bounds_open) serve(now, retired);
-            if (!retired.empty()) [[unlikely]] store_.stats().closing += retired.size();
             if constexpr (bounds_open) told = news();
         }
         if constexpr (bounds_open) told.deliver();
@@ -401,37 +427,71 @@ private:
         return count;
     }
 
-    /// Closes connections that are counted as closing, which keeps this state alive meanwhile.
-    void finish(connections& retired, std::vector<std::exception_ptr>* errors) noexcept {
+    /// Repeats a step that retires no more than a batch, while there is more.
+    template <class Act>
+    std::size_t in_batches(const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
+        std::size_t count = 0;
+        std::size_t last = batch;
+        while (last == batch) count += last = step(act, errors);
+        return count;
+    }
+
+    /// Closes and destroys connections. That they are counted as closing keeps this state alive meanwhile.
+    void finish(entries& retired, std::vector<std::exception_ptr>* errors) noexcept {
         while (!retired.empty()) {
-            std::size_t count = 0;
+            entries closed;
             std::uint64_t failed = 0;
             do {
-                const auto leaving = retired.pop_front();
-                ++count;
-                if (is_closed(*leaving)) continue;
-                try {
-                    connection_traits<Conn>::close(leaving->conn);
-                } catch (...) {
-                    ++failed;
-                    if (errors != nullptr) record(*errors, std::current_exception());
-                }
+                entry& leaving = retired.front();
+                retired.pop_front();
+                closed.push_back(leaving);
+                failed += !close(leaving.conn(), errors);
+                leaving.destroy();
                 // Where others wait for the permits, each is free as soon as its own connection is closed.
-            } while (!bounds_open && !retired.empty());
+            } while (!bounds_open && closed.size() < batch && !retired.empty());
 
-            connections more;  // that make room for somebody who waits
+            entries more;  // that make room for somebody who waits
             conclude(more, [&] {
                 store_.stats().failed_closes += failed;
-                store_.stats().closing -= count;
+                store_.erase(closed);
             });
-            retired.append(more);
+            retired.splice(retired.end(), more);
         }
+    }
+
+    /// Returns whether that went well.
+    static bool close(Conn& conn, std::vector<std::exception_ptr>* errors) noexcept {
+        if (connection_traits<Conn>::closed(conn)) return true;
+        try {
+            connection_traits<Conn>::close(conn);
+            return true;
+        } catch (...) {
+            if (errors != nullptr) record(*errors, std::current_exception());
+            return false;
+        }
+    }
+
+    /// Closes what is lent or newly opened, for a reason that is not counted.
+    void drop(entry& e) noexcept {
+        step([&](entries& retired) { store_.discard(e, retired); });
+    }
+
+    /// Lets go of a lent entry whose connection has been moved out, and of this state, if that was the last.
+    template <class Count>
+    void forget(entry& lent, const Count& count) noexcept {
+        lent.destroy();
+        entries retired;
+        conclude(retired, [&] {
+            count();
+            store_.forget(lent);
+        });
+        if (!retired.empty()) finish(retired, nullptr);
     }
 
     /// Calls `act` under the lock, and ends this state if nothing needs it after that. What is `retired` then still has to
     /// be closed.
     template <class Act>
-    void conclude([[maybe_unused]] connections& retired, const Act& act) noexcept {
+    void conclude([[maybe_unused]] entries& retired, const Act& act) noexcept {
         bool unneeded = false;
         [[maybe_unused]] const auto now = time_to_serve();
         [[maybe_unused]] typename turns::notices told;
@@ -439,7 +499,6 @@ private:
             const std::lock_guard guard{lock_};
             act();
             if constexpr (bounds_open) serve(now, retired);
-            store_.stats().closing += retired.size();
             if constexpr (bounds_open) told = news();
             unneeded = abandoned_ && store_.stats().lent == 0 && store_.stats().closing == 0;
         }
@@ -448,7 +507,7 @@ private:
     }
 
     /// Gives what is free to those who wait.
-    void serve(time_point now, connections& retired) noexcept
+    void serve(time_point now, entries& retired) noexcept
         requires bounds_open
     {
         if (!admission_.empty()) admission_.serve(store_, capacity_, now, retired);
@@ -480,12 +539,12 @@ private:
     }
 
     /// The end of the queue, from where it may be served at once, or has to leave.
-    void enqueue(request& asking, const lookup& wanted, time_point now, connections& retired) {
+    void enqueue(request& asking, const lookup& wanted, time_point now, entries& retired) {
         admission_.enqueue(asking, wanted);
         serve(now, retired);
         if (asking.standing() != standing::waiting) return;
         // Who waits for the end of a close is as good as served.
-        const std::size_t coming = std::min(store_.stats().closing + retired.size(), admission_.waiting());
+        const std::size_t coming = std::min(store_.stats().closing, admission_.waiting());
         if (admission_.waiting() - coming > capacity_.max_waiting()) admission_.withdraw(asking, standing::crowded);
     }
 
@@ -494,7 +553,7 @@ private:
     }
 
     /// Lends what nobody waits for.
-    entry* lend(const lookup& wanted, time_point now, connections& retired) {
+    entry* lend(const lookup& wanted, time_point now, entries& retired) {
         if constexpr (bounds_open) {
             if (!admission_.empty()) {
                 serve(now, retired);
@@ -508,12 +567,12 @@ private:
     }
 
     /// A lent entry becomes idle, unless somebody waits for it or there is no room.
-    void keep(entry& lent, time_point due, time_point now, connections& retired) noexcept {
+    void keep(entry& lent, time_point due, time_point now, entries& retired) noexcept {
         if constexpr (bounds_open) {
             if (is_full(lent)) return store_.refuse(lent, retired);
             if (!admission_.empty()) {
                 return store_.give_back(lent, limits(lent.key()), due, now, retired,
-                    [this, now](connections& leaving) { serve(now, leaving); });
+                    [this, now](entries& leaving) { serve(now, leaving); });
             }
         }
         store_.give_back(lent, limits(lent.key()), due, now, retired);
@@ -546,17 +605,17 @@ private:
         case standing::lent: return asking.lent();
         case standing::dialing: {
             std::optional<Key> key;  // `wanted` may refer to what the dial ends
-            connections fresh;
+            entry* fresh = nullptr;
             try {
                 key.emplace(asking.key());
-                fresh = dialled(*key, dial, context);
+                fresh = &dialled(asking.wanted(), dial, context);
             } catch (...) {
-                step([&, error = text_of(std::current_exception())](connections&) {
+                step([&, error = text_of(std::current_exception())](entries&) {
                     admission_.dial_failed(asking, standing::failed, error);
                 });
                 throw;
             }
-            opened(asking, fresh);
+            opened(asking, *fresh);
             return turn(asking, lookup{key_view<Key>(*key), wanted.hash}, dial, context, deadline);
         }
         case standing::crowded: throw gave_up<too_many_waiters>(wanted, "too many wait already", asking.last_error());
@@ -613,9 +672,8 @@ private:
     }
 
     template <class Dial>
-    connections dialled(const Key& key, Dial& dial, const dial_context& context) {
-        connections fresh;
-        fresh.emplace_back([&]() -> Conn {
+    entry& dialled(const lookup& wanted, Dial& dial, const dial_context& context) {
+        return open(wanted, [&](const Key& key) -> Conn {
             try {
                 return pool::dial_with<Conn>(dial, key, context);
             } catch (...) {
@@ -624,26 +682,6 @@ private:
                 throw;
             }
         });
-        return fresh;
-    }
-
-    /// Takes the one connection of `fresh` in, as lent.
-    entry& insert(const lookup& wanted, connections& fresh) {
-        const time_point earliest = deadline(now());
-        {
-            const std::lock_guard guard{lock_};
-            ++store_.stats().dials;
-            if (!closed_) return store_.insert(wanted, fresh, earliest);
-        }
-        throw closed_error(wanted);
-    }
-
-    void expect_open(const lookup& wanted) const {
-        {
-            const std::lock_guard guard{lock_};
-            if (!closed_) return;
-        }
-        throw closed_error(wanted);
     }
 
     pool_closed closed_error(const lookup& wanted) const {
@@ -651,10 +689,6 @@ private:
         return pool_closed{"pool \"" + name_ + "\": no connection for key " + pool::describe(wanted.key) +
                            ": the pool is closed (" + std::to_string(seen.idle) + " idle, " +
                            std::to_string(seen.lent) + " lent)"};
-    }
-
-    static bool is_closed(const held<Conn>& held) noexcept {
-        return connection_traits<Conn>::closed(held.conn);
     }
 
     /// With nothing that can expire, the clock is not read.

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstddef>
+#include <set>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <pool/core/recycling_allocator.hpp>
+
+#include <support/allocations.hpp>
+
+namespace {
+
+struct record {
+    long numbers[4];
+};
+
+struct alignas(64) aligned_record {
+    char byte;
+};
+
+using memory = pool::recycling_allocator<record>;
+
+}  // namespace
+
+TEST_CASE("recycling_allocator: a block that is freed is the next one's") {
+    pool::spare_blocks spare;
+    memory records{spare};
+    record* const first = records.allocate(1);
+    records.deallocate(first, 1);
+    const auto before = allocations::count();
+    record* const second = records.allocate(1);
+    CHECK(allocations::count() == before);
+    CHECK(second == first);
+    records.deallocate(second, 1);
+}
+
+TEST_CASE("recycling_allocator: blocks in use are different ones") {
+    pool::spare_blocks spare;
+    memory records{spare};
+    constexpr std::size_t count = 3 * pool::spare_blocks::most;
+    for (int round = 0; round != 3; ++round) {
+        std::set<record*> used;
+        while (used.size() != count) {
+            record* const block = records.allocate(1);
+            *block = {};
+            CHECK(used.insert(block).second);
+        }
+        for (record* const each : used) records.deallocate(each, 1);
+    }
+}
+
+TEST_CASE("recycling_allocator: no more than a few blocks are kept [C17]") {
+    pool::spare_blocks spare;
+    memory records{spare};
+    constexpr std::size_t count = 3 * pool::spare_blocks::most;
+    std::vector<record*> used;
+    for (std::size_t i = 0; i != count; ++i) used.push_back(records.allocate(1));
+    for (record* const each : used) records.deallocate(each, 1);
+    const auto before = allocations::count();
+    for (record*& each : used) each = records.allocate(1);
+    CHECK(allocations::count() - before == count - pool::spare_blocks::most);
+    for (record* const each : used) records.deallocate(each, 1);
+}
+
+TEST_CASE("recycling_allocator: several objects at once go past the spare blocks") {
+    pool::spare_blocks spare;
+    memory records{spare};
+    record* const several = records.allocate(2);
+    records.deallocate(several, 2);
+    const auto before = allocations::count();
+    record* const one = records.allocate(1);
+    CHECK(allocations::count() - before == 1);
+    records.deallocate(one, 1);
+}
+
+TEST_CASE("recycling_allocator: what has an alignment of its own goes past them, and has it") {
+    pool::spare_blocks spare;
+    pool::recycling_allocator<aligned_record> records{spare};
+    for (int i = 0; i != 2; ++i) {
+        aligned_record* const block = records.allocate(1);
+        CHECK(reinterpret_cast<std::size_t>(block) % alignof(aligned_record) == 0);
+        records.deallocate(block, 1);
+    }
+}
+
+TEST_CASE("recycling_allocator: those of the same blocks are alike") {
+    pool::spare_blocks spare;
+    pool::spare_blocks other;
+    CHECK(memory{spare} == memory{spare});
+    CHECK(memory{spare} != memory{other});
+    CHECK(pool::recycling_allocator<record>{pool::recycling_allocator<int>{spare}} == memory{spare});
+}
