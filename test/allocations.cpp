@@ -6,6 +6,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -138,6 +139,31 @@ TEST_CASE_TEMPLATE("allocations: nor does one in a pool that bounds what is open
         const auto none = conns.try_acquire(key);
     }) == 0);
     CHECK(conns.stats().hits == 2);
+}
+
+TEST_CASE_TEMPLATE("allocations: nor does one that has to wait for its turn", Lock, std::mutex, pool::adaptive_mutex) {
+    fake::network net;
+    pool::basic_pool<std::string, fake::connection, pool::bounded_open, pool::after_idle, Lock> conns{
+        pool::bounded_open{.total = 1}, 1h};
+    const std::string key = long_key(1);
+    conns.put(key, net.dial());
+
+    std::uint64_t allocated_by_waiting = 0;
+    const auto take_turns = [&](int times) {
+        for (int i = 0; i != times; ++i) {
+            auto lent = conns.acquire(key, net.dialer());
+            std::jthread other{[&] {
+                allocated_by_waiting += allocated_by([&] { (void)conns.acquire(key, net.dialer()); });
+            }};
+            while (conns.stats().waiting == 0) std::this_thread::yield();
+            allocated_by_waiting += allocated_by([&] { lent.give_back(); });
+        }
+    };
+    take_turns(1);  // the first has to make the records of those who wait
+    allocated_by_waiting = 0;
+    take_turns(3);
+    CHECK(allocated_by_waiting == 0);
+    CHECK(conns.stats().dials == 0);
 }
 
 TEST_CASE_TEMPLATE(

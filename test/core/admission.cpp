@@ -47,7 +47,7 @@ struct fixture {
         return *callers.back();
     }
 
-    void serve() { queue.serve(idle, capacity, pool::no_time{}, retired); }
+    void serve() { queue.serve(capacity, pool::no_time{}, retired); }
 
     store::entry& lent(const char* key) {
         store::entry& fresh = idle.reserve(store::lookup{key}, {});
@@ -91,7 +91,7 @@ struct fixture {
     fake::network far;
     store idle;
     store::entries retired;
-    admission queue;
+    admission queue{idle};
     std::vector<std::unique_ptr<caller>> callers;
 };
 
@@ -110,7 +110,7 @@ TEST_CASE("admission: a permit that is free is given at once") {
     CHECK(f.opened(first));
     CHECK(first.standing() == standing::lent);
     CHECK(f.queue.dialing() == 0);
-    CHECK(f.queue.open(f.idle) == 1);
+    CHECK(f.queue.open() == 1);
 }
 
 TEST_CASE("admission: one that is passed over keeps its place") {

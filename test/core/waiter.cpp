@@ -86,7 +86,8 @@ TEST_CASE("waiter: what woke it before it looked does not wake it again") {
 
 TEST_CASE("waiter: the condition variable is the lock's own") {
     CHECK(std::is_same_v<pool::lock_traits<std::mutex>::condition_variable, std::condition_variable>);
-    CHECK(std::is_same_v<pool::lock_traits<std::shared_mutex>::condition_variable, std::condition_variable_any>);
+    CHECK(std::is_same_v<pool::lock_traits<std::shared_mutex>::condition_variable,
+        pool::condition_variable_of<std::shared_mutex>>);
     CHECK(pool::waiting_lock<std::recursive_mutex>);
     CHECK_FALSE(pool::waiting_lock<pool::null_mutex>);
 }

@@ -16,6 +16,7 @@
 #include <boost/multi_index_container.hpp>
 
 #include <pool/core/key.hpp>
+#include <pool/core/recycling_allocator.hpp>
 #include <pool/core/stats.hpp>
 
 /// @file
@@ -68,7 +69,7 @@ public:
         pool::standing standing() const noexcept { return standing_; }        ///< where it stands
         entry& lent() const noexcept { return *lent_; }                       ///< if it is `lent`
         lookup wanted() const noexcept { return home_->wanted(); }            ///< while it waits or dials
-        const key_type& key() const noexcept { return home_->key; }           ///< while it waits or dials
+        const key_type& key() const noexcept { return home_->key(); }           ///< while it waits or dials
         const dial_error& last_error() const noexcept { return last_error_; }  ///< of its key, if it is `withdrawn`
 
     protected:
@@ -118,7 +119,9 @@ public:
         requests<&request::notice_> list_;
     };
 
-    admission() = default;
+    /// For the connections of `store`, which has to outlive it.
+    explicit admission(Store& store) noexcept : store_{store} {}
+
     admission(const admission&) = delete;
     admission& operator=(const admission&) = delete;
 
@@ -146,20 +149,20 @@ public:
     }
 
     /// Connections that are open, and those being dialled.
-    std::size_t open(const Store& store) const noexcept {
-        return store.stats().idle + store.stats().lent + store.stats().closing + dialing_;
+    std::size_t open() const noexcept {
+        return store_.stats().idle + store_.stats().lent + store_.stats().closing + dialing_;
     }
 
     /// The same for the key of an entry, but for what is being closed.
-    std::size_t open(const Store& store, const entry& known) const {
-        const key_stats held = store.stats(known);
+    std::size_t open(const entry& known) const {
+        const key_stats held = store_.stats(known);
         return held.idle + held.lent + dialing(known.wanted());
     }
 
     /// Puts a request at the end of the queue. Strong guarantee.
     void enqueue(request& asking, const lookup& wanted) {
         line* home = find(wanted);
-        if (home == nullptr) home = &unconst(*lines_.emplace(wanted).first);
+        if (home == nullptr) home = &unconst(*lines_.emplace(store_, wanted).first);
         asking.home_ = home;
         asking.ticket_ = next_ticket_++;
         join(asking);
@@ -205,14 +208,14 @@ public:
     /// done, and after anything else that freed a connection or a permit. O(1) while nothing is free, else O(log n) for
     /// each key that is waited for.
     template <class Policy, class Time>
-    void serve(Store& store, const Policy& policy, Time now, entries& retired) noexcept {
+    void serve(const Policy& policy, Time now, entries& retired) noexcept {
         std::size_t reserved = 0;  // permits that come free soon, and are for a request that is older
         for (auto next = by_age_.begin(); next != by_age_.end();) {
-            const bool is_full = open(store) >= policy.max_open();
-            if (is_full && store.stats().idle == 0) return;
+            const bool is_full = open() >= policy.max_open();
+            if (is_full && store_.stats().idle == 0) return;
             const ticket age = age_of{}(*next);
             line& home = next->home;
-            if (entry* const found = store.template lend<true>(home.wanted(), now, retired)) {
+            if (entry* const found = store_.template lend<true>(home.wanted(), now, retired)) {
                 const std::size_t before = dialing_;
                 hand_over(next->list.front(), *found);
                 forget(home);
@@ -221,12 +224,12 @@ public:
                     next = by_age_.begin();
                     continue;
                 }
-            } else if (!next->dials && !is_full && room_for(home, home.waiting.list.size(), store, policy) != 0) {
+            } else if (!next->dials && !is_full && room_for(home, home.waiting.list.size(), policy) != 0) {
                 grant(home);
             } else if (!next->dials && is_full && home.waiting.list.size() > home.spare) {
-                reserved += room_for(home, home.waiting.list.size() - home.spare, store, policy);
-                const std::size_t excess = open(store) - policy.max_open();
-                while (store.stats().closing < reserved + excess && store.make_room(home.wanted(), retired)) {
+                reserved += room_for(home, home.waiting.list.size() - home.spare, policy);
+                const std::size_t excess = open() - policy.max_open();
+                while (store_.stats().closing < reserved + excess && store_.make_room(home.wanted(), retired)) {
                 }
             }
             next = by_age_.upper_bound(age);
@@ -283,12 +286,12 @@ private:
 
     /// One key that somebody waits or dials for.
     struct line {
-        explicit line(const lookup& wanted) : key(wanted.key), hash{wanted.hash} {}
+        line(Store& store, const lookup& wanted) : kept{store, wanted} {}
 
-        lookup wanted() const noexcept { return lookup{key_view<key_type>(key), hash}; }
+        const key_type& key() const noexcept { return kept.key(); }
+        lookup wanted() const noexcept { return kept.wanted(); }
 
-        key_type key;
-        std::size_t hash;
+        const typename Store::kept_key kept;
         std::size_t dialing = 0;      ///< dials under way
         std::size_t spare = 0;        ///< those of them that their own caller does not need any more
         queue waiting{*this, false};  ///< without a dial of their own
@@ -297,20 +300,22 @@ private:
     };
 
     struct line_hash {
-        std::size_t operator()(const line& home) const noexcept { return home.hash; }
+        std::size_t operator()(const line& home) const noexcept { return home.wanted().hash; }
         std::size_t operator()(const lookup& wanted) const noexcept { return wanted.hash; }
     };
     struct line_equal {
         bool operator()(const line& a, const line& b) const noexcept { return &a == &b || (*this)(a.wanted(), b); }
         bool operator()(const lookup& wanted, const line& home) const noexcept {
-            return wanted.hash == home.hash && key_traits<key_type>::equal(wanted.key, key_view<key_type>(home.key));
+            return wanted.hash == home.wanted().hash && key_traits<key_type>::equal(wanted.key, home.wanted().key);
         }
         bool operator()(const line& home, const lookup& wanted) const noexcept { return (*this)(wanted, home); }
     };
 
     using lines = boost::multi_index_container<
-        line, boost::multi_index::indexed_by<
-                  boost::multi_index::hashed_unique<boost::multi_index::identity<line>, line_hash, line_equal>>>;
+        line,
+        boost::multi_index::indexed_by<
+            boost::multi_index::hashed_unique<boost::multi_index::identity<line>, line_hash, line_equal>>,
+        recycling_allocator<line>>;
 
     /// The container protects what it finds lines by: the key, which never changes.
     static line& unconst(const line& home) noexcept { return const_cast<line&>(home); }
@@ -323,14 +328,13 @@ private:
 
     /// How many of the `needed` connections of a key may be opened, as far as its own bounds go.
     template <class Policy>
-    std::size_t room_for(
-        const line& home, std::size_t needed, const Store& store, const Policy& policy) const noexcept {
+    std::size_t room_for(const line& home, std::size_t needed, const Policy& policy) const noexcept {
         const auto left = [](std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; };
-        const key_stats held = store.stats(home.wanted());
+        const key_stats held = store_.stats(home.wanted());
         return std::min({
             needed,
-            left(policy.max_dialing_for(home.key), home.dialing),
-            left(policy.max_open_for(home.key), held.idle + held.lent + home.dialing),
+            left(policy.max_dialing_for(home.key()), home.dialing),
+            left(policy.max_open_for(home.key()), held.idle + held.lent + home.dialing),
         });
     }
 
@@ -421,7 +425,9 @@ private:
         if (home.dialing == 0 && home.waiting.list.empty()) lines_.erase(lines_.iterator_to(home));
     }
 
-    lines lines_;
+    Store& store_;
+    spare_blocks spare_lines_;
+    lines lines_{typename lines::ctor_args_list{}, recycling_allocator<line>{spare_lines_}};
     boost::intrusive::set<queue, boost::intrusive::key_of_value<age_of>, boost::intrusive::constant_time_size<false>>
         by_age_;
     notices notices_;

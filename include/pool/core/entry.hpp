@@ -25,7 +25,7 @@ class entry_store;
 /// and both happen outside of the store, as they are the caller's code.
 template <class Key, class Conn, class TimePoint>
 class entry : public boost::intrusive::list_base_hook<> {
-    /// What all entries of one key share. It lives as long as its last entry.
+    /// What all entries of one key share. It lives as long as anything uses it.
     struct group {
         explicit group(const hashed_key<Key>& wanted) : key(wanted.key), hash{wanted.hash} {}
 
@@ -33,7 +33,7 @@ class entry : public boost::intrusive::list_base_hook<> {
         const std::size_t hash;
         boost::intrusive::list<entry> idle;  ///< in the order they were given back
         std::size_t lent = 0;
-        std::size_t entries = 0;  ///< all of them, wherever they are
+        std::size_t uses = 0;  ///< entries, wherever they are, and others who keep the key
     };
 
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;

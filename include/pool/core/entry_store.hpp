@@ -57,30 +57,53 @@ public:
         std::size_t per_key;  ///< of the key at hand
     };
 
+    /// Keeps a key, whether or not it has entries. It is copied only if it has none.
+    class kept_key {
+    public:
+        /// Strong guarantee.
+        kept_key(entry_store& store, const lookup& wanted) : store_{store}, group_{store.find_or_make(wanted)} {
+            ++group_.uses;
+        }
+
+        kept_key(const kept_key&) = delete;
+        kept_key& operator=(const kept_key&) = delete;
+
+        ~kept_key() { store_.let_go(group_); }
+
+        const Key& key() const noexcept { return group_.key; }                                      ///< the key
+        lookup wanted() const noexcept { return {key_view<Key>(group_.key), group_.hash}; }         ///< what finds it
+
+    private:
+        friend entry_store;
+
+        entry_store& store_;
+        typename entry::group& group_;
+    };
+
     /// Empty. `reuse` is the order in which `lend` looks at the idle ones of a key.
     explicit entry_store(reuse_order reuse = reuse_order::oldest_first) : reuse_{reuse} {}
 
     entry_store(const entry_store&) = delete;
     entry_store& operator=(const entry_store&) = delete;
 
-    /// What is idle is destroyed without a close, because a store cannot close. There may be nothing else.
+    /// What is idle or lent is destroyed without a close, because a store cannot close.
     ~entry_store() {
-        entries retired;
-        clear(stats_.idle, retired);
-        erase(retired);
+        while (!container_.empty()) {
+            entry& e = unconst(by_order().front());
+            if (e.is_idle()) unlink(e);
+            erase(e);
+        }
     }
 
     /// A place for a connection that the caller is about to open. `earliest` is not later than any deadline it will be given
     /// back with. A key that is new is copied. Strong guarantee.
     entry& reserve(const lookup& wanted, TimePoint earliest) {
-        group* known = find(wanted);
-        group& home = known != nullptr ? *known : make_group(wanted);
-        try {
-            return emplace(home, earliest);
-        } catch (...) {
-            if (known == nullptr) end_group(home);
-            throw;
-        }
+        const kept_key key{*this, wanted};
+        entry* made = nullptr;
+        if constexpr (timed) made = &unconst(*by_deadline().emplace_hint(by_deadline().end(), key.group_, earliest));
+        else made = &unconst(*by_order().emplace_back(key.group_, earliest).first);
+        ++key.group_.uses;
+        return *made;
     }
 
     /// The connection of a reserved place is open: it is lent.
@@ -333,7 +356,8 @@ private:
 
     static bool is_known(const group& home) noexcept { return home.lent != 0 || !home.idle.empty(); }
 
-    group& make_group(const lookup& wanted) {
+    group& find_or_make(const lookup& wanted) {
+        if (group* const known = find(wanted)) return *known;
         group_memory memory{spare_groups_};
         group* const home = group_traits::allocate(memory, 1);
         try {
@@ -344,25 +368,18 @@ private:
         }
     }
 
-    void end_group(group& home) noexcept {
+    void let_go(group& home) noexcept {
+        if (--home.uses != 0) return;
         group_memory memory{spare_groups_};
         std::destroy_at(&home);
         group_traits::deallocate(memory, &home, 1);
-    }
-
-    entry& emplace(group& home, TimePoint earliest) {
-        entry* made = nullptr;
-        if constexpr (timed) made = &unconst(*by_deadline().emplace_hint(by_deadline().end(), home, earliest));
-        else made = &unconst(*by_order().emplace_back(home, earliest).first);
-        ++home.entries;
-        return *made;
     }
 
     void erase(entry& e) noexcept {
         group& home = *e.home_;
         if (oldest_ == position(e)) ++oldest_;
         by_order().erase(position(e));
-        if (--home.entries == 0) end_group(home);
+        let_go(home);
     }
 
     void link(entry& e, [[maybe_unused]] TimePoint due) noexcept {

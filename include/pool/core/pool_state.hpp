@@ -39,6 +39,8 @@ struct pool_settings {
 
 /// Where nobody takes turns.
 struct no_admission {
+    explicit constexpr no_admission(const auto&) noexcept {}
+
     struct request {};
     struct notices {};
 };
@@ -510,7 +512,7 @@ private:
     void serve(time_point now, entries& retired) noexcept
         requires bounds_open
     {
-        if (!admission_.empty()) admission_.serve(store_, capacity_, now, retired);
+        if (!admission_.empty()) admission_.serve(capacity_, now, retired);
     }
 
     /// Those who have to be told after a step. Wakes those who wait for the end.
@@ -583,8 +585,8 @@ private:
         requires bounds_open
     {
         // What is being closed makes no room by more closes.
-        return admission_.open(store_) - store_.stats().closing > capacity_.max_open() ||
-               admission_.open(store_, lent) > capacity_.max_open_for(lent.key());
+        return admission_.open() - store_.stats().closing > capacity_.max_open() ||
+               admission_.open(lent) > capacity_.max_open_for(lent.key());
     }
 
     key_stats stats_of(const lookup& wanted) const {
@@ -715,7 +717,7 @@ private:
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
     store store_;
-    [[no_unique_address]] turns admission_;
+    [[no_unique_address]] turns admission_{store_};
     [[no_unique_address]] std::conditional_t<can_wait, drainers, no_drainers> drainers_;
     bool closed_ = false;
     bool abandoned_ = false;

@@ -112,11 +112,48 @@ private:
     std::atomic<unsigned> state_{0};
 };
 
+/// What threads wait with that hold a lock of any type. As `std::condition_variable_any`, but notified only by who holds the
+/// lock, and so without its allocation.
+template <class Lock>
+class condition_variable_of {
+public:
+    /// Unlocks `guard`, waits until notified, and locks it again; may return early.
+    void wait(std::unique_lock<Lock>& guard) {
+        wait(guard, [this](std::unique_lock<std::mutex>& own) { woken_.wait(own); });
+    }
+
+    /// The same, for no longer than `time`.
+    template <class Duration>
+    void wait_for(std::unique_lock<Lock>& guard, Duration time) {
+        wait(guard, [&](std::unique_lock<std::mutex>& own) { woken_.wait_for(own, time); });
+    }
+
+    /// Wakes one that waits.
+    void notify_one() noexcept {
+        const std::lock_guard own{mutex_};
+        woken_.notify_one();
+    }
+
+private:
+    template <class Wait>
+    void wait(std::unique_lock<Lock>& guard, const Wait& wait) {
+        {
+            std::unique_lock own{mutex_};  // before the other is unlocked, or a notification could be missed
+            guard.unlock();
+            wait(own);
+        }
+        guard.lock();
+    }
+
+    std::mutex mutex_;
+    std::condition_variable woken_;
+};
+
 /// What threads wait with that hold a `Lock`. The member `condition_variable` is used like `std::condition_variable`, with
-/// a `std::unique_lock<Lock>`. Without one, no thread can wait.
+/// a `std::unique_lock<Lock>`, and notified by who holds the lock. Without one, no thread can wait.
 template <class Lock>
 struct lock_traits {
-    using condition_variable = std::condition_variable_any;  ///< works with any lock
+    using condition_variable = condition_variable_of<Lock>;  ///< works with any lock
 };
 
 /// The one that is made for it.
