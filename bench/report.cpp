@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iostream>
 #include <map>
 #include <optional>
@@ -67,7 +69,7 @@ void read_times(table& all, const std::filesystem::path& path) {
         if (each.value("aggregate_name", "") != "median") continue;
         // Google Benchmark adds its own settings to the name.
         const auto full = each.at("run_name").get<std::string>();
-        const std::string name = full.substr(0, full.find("/min_time"));
+        const std::string name = full.substr(0, std::min(full.find("/min_time"), full.find("/iterations")));
         all.at(name).nanoseconds = 1e9 / each.at("items_per_second").get<double>();
     }
 }
@@ -112,33 +114,59 @@ void print_headline(const table& all) {
         1e3 / lease, lease, dial / lease, dial / 1e3);
 }
 
-void print_one_thread(const table& all) {
-    fmt::print("| workload | ns | / H | / N | / L | instructions | of H | of N | allocations | of H | of N |\n"
-               "|---|---|---|---|---|---|---|---|---|---|---|\n");
+/// The nanoseconds of each pool, and what those of ours are to those of the others.
+void print_times(const std::string& row, const cell& ours, std::initializer_list<const cell*> others) {
+    fmt::print("| {} | {:.1f} |", row, ours.nanoseconds);
+    for (const cell* each : others) fmt::print(" {:.1f} |", each->nanoseconds);
+    for (const cell* each : others) fmt::print(" {} |", ratio(ours, each));
+    fmt::print("\n");
+}
+
+/// The rows that are measured on the floor, too.
+template <class Print>
+void each_row_of_one_thread(const table& all, const Print& print) {
     for (const auto& row : all.rows()) {
         const cell* ours = all.find(row, "pool");
         const cell* hand = all.find(row, "H");
         const cell* naive = all.find(row, "N");
         const cell* floor = all.find(row, "L");
         if (is_growth(row) || ours == nullptr || hand == nullptr || naive == nullptr || floor == nullptr) continue;
-        fmt::print("| {} | {:.1f} | {} | {} | {} | {:.0f} | {:.0f} | {:.0f} | {:.2f} | {:.2f} | {:.2f} |\n", row,
-            ours->nanoseconds, ratio(*ours, hand), ratio(*ours, naive), ratio(*ours, floor), ours->instructions,
-            hand->instructions, naive->instructions, ours->allocations, hand->allocations, naive->allocations);
+        print(row, *ours, *hand, *naive, *floor);
+    }
+}
+
+void print_one_thread(const table& all) {
+    fmt::print("| ns | pool | H | N | L | / H | / N | / L |\n|---|---|---|---|---|---|---|---|\n");
+    each_row_of_one_thread(all, [](auto& row, auto& ours, auto& hand, auto& naive, auto& floor) {
+        print_times(row, ours, {&hand, &naive, &floor});
+    });
+    fmt::print("\n| instructions, allocations | pool | H | N | pool | H | N |\n|---|---|---|---|---|---|---|\n");
+    each_row_of_one_thread(all, [](auto& row, auto& ours, auto& hand, auto& naive, auto&) {
+        fmt::print("| {} | {:.0f} | {:.0f} | {:.0f} | {:.2f} | {:.2f} | {:.2f} |\n", row, ours.instructions,
+            hand.instructions, naive.instructions, ours.allocations, hand.allocations, naive.allocations);
+    });
+}
+
+void print_dead(const table& all) {
+    fmt::print("\n| ns per closed connection | pool | H | N | / H | / N |\n|---|---|---|---|---|---|\n");
+    for (const auto& row : all.rows()) {
+        if (!row.starts_with("W7")) continue;
+        print_times(row, *all.find(row, "pool"), {all.find(row, "H"), all.find(row, "N")});
     }
 }
 
 void print_two_threads(const table& all) {
-    fmt::print("\n| workload | std::mutex: ns | / H | / N | adaptive_mutex: ns | / std::mutex | / H | / N |\n"
-               "|---|---|---|---|---|---|---|---|\n");
+    fmt::print("\n| ns | std::mutex | adaptive_mutex | H | N | std::mutex / H | / N | adaptive_mutex / std::mutex | / H | / N |\n"
+               "|---|---|---|---|---|---|---|---|---|---|\n");
     for (const auto& row : all.rows()) {
         const cell* adaptive = all.find(row, "adaptive");
         if (adaptive == nullptr) continue;
         const cell& ours = *all.find(row, "pool");
         const cell* hand = all.find(row, "H");
         const cell* naive = all.find(row, "N");
-        fmt::print("| {} | {:.1f} | {} | {} | {:.1f} | {} | {} | {} |\n", row, ours.nanoseconds, ratio(ours, hand),
-            ratio(ours, naive), adaptive->nanoseconds, ratio(*adaptive, &ours), ratio(*adaptive, hand),
-            ratio(*adaptive, naive));
+        fmt::print("| {} | {:.1f} | {:.1f} | {:.1f} | {:.1f} | {} | {} | {} | {} | {} |\n", row, ours.nanoseconds,
+            adaptive->nanoseconds, hand->nanoseconds, naive->nanoseconds, ratio(ours, hand), ratio(ours, naive),
+            ratio(*adaptive, &ours), ratio(*adaptive, hand), ratio(*adaptive, naive));
     }
 }
 
@@ -181,6 +209,7 @@ int main(int argc, char** argv) {
         print_headline(all);
         print_one_thread(all);
         print_two_threads(all);
+        print_dead(all);
         if (!growth.empty()) write_growth(all, growth);
     } catch (const std::exception& error) {
         std::cerr << "report: " << error.what() << '\n';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -10,12 +11,12 @@
 #include <thread>
 #include <vector>
 
-#include <pthread.h>
-
 #include <benchmark/benchmark.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include <cores.hpp>
+#include <dead.hpp>
 #include <table.hpp>
 
 /// @file
@@ -34,15 +35,6 @@ class parked_thread {
     }};
 };
 
-/// To one core of its own, counted from the last, because the first has the most interrupts.
-void pin(int thread) {
-    const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-    cpu_set_t chosen;
-    CPU_ZERO(&chosen);
-    CPU_SET(static_cast<std::size_t>((2 * cores - 1 - thread) % cores), &chosen);
-    pthread_setaffinity_np(pthread_self(), sizeof chosen, &chosen);
-}
-
 constexpr double seconds = 0.01;  // of one repetition
 constexpr int repetitions = 15;
 
@@ -52,7 +44,7 @@ struct one_thread {
     void operator()(const std::string& name, std::size_t n) const {
         const auto work = std::make_shared<std::unique_ptr<Workload>>();
         benchmark::RegisterBenchmark(name.c_str(), [work, n](benchmark::State& state) {
-            pin(0);
+            bench::pin(0);
             if (!*work) *work = std::make_unique<Workload>(n);
             for (auto _ : state) (**work)();
             state.SetItemsProcessed(state.iterations());
@@ -74,18 +66,29 @@ void two_threads(const std::string& name, std::size_t n) {
     };
     const auto work = std::make_shared<shared>(n);
     benchmark::RegisterBenchmark(name.c_str(), [work](benchmark::State& state) {
-        pin(state.thread_index());
+        bench::pin(state.thread_index());
         bench::sequence chosen{work->keys.size(), static_cast<std::uint64_t>(state.thread_index() + 1)};
         for (auto _ : state) bench::expect(bool{work->conns.try_acquire(work->keys[chosen.next()])});
         state.SetItemsProcessed(state.iterations());
     })->MinTime(5 * seconds)->Repetitions(repetitions)->Threads(2)->UseRealTime();
 }
 
+/// One look-up drops `n` closed connections; each time they are put in anew, and only the look-up is timed.
+template <class Pool>
+void dead_key(const std::string& name, std::size_t n) {
+    const auto look_ups = static_cast<benchmark::IterationCount>(std::max<std::size_t>(100'000 / n, 1));
+    benchmark::RegisterBenchmark(name.c_str(), [n](benchmark::State& state) {
+        bench::pin(0);
+        for (auto _ : state) state.SetIterationTime(bench::drop_dead<Pool>(n).count());
+        state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(n));
+    })->Iterations(look_ups)->Repetitions(repetitions)->UseManualTime();
+}
+
 /// What a lease saves at the least: to open and close a connection to the same machine, without TLS or a login.
 void tcp_connect() {
     namespace ip = boost::asio::ip;
     benchmark::RegisterBenchmark("open a TCP connection/loopback", [](benchmark::State& state) {
-        pin(0);
+        bench::pin(0);
         boost::asio::io_context context;
         ip::tcp::acceptor server{context, {ip::address_v4::loopback(), 0}};
         for (auto _ : state) {
@@ -110,6 +113,19 @@ void each_contended_row() {
     }
 }
 
+void each_dead_row() {
+    using pool::never;
+    using conn = bench::mortal_connection;
+    using clock = std::chrono::steady_clock;
+    std::size_t n = 1'000;
+    for (int power = 3; power <= 6; ++power, n *= 10) {
+        const std::string row = fmt::format("W7 10^{} closed", power);
+        dead_key<pool::basic_pool<std::string, conn, pool::bounded, never, std::mutex, clock>>(row + "/pool", n);
+        dead_key<baselines::hand_written<conn, never, std::mutex, clock>>(row + "/H", n);
+        dead_key<baselines::naive<conn, never, std::mutex, clock>>(row + "/N", n);
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -118,6 +134,7 @@ int main(int argc, char** argv) {
     bench::each_row(measure);
     bench::each_size(measure);
     each_contended_row();
+    each_dead_row();
     tcp_connect();
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
