@@ -1,39 +1,26 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <stop_token>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <benchmark/benchmark.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-#include <cores.hpp>
 #include <dead.hpp>
 #include <table.hpp>
+#include <threads.hpp>
 
 /// @file
 /// How long an operation takes. All repetitions of all benchmarks are shuffled, so that a machine that becomes slower is
 /// slower for all of them.
 
 namespace {
-
-/// Rests. A process with one thread has cheaper locks (glibc skips their atomic instructions), and no user has that.
-class parked_thread {
-    std::mutex mutex_;
-    std::condition_variable_any never_;
-    std::jthread thread_{[this](const std::stop_token& stop) {
-        std::unique_lock guard{mutex_};
-        never_.wait(guard, stop, [] { return false; });
-    }};
-};
 
 constexpr double seconds = 0.01;  // of one repetition
 constexpr int repetitions = 15;
@@ -129,7 +116,7 @@ void each_dead_row() {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const parked_thread another;
+    const bench::parked_thread another;
     one_thread measure;
     bench::each_row(measure);
     bench::each_size(measure);

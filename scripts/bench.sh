@@ -25,12 +25,12 @@ say 'counting instructions and allocations'
 valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file=instructions/dump \
     "$programs/instructions" >allocations.tsv
 
-say 'measuring time: about three minutes, in which the machine should do nothing else'
+say 'measuring time: about five minutes, in which the machine should do nothing else'
 "$programs/throughput" --benchmark_enable_random_interleaving=true --benchmark_report_aggregates_only=true \
     --benchmark_format=json >times.json
 
 "$programs/report" --times times.json --instructions instructions --allocations allocations.tsv --growth growth |
     tee results.md
-"$programs/memory" | tee -a results.md
+for each in memory pauses; do "$programs/$each" | tee -a results.md; done
 gnuplot -e "data='growth'; plot_file='growth.svg'" "$root/bench/growth.gp"
 say "the plot: $results/growth.svg"
