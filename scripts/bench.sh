@@ -31,6 +31,6 @@ say 'measuring time: about five minutes, in which the machine should do nothing 
 
 "$programs/report" --times times.json --instructions instructions --allocations allocations.tsv --growth growth |
     tee results.md
-for each in memory pauses turns; do "$programs/$each" | tee -a results.md; done
+for each in memory pauses turns compile; do "$programs/$each" | tee -a results.md; done
 gnuplot -e "data='growth'; plot_file='growth.svg'" "$root/bench/growth.gp"
 say "the plot: $results/growth.svg"
