@@ -156,7 +156,7 @@ void print_dead(const table& all) {
 }
 
 void print_two_threads(const table& all) {
-    fmt::print("\n| ns | std::mutex | adaptive_mutex | H | N | std::mutex / H | / N | adaptive_mutex / std::mutex | / H | / N |\n"
+    fmt::print("\n| ns | pool | adaptive_mutex | H | N | pool / H | / N | adaptive_mutex / pool | / H | / N |\n"
                "|---|---|---|---|---|---|---|---|---|---|\n");
     for (const auto& row : all.rows()) {
         const cell* adaptive = all.find(row, "adaptive");
