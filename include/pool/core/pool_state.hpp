@@ -290,8 +290,9 @@ public:
         requires timed
     {
         std::size_t count = 0;
-        for (bool done = false; !done;) {
-            count += step([&, now = now()](entries& retired) { done = store_.expire(now, batch, retired); });
+        bool is_done = false;
+        while (!is_done) {
+            count += step([&, now = now()](entries& retired) { is_done = store_.expire(now, batch, retired); });
         }
         return count;
     }
