@@ -16,6 +16,7 @@
 #include <range/v3/view/transform.hpp>
 
 #include <pool/core/basic_pool.hpp>
+#include <pool/sharded_pool.hpp>
 
 #include <support/allocations.hpp>
 #include <support/fake.hpp>
@@ -164,6 +165,22 @@ TEST_CASE_TEMPLATE("allocations: nor does one that has to wait for its turn", Lo
     take_turns(3);
     CHECK(allocated_by_waiting == 0);
     CHECK(conns.stats().dials == 0);
+}
+
+TEST_CASE_TEMPLATE("allocations: nor does one in any shard of a pool that has several", Expiry, pool::never, pool::after_idle) {
+    fake::network net;
+    pool::sharded_pool<4, std::string, fake::connection, pool::unlimited, Expiry> conns{{}, long_lived<Expiry>()};
+    constexpr int many = 100;
+    const auto keys = ranges::views::iota(0, many) | ranges::views::transform(long_key) | ranges::to<std::vector>;
+    for (const std::string_view key : keys) conns.put(key, net.dial());
+    CHECK(allocated_by([&] {
+        for (const std::string_view key : keys) {
+            const auto lent = conns.acquire(key, net.dialer());
+            const auto none = conns.try_acquire(key);
+            (void)conns.stats();
+        }
+    }) == 0);
+    CHECK(conns.stats().hits == many);
 }
 
 TEST_CASE_TEMPLATE(

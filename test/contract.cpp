@@ -15,6 +15,7 @@
 #include <doctest/doctest.h>
 
 #include <pool/core/basic_pool.hpp>
+#include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
 #include <support/figures.hpp>
@@ -37,9 +38,30 @@ struct watched_lock {
     static inline bool held = false;
 };
 
-template <class Key, class Conn = fake::connection>
-using pool_of = pool::basic_pool<Key, Conn, pool::bounded, pool::after_idle, watched_lock, pool::manual_clock>;
-using test_pool = pool_of<std::string>;
+/// Pools of one piece.
+struct whole {
+    static constexpr std::size_t parts = 1;
+
+    template <class Key, class Conn>
+    using pool_of = pool::basic_pool<Key, Conn, pool::bounded, pool::after_idle, watched_lock, pool::manual_clock>;
+};
+
+/// Pools of several. Their total bound is divided: what is `n` here for each part is `n * parts` there.
+struct sharded {
+    static constexpr std::size_t parts = 3;
+
+    template <class Key, class Conn>
+    using pool_of =
+        pool::sharded_pool<parts, Key, Conn, pool::bounded, pool::after_idle, watched_lock, pool::manual_clock>;
+};
+
+template <class Pools, class Key, class Conn = fake::connection>
+using pool_of = typename Pools::template pool_of<Key, Conn>;
+template <class Pools = whole>
+using test_pool = pool_of<Pools, std::string>;
+
+// What does not depend on an order over all keys is the same for both.
+#define EACH_POOL(name) TEST_CASE_TEMPLATE(name, Pools, whole, sharded)
 
 constexpr pool::pool_settings newest_first() { return {.reuse = pool::reuse_order::newest_first}; }
 
@@ -49,9 +71,9 @@ using figures::check_exact;
 
 // C1 A connection is in exactly one of: caller's, idle, being closed, closed. It is closed exactly once.
 
-TEST_CASE("contract: a connection has one owner at a time [C1]") {
+EACH_POOL("contract: a connection has one owner at a time [C1]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     conns.put("a", net.dial());
     {
         const auto lent = conns.try_acquire("a");
@@ -65,9 +87,9 @@ TEST_CASE("contract: a connection has one owner at a time [C1]") {
     taken->close();
 }
 
-TEST_CASE("contract: a connection is counted as closing until its close is over [C1]") {
+EACH_POOL("contract: a connection is counted as closing until its close is over [C1]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     conns.put("a", net.dial());
     pool::stats during;
     net[1].on_close = [&] { during = conns.stats(); };
@@ -77,11 +99,11 @@ TEST_CASE("contract: a connection is counted as closing until its close is over 
     CHECK(conns.stats().closing == 0);
 }
 
-TEST_CASE("contract: every way out closes a connection once [C1]") {
+EACH_POOL("contract: every way out closes a connection once [C1]") {
     fake::network net;
     pool::manual_clock clock;
     {
-        test_pool conns{{.per_key = 1}, 10s, {}, clock};
+        test_pool<Pools> conns{{.per_key = 1}, 10s, {}, clock};
         conns.put("evicted, expired", net.dial());
         conns.put("evicted, expired", net.dial());
         conns.acquire("discarded", net.dialer()).discard();
@@ -98,7 +120,7 @@ TEST_CASE("contract: every way out closes a connection once [C1]") {
 
 TEST_CASE("contract: the bounds hold at every instant [C2]") {
     fake::network net;
-    test_pool conns{{.total = 3, .per_key = 2}};
+    test_pool<> conns{{.total = 3, .per_key = 2}};
     const auto check_bounds = [&] {
         CHECK(conns.stats().idle <= 3);
         CHECK(conns.stats("a").idle <= 2);
@@ -111,9 +133,9 @@ TEST_CASE("contract: the bounds hold at every instant [C2]") {
     CHECK(net.closed() == ids{1, 2, 3, 4, 5});
 }
 
-TEST_CASE("contract: what is lent does not count [C2]") {
+EACH_POOL("contract: what is lent does not count [C2]") {
     fake::network net;
-    test_pool conns{{.total = 1}};
+    test_pool<Pools> conns{{.total = Pools::parts}};
     const auto first = conns.acquire("a", net.dialer());
     const auto second = conns.acquire("a", net.dialer());
     conns.put("a", net.dial());
@@ -123,23 +145,23 @@ TEST_CASE("contract: what is lent does not count [C2]") {
 
 // C3 A full key gives up its own oldest; then a full pool its globally oldest, whatever its key.
 
-TEST_CASE("contract: a full key gives up its own oldest, though another key has an older one [C3]") {
+EACH_POOL("contract: a full key gives up its own oldest, though another key has an older one [C3]") {
     fake::network net;
-    test_pool conns{{.total = 3, .per_key = 2}};
+    test_pool<Pools> conns{{.total = 3 * Pools::parts, .per_key = 2}};
     for (const auto* key : {"b", "a", "a", "a"}) conns.put(key, net.dial());
     CHECK(net.closed() == ids{2});
 }
 
 TEST_CASE("contract: a full pool gives up the oldest of all, whatever its key [C3]") {
     fake::network net;
-    test_pool conns{{.total = 3, .per_key = 2}};
+    test_pool<> conns{{.total = 3, .per_key = 2}};
     for (const auto* key : {"b", "a", "a", "c"}) conns.put(key, net.dial());
     CHECK(net.closed() == ids{1});
 }
 
-TEST_CASE("contract: the victim may be the last of the key that is being put [C3]") {
+EACH_POOL("contract: the victim may be the last of the key that is being put [C3]") {
     fake::network net;
-    test_pool conns{{.total = 1}};
+    test_pool<Pools> conns{{.total = Pools::parts}};
     conns.put("a", net.dial());
     conns.put("a", net.dial());
     CHECK(net.closed() == ids{1});
@@ -148,7 +170,7 @@ TEST_CASE("contract: the victim may be the last of the key that is being put [C3
 
 TEST_CASE("contract: to be used makes a connection the youngest [C3]") {
     fake::network net;
-    test_pool conns{{.total = 2}};
+    test_pool<> conns{{.total = 2}};
     conns.put("a", net.dial());
     conns.put("b", net.dial());
     CHECK(conns.try_acquire("a")->id() == 1);
@@ -158,9 +180,9 @@ TEST_CASE("contract: to be used makes a connection the youngest [C3]") {
 
 // C4 Order within a key: oldest given back first by default; newest first by a setting.
 
-TEST_CASE("contract: the one that was given back first is reused first [C4]") {
+EACH_POOL("contract: the one that was given back first is reused first [C4]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     for (int i = 0; i < 3; ++i) conns.put("a", net.dial());
     CHECK(conns.try_acquire("a")->id() == 1);
     CHECK(conns.try_acquire("a")->id() == 2);
@@ -168,9 +190,9 @@ TEST_CASE("contract: the one that was given back first is reused first [C4]") {
     CHECK(conns.try_acquire("a")->id() == 1);
 }
 
-TEST_CASE("contract: the one that was given back last is reused first, if so set [C4]") {
+EACH_POOL("contract: the one that was given back last is reused first, if so set [C4]") {
     fake::network net;
-    test_pool conns{{}, {}, newest_first()};
+    test_pool<Pools> conns{{}, {}, newest_first()};
     for (int i = 0; i < 3; ++i) conns.put("a", net.dial());
     const auto third = conns.try_acquire("a");
     CHECK(third->id() == 3);
@@ -180,9 +202,9 @@ TEST_CASE("contract: the one that was given back last is reused first, if so set
 
 // C5 A blocked entry is skipped, keeps its place and age, counts toward the bounds, may be evicted.
 
-TEST_CASE("contract: a blocked connection is skipped [C5]") {
+EACH_POOL("contract: a blocked connection is skipped [C5]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     conns.put("a", net.dial());
     conns.put("a", net.dial());
     net[1].blocked = true;
@@ -190,9 +212,9 @@ TEST_CASE("contract: a blocked connection is skipped [C5]") {
     CHECK(conns.stats().skipped_blocked == 1);
 }
 
-TEST_CASE("contract: a key whose connections are all blocked is a miss [C5]") {
+EACH_POOL("contract: a key whose connections are all blocked is a miss [C5]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     conns.put("a", net.dial());
     net[1].blocked = true;
     CHECK_FALSE(conns.try_acquire("a"));
@@ -200,9 +222,9 @@ TEST_CASE("contract: a key whose connections are all blocked is a miss [C5]") {
     CHECK(conns.acquire("a", net.dialer())->id() == 2);
 }
 
-TEST_CASE("contract: a skipped connection keeps its place [C5]") {
+EACH_POOL("contract: a skipped connection keeps its place [C5]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     conns.put("a", net.dial());
     conns.put("a", net.dial());
     net[1].blocked = true;
@@ -211,10 +233,10 @@ TEST_CASE("contract: a skipped connection keeps its place [C5]") {
     CHECK(conns.try_acquire("a")->id() == 1);
 }
 
-TEST_CASE("contract: a skipped connection keeps its age [C5]") {
+EACH_POOL("contract: a skipped connection keeps its age [C5]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("a", net.dial());
     net[1].blocked = true;
     clock.advance(9s);
@@ -223,9 +245,9 @@ TEST_CASE("contract: a skipped connection keeps its age [C5]") {
     CHECK(conns.expire() == 1);
 }
 
-TEST_CASE("contract: a blocked connection counts towards the bounds and may be evicted [C5]") {
+EACH_POOL("contract: a blocked connection counts towards the bounds and may be evicted [C5]") {
     fake::network net;
-    test_pool conns{{.per_key = 2}};
+    test_pool<Pools> conns{{.per_key = 2}};
     conns.put("a", net.dial());
     conns.put("a", net.dial());
     net[1].blocked = true;
@@ -235,9 +257,9 @@ TEST_CASE("contract: a blocked connection counts towards the bounds and may be e
 
 // C6 A closed entry met on the way is retired in the same step. One closed before `put` is neither stored nor closed.
 
-TEST_CASE("contract: dead connections are dropped by the look-up that meets them [C6]") {
+EACH_POOL("contract: dead connections are dropped by the look-up that meets them [C6]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     for (int i = 0; i < 4; ++i) conns.put("a", net.dial());
     net[1].dead = net[2].dead = true;
     CHECK(conns.try_acquire("a")->id() == 3);
@@ -246,9 +268,9 @@ TEST_CASE("contract: dead connections are dropped by the look-up that meets them
     CHECK(net.closed().empty());
 }
 
-TEST_CASE("contract: a dead connection is neither kept nor closed when it comes back [C6]") {
+EACH_POOL("contract: a dead connection is neither kept nor closed when it comes back [C6]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     SUBCASE("by put") {
         auto dead = net.dial();
         net[1].dead = true;
@@ -265,10 +287,10 @@ TEST_CASE("contract: a dead connection is neither kept nor closed when it comes 
 
 // C7 An entry is not handed out at or after its deadline, on any path; nor expired before it.
 
-TEST_CASE("contract: a connection is not handed out at its deadline [C7]") {
+EACH_POOL("contract: a connection is not handed out at its deadline [C7]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("a", net.dial());
     clock.advance(10s);
     SUBCASE("by take") { CHECK_FALSE(conns.take("a")); }
@@ -279,20 +301,20 @@ TEST_CASE("contract: a connection is not handed out at its deadline [C7]") {
     CHECK(conns.stats().expired == 1);
 }
 
-TEST_CASE("contract: a connection lives until its deadline [C7]") {
+EACH_POOL("contract: a connection lives until its deadline [C7]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("a", net.dial());
     clock.advance(10s - 1ns);
     CHECK(conns.expire() == 0);
     CHECK(conns.try_acquire("a"));
 }
 
-TEST_CASE("contract: age is counted from the last give-back [C7]") {
+EACH_POOL("contract: age is counted from the last give-back [C7]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     {
         const auto lent = conns.acquire("a", net.dialer());
         clock.advance(1h);
@@ -307,9 +329,9 @@ TEST_CASE("contract: age is counted from the last give-back [C7]") {
 
 // C8 No user code under the lock. Calling the pool back from close, dial or a destructor works.
 
-TEST_CASE("contract: dial may call the pool [C8]") {
+EACH_POOL("contract: dial may call the pool [C8]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     const auto lent = conns.acquire("a", [&](const std::string& key) {
         CHECK_FALSE(watched_lock::held);
         conns.put("b", net.dial());
@@ -320,10 +342,10 @@ TEST_CASE("contract: dial may call the pool [C8]") {
     CHECK(lent->id() == 2);
 }
 
-TEST_CASE("contract: close may call the pool, whatever closes [C8]") {
+EACH_POOL("contract: close may call the pool, whatever closes [C8]") {
     fake::network net;
     pool::manual_clock clock;
-    std::optional<test_pool> conns;
+    std::optional<test_pool<Pools>> conns;
     conns.emplace(pool::bounded{.per_key = 1}, 10s, pool::pool_settings{}, clock);
     bool called = false;
     conns->put("a", net.dial());
@@ -351,9 +373,9 @@ TEST_CASE("contract: close may call the pool, whatever closes [C8]") {
     CHECK(net.open() == 0);
 }
 
-TEST_CASE("contract: a put that evicts may be called back by the close of its victim [C8]") {
+EACH_POOL("contract: a put that evicts may be called back by the close of its victim [C8]") {
     fake::network net;
-    test_pool conns{{.total = 1}};
+    test_pool<Pools> conns{{.total = Pools::parts}};
     conns.put("a", net.dial());
     net[1].on_close = [&] { conns.put("a", net.dial()); };
     conns.put("a", net.dial());
@@ -361,18 +383,18 @@ TEST_CASE("contract: a put that evicts may be called back by the close of its vi
     CHECK(conns.try_acquire("a")->id() == 3);
 }
 
-TEST_CASE("contract: close may call the pool that is being destroyed [C8]") {
+EACH_POOL("contract: close may call the pool that is being destroyed [C8]") {
     fake::network net;
-    auto conns = std::make_unique<test_pool>();
+    auto conns = std::make_unique<test_pool<Pools>>();
     conns->put("a", net.dial());
     net[1].on_close = [&net, pool = conns.get()] { pool->put("a", net.dial()); };
     conns.reset();
     CHECK(net.closed() == ids{1, 2});
 }
 
-TEST_CASE("contract: the destructor of a connection may call the pool [C8]") {
+EACH_POOL("contract: the destructor of a connection may call the pool [C8]") {
     fake::network net;
-    pool_of<std::string, std::shared_ptr<fake::connection>> conns;
+    pool_of<Pools, std::string, std::shared_ptr<fake::connection>> conns;
     int destroyed = 0;
     const auto destroy = [&](fake::connection* c) {
         CHECK_FALSE(watched_lock::held);
@@ -402,10 +424,10 @@ TEST_CASE("contract: the destructor of a connection may call the pool [C8]") {
 
 // C9 Unlinking under the lock is the only claim: whoever unlinks owns the close. No timer holds an entry.
 
-TEST_CASE("contract: what one call is closing, another does not find [C9]") {
+EACH_POOL("contract: what one call is closing, another does not find [C9]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("a", net.dial());
     conns.put("a", net.dial());
     clock.advance(10s);
@@ -419,10 +441,10 @@ TEST_CASE("contract: what one call is closing, another does not find [C9]") {
     CHECK(net.closed() == ids{1, 2});
 }
 
-TEST_CASE("contract: a look-up and a sweep do not both retire what is due [C9]") {
+EACH_POOL("contract: a look-up and a sweep do not both retire what is due [C9]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("a", net.dial());
     clock.advance(10s);
     CHECK_FALSE(conns.take("a"));
@@ -430,10 +452,10 @@ TEST_CASE("contract: a look-up and a sweep do not both retire what is due [C9]")
     CHECK(conns.stats().expired == 1);
 }
 
-TEST_CASE("contract: what is lent does not expire [C9]") {
+EACH_POOL("contract: what is lent does not expire [C9]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("a", net.dial());
     const auto lent = conns.try_acquire("a");
     clock.advance(1h);
@@ -472,7 +494,7 @@ struct counted_fixture {
     static constexpr int size = 1000;
     const counted_key key{7};
     fake::network net;
-    pool_of<counted_key, counted_connection> conns;
+    pool_of<whole, counted_key, counted_connection> conns;
 };
 
 }  // namespace
@@ -502,15 +524,15 @@ TEST_CASE_FIXTURE(counted_fixture, "contract: a dead connection is found once [C
 
 TEST_CASE("contract: close() closes what is idle, the oldest first [C11]") {
     fake::network net;
-    test_pool conns;
+    test_pool<> conns;
     for (const auto* key : {"a", "b", "a"}) conns.put(key, net.dial());
     CHECK(conns.close().empty());
     CHECK(net.closed() == ids{1, 2, 3});
 }
 
-TEST_CASE("contract: close() returns what went wrong [C11]") {
+EACH_POOL("contract: close() returns what went wrong [C11]") {
     fake::network net;
-    test_pool conns{{}, {}, {.name = "peers"}};
+    test_pool<Pools> conns{{}, {}, {.name = "peers"}};
     for (int i = 0; i < 3; ++i) conns.put("a", net.dial());
     net[1].on_close = [] { throw std::runtime_error{"reset"}; };
     net[3].on_close = [] { throw std::runtime_error{"timed out"}; };
@@ -518,9 +540,9 @@ TEST_CASE("contract: close() returns what went wrong [C11]") {
     CHECK(net.closed() == ids{1, 2, 3});
 }
 
-TEST_CASE("contract: a closed pool closes what comes back [C11]") {
+EACH_POOL("contract: a closed pool closes what comes back [C11]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     auto lent = conns.acquire("a", net.dialer());
     conns.close();
     SUBCASE("by give_back") { lent.give_back(); }
@@ -532,9 +554,9 @@ TEST_CASE("contract: a closed pool closes what comes back [C11]") {
     CHECK(conns.stats().idle == 0);
 }
 
-TEST_CASE("contract: a closed pool lends nothing [C11]") {
+EACH_POOL("contract: a closed pool lends nothing [C11]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     conns.close();
     CHECK_THROWS_AS((void)conns.acquire("a", net.dialer()), pool::pool_closed);
     CHECK_FALSE(conns.try_acquire("a"));
@@ -542,9 +564,9 @@ TEST_CASE("contract: a closed pool lends nothing [C11]") {
     CHECK(net.dials() == 0);
 }
 
-TEST_CASE("contract: a pool that is closed during a dial does not lend what was dialled [C11]") {
+EACH_POOL("contract: a pool that is closed during a dial does not lend what was dialled [C11]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     const auto dial = [&](const std::string&) {
         conns.close();
         return net.dial();
@@ -553,9 +575,9 @@ TEST_CASE("contract: a pool that is closed during a dial does not lend what was 
     CHECK(net.closed() == ids{1});
 }
 
-TEST_CASE("contract: a second close() does nothing [C11]") {
+EACH_POOL("contract: a second close() does nothing [C11]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     conns.put("a", net.dial());
     net[1].on_close = [] { throw std::runtime_error{"reset"}; };
     CHECK(conns.close().size() == 1);
@@ -563,9 +585,9 @@ TEST_CASE("contract: a second close() does nothing [C11]") {
     CHECK(net.closed() == ids{1});
 }
 
-TEST_CASE("contract: close() does not wait for leases [C11]") {
+EACH_POOL("contract: close() does not wait for leases [C11]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     const auto lent = conns.acquire("a", net.dialer());
     conns.close();
     CHECK_FALSE(lent->closed());
@@ -601,9 +623,9 @@ struct std::hash<throwing_key> {
     }
 };
 
-TEST_CASE("contract: a dial that throws leaves the pool as it was [C12]") {
+EACH_POOL("contract: a dial that throws leaves the pool as it was [C12]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     conns.put("b", net.dial());
     auto before = conns.stats();
     CHECK_THROWS_AS((void)conns.acquire("a", [](const std::string&) -> fake::connection { throw refusal{}; }), refusal);
@@ -612,9 +634,9 @@ TEST_CASE("contract: a dial that throws leaves the pool as it was [C12]") {
     CHECK(conns.stats() == before);
 }
 
-TEST_CASE("contract: a put whose hash throws leaves the caller its connection [C12]") {
+EACH_POOL("contract: a put whose hash throws leaves the caller its connection [C12]") {
     fake::network net;
-    pool_of<throwing_key> conns;
+    pool_of<Pools, throwing_key> conns;
     auto mine = net.dial();
     throwing_key::hashable = false;
     CHECK_THROWS_AS(conns.put(throwing_key{1}, std::move(mine)), refusal);
@@ -623,9 +645,9 @@ TEST_CASE("contract: a put whose hash throws leaves the caller its connection [C
     mine.close();
 }
 
-TEST_CASE("contract: a put whose move throws leaves the caller its connection [C12]") {
+EACH_POOL("contract: a put whose move throws leaves the caller its connection [C12]") {
     fake::network net;
-    pool_of<std::string, fake::fragile_connection> conns;
+    pool_of<Pools, std::string, fake::fragile_connection> conns;
     fake::fragile_connection mine{net.dial()};
     net[1].stuck = true;
     CHECK_THROWS_AS(conns.put("a", std::move(mine)), std::runtime_error);
@@ -634,9 +656,9 @@ TEST_CASE("contract: a put whose move throws leaves the caller its connection [C
     mine.close();
 }
 
-TEST_CASE("contract: a put whose key cannot be copied leaves the caller its connection [C12]") {
+EACH_POOL("contract: a put whose key cannot be copied leaves the caller its connection [C12]") {
     fake::network net;
-    pool_of<throwing_key> conns;
+    pool_of<Pools, throwing_key> conns;
     auto mine = net.dial();
     throwing_key::copies = 1;
     CHECK_THROWS_AS(conns.put(throwing_key{1}, std::move(mine)), refusal);
@@ -645,24 +667,24 @@ TEST_CASE("contract: a put whose key cannot be copied leaves the caller its conn
     mine.close();
 }
 
-TEST_CASE("contract: an acquire that cannot keep the key throws before it dials [C12]") {
+EACH_POOL("contract: an acquire that cannot keep the key throws before it dials [C12]") {
     fake::network net;
-    pool_of<throwing_key> conns;
+    pool_of<Pools, throwing_key> conns;
     throwing_key::copies = 1;
     CHECK_THROWS_AS((void)conns.acquire(throwing_key{1}, net.dialer()), refusal);
     CHECK(net.dials() == 0);
     CHECK(conns.stats() == pool::stats{.misses = 1});
 }
 
-TEST_CASE("contract: to give back cannot fail [C12]") {
-    using lease = test_pool::lease_type;
+EACH_POOL("contract: to give back cannot fail [C12]") {
+    using lease = typename test_pool<Pools>::lease_type;
     static_assert(noexcept(std::declval<lease&>().give_back()));
     static_assert(noexcept(std::declval<lease&>().discard()));
     static_assert(std::is_nothrow_destructible_v<lease>);
     static_assert(std::is_nothrow_move_assignable_v<lease>);
 
     fake::network net;
-    pool_of<throwing_key> conns;
+    pool_of<Pools, throwing_key> conns;
     auto lent = conns.acquire(throwing_key{1}, net.dialer());
     throwing_key::hashable = false;
     throwing_key::copies = 1;
@@ -678,7 +700,7 @@ TEST_CASE("contract: a close that throws is counted and stops nothing [C13]") {
     fake::network net;
     net.prepare([](fake::line& each) { each.on_close = [] { throw std::runtime_error{"reset"}; }; });
     pool::manual_clock clock;
-    test_pool conns{{.total = 3}, 10s, {}, clock};
+    test_pool<> conns{{.total = 3}, 10s, {}, clock};
     for (int i = 0; i < 3; ++i) conns.put("a", net.dial());
 
     SUBCASE("clear") { CHECK(conns.clear() == 3); }
@@ -705,19 +727,19 @@ TEST_CASE("contract: a close that throws is counted and stops nothing [C13]") {
     CHECK(conns.stats().closing == 0);
 }
 
-TEST_CASE("contract: a close that throws does not escape the pool's destructor [C13]") {
+EACH_POOL("contract: a close that throws does not escape the pool's destructor [C13]") {
     fake::network net;
     {
-        test_pool conns;
+        test_pool<Pools> conns;
         for (int i = 0; i < 3; ++i) conns.put("a", net.dial());
         for (int id = 1; id <= 3; ++id) net[id].on_close = [] { throw std::runtime_error{"reset"}; };
     }
     CHECK(net.closed() == ids{1, 2, 3});
 }
 
-TEST_CASE("contract: a close that throws does not escape the destructor of a lease [C13]") {
+EACH_POOL("contract: a close that throws does not escape the destructor of a lease [C13]") {
     fake::network net;
-    test_pool conns{{.total = 0}};
+    test_pool<Pools> conns{{.total = 0}};
     {
         const auto lent = conns.acquire("a", net.dialer());
         net[1].on_close = [] { throw std::runtime_error{"reset"}; };
@@ -728,9 +750,9 @@ TEST_CASE("contract: a close that throws does not escape the destructor of a lea
 
 // C14 A lease destroyed by an exception on its way out is discarded, unless the connection says that it is reusable.
 
-TEST_CASE("contract: a connection whose user throws is closed unless it is reusable [C14]") {
+EACH_POOL("contract: a connection whose user throws is closed unless it is reusable [C14]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     const auto fail_with = [&](bool reusable) {
         const auto lent = conns.acquire("a", net.dialer());
         lent->far().reusable = reusable;
@@ -745,12 +767,12 @@ TEST_CASE("contract: a connection whose user throws is closed unless it is reusa
 
 // C15 A moved-from lease is empty; move-assignment gives the old one back first; double return cannot be written.
 
-TEST_CASE("contract: a lease has one owner [C15]") {
-    static_assert(!std::is_copy_constructible_v<test_pool::lease_type>);
-    static_assert(!std::is_copy_assignable_v<test_pool::lease_type>);
+EACH_POOL("contract: a lease has one owner [C15]") {
+    static_assert(!std::is_copy_constructible_v<typename test_pool<Pools>::lease_type>);
+    static_assert(!std::is_copy_assignable_v<typename test_pool<Pools>::lease_type>);
 
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     auto lent = conns.acquire("a", net.dialer());
     const auto moved = std::move(lent);
     CHECK_FALSE(lent);
@@ -758,9 +780,9 @@ TEST_CASE("contract: a lease has one owner [C15]") {
     CHECK(conns.stats().lent == 1);
 }
 
-TEST_CASE("contract: assigning to a lease gives its connection back [C15]") {
+EACH_POOL("contract: assigning to a lease gives its connection back [C15]") {
     fake::network net;
-    test_pool conns;
+    test_pool<Pools> conns;
     auto lent = conns.acquire("a", net.dialer());
     lent = conns.acquire("b", net.dialer());
     CHECK(lent.key() == "b");
@@ -772,7 +794,7 @@ TEST_CASE("contract: assigning to a lease gives its connection back [C15]") {
 TEST_CASE("contract: statistics tell the whole story [C16]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{.total = 3, .per_key = 2}, 10s, {}, clock};
+    test_pool<> conns{{.total = 3, .per_key = 2}, 10s, {}, clock};
 
     for (const auto* key : {"a", "a", "a", "b", "c"}) conns.put(key, net.dial());  // two evicted
     check_exact(conns.stats(), 0);
@@ -816,9 +838,9 @@ TEST_CASE("contract: statistics tell the whole story [C16]") {
     CHECK(conns.stats() == expected);
 }
 
-TEST_CASE("contract: statistics are exact while a connection is being closed [C16]") {
+EACH_POOL("contract: statistics are exact while a connection is being closed [C16]") {
     fake::network net;
-    test_pool conns{{.total = 2}};
+    test_pool<Pools> conns{{.total = 2 * Pools::parts}};
     int closes = 0;
     net.prepare([&](fake::line& each) { each.on_close = [&] { check_exact(conns.stats(), 0), ++closes; }; });
     for (int i = 0; i < 4; ++i) conns.put("a", net.dial());
@@ -828,18 +850,18 @@ TEST_CASE("contract: statistics are exact while a connection is being closed [C1
 
 // C17 Memory is O(entries): no trace of a key without entries.
 
-TEST_CASE("contract: all entries of a key share one copy of it [C17]") {
+EACH_POOL("contract: all entries of a key share one copy of it [C17]") {
     fake::network net;
-    pool_of<std::shared_ptr<int>> conns;
+    pool_of<Pools, std::shared_ptr<int>> conns;
     const auto key = std::make_shared<int>(0);
     for (int i = 0; i < 10; ++i) conns.put(key, net.dial());
     CHECK(key.use_count() == 2);
 }
 
-TEST_CASE("contract: a key without connections leaves no trace [C17]") {
+EACH_POOL("contract: a key without connections leaves no trace [C17]") {
     fake::network net;
     pool::manual_clock clock;
-    pool_of<std::shared_ptr<int>> conns{{}, 10s, {}, clock};
+    pool_of<Pools, std::shared_ptr<int>> conns{{}, 10s, {}, clock};
     const auto key = std::make_shared<int>(0);
     conns.put(key, net.dial());
     REQUIRE(conns.stats().keys == 1);
@@ -866,18 +888,18 @@ TEST_CASE("contract: a key without connections leaves no trace [C17]") {
 
 // C18 A clock that stands still or jumps is harmless; deadlines saturate.
 
-TEST_CASE("contract: a clock that stands still expires nothing [C18]") {
+EACH_POOL("contract: a clock that stands still expires nothing [C18]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 1ns, {}, clock};
+    test_pool<Pools> conns{{}, 1ns, {}, clock};
     for (int i = 0; i < 3; ++i) CHECK(conns.acquire("a", net.dialer())->id() == 1);
     CHECK(conns.expire() == 0);
 }
 
-TEST_CASE("contract: a clock that jumps forth expires all, once [C18]") {
+EACH_POOL("contract: a clock that jumps forth expires all, once [C18]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("a", net.dial());
     conns.put("b", net.dial());
     clock.set(pool::manual_clock::time_point::max());
@@ -885,11 +907,11 @@ TEST_CASE("contract: a clock that jumps forth expires all, once [C18]") {
     CHECK(conns.expire() == 0);
 }
 
-TEST_CASE("contract: after a clock has jumped back, each connection keeps to its own deadline [C18]") {
+EACH_POOL("contract: after a clock has jumped back, each connection keeps to its own deadline [C18]") {
     fake::network net;
     pool::manual_clock clock;
     clock.advance(1h);
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("late", net.dial());
     clock.advance(-1h);
     conns.put("early", net.dial());
@@ -900,11 +922,11 @@ TEST_CASE("contract: after a clock has jumped back, each connection keeps to its
     CHECK(conns.expire() == 1);
 }
 
-TEST_CASE("contract: what comes back after a clock has jumped back is due by the new time [C18]") {
+EACH_POOL("contract: what comes back after a clock has jumped back is due by the new time [C18]") {
     fake::network net;
     pool::manual_clock clock;
     clock.advance(1h);
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("later", net.dial());
     {
         const auto lent = conns.acquire("a", net.dialer());
@@ -916,11 +938,11 @@ TEST_CASE("contract: what comes back after a clock has jumped back is due by the
     CHECK(net.closed() == ids{2});
 }
 
-TEST_CASE("contract: a deadline beyond the end of time is never [C18]") {
+EACH_POOL("contract: a deadline beyond the end of time is never [C18]") {
     fake::network net;
     pool::manual_clock clock;
     clock.set(pool::manual_clock::time_point::max() - 1s);
-    test_pool conns{{}, 10s, {}, clock};
+    test_pool<Pools> conns{{}, 10s, {}, clock};
     conns.put("a", net.dial());
     clock.advance(10s);
     CHECK(conns.expire() == 0);

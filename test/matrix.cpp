@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include <pool/core/basic_pool.hpp>
+#include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
 #include <support/figures.hpp>
@@ -40,6 +41,20 @@ struct of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock
         if constexpr (expires) return 1h;
         else return {};
     }
+
+    /// What goes for the bounds when connections of b, a, a, a and c come in.
+    static ids victims() { return bounded ? ids{2, 1} : ids{}; }
+};
+
+/// A total that is divided would depend on the keys' hashes; so only the keys are bounded.
+template <std::size_t Shards, class Capacity, class Expiry, class Lock, class Clock>
+struct of<pool::sharded_pool<Shards, std::string, fake::connection, Capacity, Expiry, Lock, Clock>>
+    : of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock, Clock>> {
+    static Capacity capacity() {
+        if constexpr (std::is_same_v<Capacity, pool::bounded>) return {.per_key = 2};
+        else return {};
+    }
+    static ids victims() { return of::bounded ? ids{2} : ids{}; }
 };
 
 using small = pool::fixed<3, 2>;
@@ -48,6 +63,10 @@ using manual = pool::manual_clock;
 
 template <class Capacity, class Expiry, class Lock, class Clock>
 using pool_of = pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock, Clock>;
+
+template <std::size_t Shards, class Capacity, class Expiry, class Lock, class Clock>
+using shards_of = pool::sharded_pool<Shards, std::string, fake::connection, Capacity, Expiry, Lock, Clock>;
+using small_keys = pool::fixed<pool::no_limit, 2>;
 
 /// A pool of bounds 3 and 2, as far as it has any, whose connections expire after an hour, if they do.
 template <class Pool>
@@ -78,7 +97,11 @@ struct fixture {
         POOL_OF_EACH_LOCK_AND_CLOCK(pool::bounded, pool::after_idle), POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::never), \
         POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::after_idle),                                                          \
         pool_of<small, pool::after_idle, pool::adaptive_mutex, pool::coarse_clock>,                                    \
-        POOL_THAT_WAITS_OF_EACH_CLOCK(pool::never), POOL_THAT_WAITS_OF_EACH_CLOCK(pool::after_idle)
+        POOL_THAT_WAITS_OF_EACH_CLOCK(pool::never), POOL_THAT_WAITS_OF_EACH_CLOCK(pool::after_idle),                   \
+        shards_of<2, pool::unlimited, pool::never, std::mutex, real>,                                                  \
+        shards_of<3, pool::bounded, pool::after_idle, std::mutex, manual>,                                             \
+        shards_of<8, small_keys, pool::after_idle, pool::adaptive_mutex, pool::coarse_clock>,                          \
+        shards_of<2, small_keys, pool::never, pool::null_mutex, manual>
 
 }  // namespace
 
@@ -105,13 +128,10 @@ TEST_CASE_TEMPLATE("matrix: keys are kept apart", Pool, EVERY_POOL) {
 TEST_CASE_TEMPLATE("matrix: the bounds hold, the oldest goes first [C2] [C3]", Pool, EVERY_POOL) {
     fixture<Pool> f;
     for (const auto* key : {"b", "a", "a", "a", "c"}) f.put(key);
-    if constexpr (of<Pool>::bounded) {
-        CHECK(f.net.closed() == ids{2, 1});
-        CHECK(f.conns->stats().evicted == 2);
-    } else {
-        CHECK(f.net.closed().empty());
-    }
-    CHECK(f.conns->stats().idle == (of<Pool>::bounded ? 3 : 5));
+    const ids victims = of<Pool>::victims();
+    CHECK(f.net.closed() == victims);
+    CHECK(f.conns->stats().evicted == victims.size());
+    CHECK(f.conns->stats().idle == 5 - victims.size());
 }
 
 TEST_CASE_TEMPLATE("matrix: a connection expires at its deadline and not before [C7]", Pool, EVERY_POOL) {

@@ -19,6 +19,7 @@
 
 #include <pool/core/basic_pool.hpp>
 #include <pool/core/reaper.hpp>
+#include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
 #include <support/figures.hpp>
@@ -32,9 +33,11 @@ namespace {
 
 using test_pool =
     pool::basic_pool<std::string, fake::connection, pool::bounded, pool::after_idle, std::mutex, pool::manual_clock>;
+using sharded_test_pool =
+    pool::sharded_pool<3, std::string, fake::connection, pool::bounded, pool::after_idle, std::mutex, pool::manual_clock>;
 
 constexpr int threads = 8;
-const std::array<std::string, 4> keys{"a", "b", "c", "d"};
+const std::array<std::string, 6> keys{"a", "b", "c", "d", "e", "f"};
 
 /// Calls `work(number)` in each of the threads, which start together, and waits for all.
 void together(const std::function<void(int)>& work) {
@@ -59,7 +62,8 @@ void check_conserved(const fake::network& net, const pool::stats& s) {
 }
 
 /// Does any of what a thread can do with a pool.
-void operate(test_pool& conns, fake::network& net, pool::manual_clock& clock, std::mt19937& random) {
+template <class Pool>
+void operate(Pool& conns, fake::network& net, pool::manual_clock& clock, std::mt19937& random) {
     const std::string& key = keys[random() % keys.size()];
     switch (random() % 16) {
     case 0:
@@ -117,10 +121,11 @@ void operate(test_pool& conns, fake::network& net, pool::manual_clock& clock, st
 
 }  // namespace
 
-TEST_CASE("threads: nothing is lost or closed twice, whatever eight threads do [C1] [C16]") {
+TEST_CASE_TEMPLATE("threads: nothing is lost or closed twice, whatever eight threads do [C1] [C16]", Pool, test_pool,
+    sharded_test_pool) {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{.total = 8, .per_key = 3}, 20ms, {}, clock};
+    Pool conns{{.total = 8, .per_key = 3}, 20ms, {}, clock};
     net.prepare([](fake::line& far) {
         if (far.id % 16 == 0) far.on_close = [] { throw std::runtime_error{"a failed close"}; };
     });
@@ -133,11 +138,12 @@ TEST_CASE("threads: nothing is lost or closed twice, whatever eight threads do [
     CHECK(conns.stats().failed_closes > 0);
 }
 
-TEST_CASE("threads: a pool may be closed while others use it [C11]") {
+TEST_CASE_TEMPLATE("threads: a pool may be closed while others use it [C11]", Pool, test_pool,
+    sharded_test_pool) {
     for (int round = 0; round < 50; ++round) {
         fake::network net;
         pool::manual_clock clock;
-        test_pool conns{{.total = 8, .per_key = 3}, 20ms, {}, clock};
+        Pool conns{{.total = 8, .per_key = 3}, 20ms, {}, clock};
         together([&](int number) {
             std::mt19937 random{static_cast<std::uint32_t>(round * threads + number)};
             try {
@@ -152,13 +158,14 @@ TEST_CASE("threads: a pool may be closed while others use it [C11]") {
     }
 }
 
-TEST_CASE("threads: leases end in other threads while the pool goes [C1]") {
+TEST_CASE_TEMPLATE("threads: leases end in other threads while the pool goes [C1]", Pool, test_pool,
+    sharded_test_pool) {
     for (int round = 0; round < 300; ++round) {
         fake::network net;
         if (round % 2 == 0)
             net.prepare([](fake::line& far) { far.on_close = [] { throw std::runtime_error{"failed"}; }; });
-        std::optional<test_pool> conns{std::in_place, pool::bounded{.total = 2}};
-        std::vector<test_pool::lease_type> leases;
+        std::optional<Pool> conns{std::in_place, pool::bounded{.total = 2}};
+        std::vector<typename Pool::lease_type> leases;
         for (int number = 0; number < threads; ++number) leases.push_back(conns->acquire("a", net.dialer()));
         together([&](int number) {
             if (number == 0) conns.reset();
@@ -204,12 +211,13 @@ TEST_CASE("threads: calls at once through one lazy connection use a connection e
     CHECK(net.open() == 0);
 }
 
-TEST_CASE("threads: a reaper sweeps while others put and the time moves [C9]") {
+TEST_CASE_TEMPLATE("threads: a reaper sweeps while others put and the time moves [C9]", Pool, test_pool,
+    sharded_test_pool) {
     fake::network net;
     pool::manual_clock clock;
-    test_pool conns{{}, 10ms, {}, clock};
+    Pool conns{{}, 10ms, {}, clock};
     {
-        const pool::reaper<test_pool> reaper{conns};
+        const pool::reaper<Pool> reaper{conns};
         together([&](int) {
             for (int i = 0; i < 500; ++i) {
                 conns.put("a", net.dial());

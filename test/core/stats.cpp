@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <array>
+#include <bit>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <stdexcept>
@@ -104,4 +107,19 @@ TEST_CASE("stats: the identities hold while a connection is being closed [C16]")
     CHECK(pool.clear() == 2);
     CHECK(net.closed().size() == 2);
     CHECK(pool.stats().closing == 0);
+}
+
+TEST_CASE("stats: those of two pools are added figure by figure [C16]") {
+    static_assert(sizeof(std::size_t) == sizeof(std::uint64_t), "all figures are of one size");
+    using figures = std::array<std::uint64_t, sizeof(pool::stats) / sizeof(std::uint64_t)>;
+    figures one{};
+    figures other{};
+    for (std::size_t i = 0; i < one.size(); ++i) {
+        one[i] = i + 1;
+        other[i] = 1'000 * (i + 1);
+    }
+    pool::stats sum = std::bit_cast<pool::stats>(one);
+    sum += std::bit_cast<pool::stats>(other);
+    const auto added = std::bit_cast<figures>(sum);
+    for (std::size_t i = 0; i < added.size(); ++i) CHECK(added[i] == 1'001 * (i + 1));
 }

@@ -48,6 +48,31 @@ struct stats {
     std::size_t waiting = 0;  ///< callers that wait for their turn
 
     friend bool operator==(const stats&, const stats&) = default;  ///< figure by figure
+
+    /// Adds each figure of another pool to this one's.
+    stats& operator+=(const stats& other) noexcept {
+        hits += other.hits;
+        misses += other.misses;
+        dials += other.dials;
+        failed_dials += other.failed_dials;
+        skipped_blocked += other.skipped_blocked;
+        puts += other.puts;
+        refused += other.refused;
+        evicted += other.evicted;
+        expired += other.expired;
+        cleared += other.cleared;
+        found_closed += other.found_closed;
+        discarded += other.discarded;
+        detached += other.detached;
+        failed_closes += other.failed_closes;
+        idle += other.idle;
+        lent += other.lent;
+        closing += other.closing;
+        keys += other.keys;
+        dialing += other.dialing;
+        waiting += other.waiting;
+        return *this;
+    }
 };
 
 /// What a pool holds of one key.
