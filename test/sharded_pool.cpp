@@ -41,9 +41,10 @@ constexpr int many = 100;
 /// A key of that shard: the n-th.
 template <std::size_t Shards>
 int key_in(std::size_t shard, int n = 0) {
-    for (int key = 0;; ++key) {
+    for (int key = 0; key < 1'000'000; ++key) {
         if (pool::shard_of<Shards>(std::hash<int>{}(key)) == shard && n-- == 0) return key;
     }
+    throw std::logic_error{"no key has that shard"};
 }
 
 /// A pool of four shards, and a key of each.
