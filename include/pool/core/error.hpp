@@ -10,8 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include <range/v3/numeric/accumulate.hpp>
-
 /// @file
 /// What the pool throws and returns of its own. What a dial or a call throws is never wrapped: it reaches the caller as
 /// it was thrown.
@@ -103,10 +101,13 @@ public:
 private:
     static std::string text(const std::string& pool_name, const std::vector<std::exception_ptr>& errors) {
         if (errors.empty()) return "no errors";
-        const auto append = [](std::string all, const std::string& next) { return std::move(all) + "; " + next; };
-        return "pool \"" + pool_name + "\": " + std::to_string(errors.size()) + " failed to close: " +
-               ranges::accumulate(errors.begin() + 1, errors.end(), message(errors.front()), append,
-                   [](const std::exception_ptr& error) { return message(error); });
+        std::string all = "pool \"" + pool_name + "\": " + std::to_string(errors.size()) + " failed to close";
+        const char* separator = ": ";
+        for (const auto& error : errors) {
+            all += separator + message(error);
+            separator = "; ";
+        }
+        return all;
     }
 
     std::shared_ptr<const std::vector<std::exception_ptr>> errors_;
