@@ -167,7 +167,8 @@ TEST_CASE_TEMPLATE("allocations: nor does one that has to wait for its turn", Lo
     CHECK(conns.stats().dials == 0);
 }
 
-TEST_CASE_TEMPLATE("allocations: nor does one in any shard of a pool that has several", Expiry, pool::never, pool::after_idle) {
+TEST_CASE_TEMPLATE(
+    "allocations: nor does one in any shard of a pool that has several", Expiry, pool::never, pool::after_idle) {
     fake::network net;
     pool::sharded_pool<4, std::string, fake::connection, pool::unlimited, Expiry> conns{{}, long_lived<Expiry>()};
     constexpr int many = 100;

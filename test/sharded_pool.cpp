@@ -404,8 +404,8 @@ TEST_CASE("sharded_pool: it has a name, a clock, and the types of a pool") {
 TEST_CASE("sharded_pool: a reaper sweeps every shard") {
     fake::network net;
     pool::manual_clock clock;
-    pool::sharded_pool<4, int, fake::connection, pool::unlimited, pool::after_idle, std::mutex, pool::manual_clock> conns{
-        {}, 10s, {}, clock};
+    pool::sharded_pool<4, int, fake::connection, pool::unlimited, pool::after_idle, std::mutex, pool::manual_clock>
+        conns{{}, 10s, {}, clock};
     for (int key = 0; key < many; ++key) conns.put(key, net.dial());
     const pool::reaper reaper{conns};
     clock.advance(10s);

@@ -33,8 +33,8 @@ namespace {
 
 using test_pool =
     pool::basic_pool<std::string, fake::connection, pool::bounded, pool::after_idle, std::mutex, pool::manual_clock>;
-using sharded_test_pool =
-    pool::sharded_pool<3, std::string, fake::connection, pool::bounded, pool::after_idle, std::mutex, pool::manual_clock>;
+using sharded_test_pool = pool::sharded_pool<3, std::string, fake::connection, pool::bounded, pool::after_idle,
+    std::mutex, pool::manual_clock>;
 
 constexpr int threads = 8;
 const std::array<std::string, 6> keys{"a", "b", "c", "d", "e", "f"};

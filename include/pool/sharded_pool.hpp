@@ -21,18 +21,18 @@
 
 namespace pool {
 
-/// Which of `shards` a key of this hash is in. By the high bits of a multiplicative hash (Knuth, The Art of Computer
-/// Programming, volume 3, 6.4: the golden ratio spreads even the hashes of integers, which are the integers), brought into
-/// range by a multiplication (Lemire, Fast Random Integer Generation in an Interval, 2019). The index of a shard takes the
-/// remainder of a division by a prime, and so is as well filled as that of a whole pool.
+/// Which of the shards a key of this hash is in. By the high bits of a multiplicative hash (Knuth, The Art of Computer
+/// Programming, volume 3, 6.4: the golden ratio spreads even the hashes of integers, which are the integers), and from
+/// these by a multiplication (Lemire, Fast Random Integer Generation in an Interval, 2019). The index of each shard
+/// takes the remainder of a division by a prime, and so is filled as evenly as that of a whole pool.
 template <std::size_t Shards>
 constexpr std::size_t shard_of(std::size_t hash) noexcept {
     const std::uint64_t mixed = std::uint64_t{hash} * 0x9e37'79b9'7f4a'7c15;
     return static_cast<std::size_t>((mixed >> 32) * Shards >> 32);
 }
 
-/// What a capacity policy leaves to one of several shards. The bound of a key is whole, because all its connections are in
-/// one shard. The total is divided: the first shards get one more, if it leaves a remainder.
+/// What a capacity policy leaves to one of several shards. The bound of a key is whole, because all its connections are
+/// in one shard. The total is divided: the first shards get one more, if it leaves a remainder.
 template <class CapacityPolicy, std::size_t Shards>
 struct share_of {
     [[no_unique_address]] CapacityPolicy whole;  ///< what is divided
@@ -112,15 +112,16 @@ private:
     std::array<std::shared_ptr<state_type>, Shards> states_;
 };
 
-/// A pool of `Shards` parts, each behind a lock of its own, among which the hashes of the keys decide. Threads that ask for
-/// different keys seldom wait for each other then. What a caller can do is the same as with `basic_pool`, and so is what it
-/// is promised, but for this:
-/// - The total bound is divided, so that all shards together never keep more. A shard that is full evicts its own oldest,
-///   though others may have room, or older ones. A total below the number of shards leaves the last ones nothing to keep,
-///   and their keys without reuse. So choose one that is many times as great, or bound only the keys: that bound is exact.
+/// A pool of `Shards` parts, each behind a lock of its own, of which a key's hash chooses. Threads that ask for
+/// different keys seldom wait for each other then. What a caller can do is the same as with `basic_pool`, and so is
+/// what it is promised, but for this:
+/// - The total bound is divided, so that all shards together never keep more. A shard that is full evicts its own
+///   oldest, though others may have room, or older ones. A total below the number of shards leaves the last ones
+///   nothing to keep, and their keys without reuse. So choose one that is many times as great, or bound only the keys:
+///   that bound is exact.
 /// - `stats()` is a snapshot of each shard, but not of all at one instant. What holds in each holds in their sum, too.
-/// - `clear()`, `expire()`, `reconfigure()` and `close()` take one shard after the other, and the order in which they close
-///   is that of each. Of two `reconfigure()` at once, each may have the last word in some of the shards.
+/// - `clear()`, `expire()`, `reconfigure()` and `close()` take one shard after the other, and the order in which they
+///   close is that of each. Of two `reconfigure()` at once, each may have the last word in some of the shards.
 /// - Each shard has a copy of the policies. Several threads may ask the copies at once.
 /// - It cannot bound what is open.
 template <std::size_t Shards, class Key, class Conn, class CapacityPolicy = unlimited, class ExpiryPolicy = never,
@@ -129,7 +130,8 @@ class sharded_pool
     : public pool_interface<shards<Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>> {
     static_assert(Shards >= 2, "pool: a sharded_pool needs two shards or more: with one it is a basic_pool");
     static_assert(!declares_open_bounds<CapacityPolicy>,
-        "pool: a sharded_pool cannot bound what is open: callers take turns in one queue, and each shard would have its own");
+        "pool: a sharded_pool cannot bound what is open: callers take turns in one queue, and each shard would have "
+        "its own");
     static_assert(std::copy_constructible<CapacityPolicy> && std::copy_constructible<ExpiryPolicy>,
         "pool: the policies of a sharded_pool must be copyable: each shard has its own");
 
