@@ -27,6 +27,20 @@ struct null_mutex {
     static constexpr void unlock() noexcept {}  ///< does nothing
 };
 
+/// What an `adaptive_mutex` runs on. Its tests have one of their own, which chooses who does the next step.
+struct processor {
+    using atomic = std::atomic<unsigned>;  ///< to notify, it uses nothing of itself but its address
+
+    /// Waits for some nanoseconds.
+    static void pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        asm volatile("isb");
+#endif
+    }
+};
+
 /// A lock for short steps on several cores: who finds it taken looks again four times, ever more rarely, within about the
 /// time that it would take to fall asleep and be woken (480 pause instructions: 5 to 20 microseconds), and only then sleeps.
 /// That the looks are rare lets the other thread do several steps in between, with all that it needs in its cache.
@@ -34,11 +48,12 @@ struct null_mutex {
 /// Nobody starves: a thread that has slept twice in vain reserves the lock, which then goes to nobody who has waited less.
 /// Has the size of an `unsigned`. Where there are more threads than cores, and each holds a connection for long, `std::mutex`
 /// does as well.
-class adaptive_mutex {
+template <class Processor = processor>
+class basic_adaptive_mutex {
 public:
-    adaptive_mutex() = default;
-    adaptive_mutex(const adaptive_mutex&) = delete;
-    adaptive_mutex& operator=(const adaptive_mutex&) = delete;
+    basic_adaptive_mutex() = default;
+    basic_adaptive_mutex(const basic_adaptive_mutex&) = delete;
+    basic_adaptive_mutex& operator=(const basic_adaptive_mutex&) = delete;
 
     /// Blocks until it is this thread's.
     void lock() noexcept {
@@ -75,14 +90,6 @@ private:
     static constexpr int first_pause = 32;  ///< instructions before the first look; twice as many before each other
     static constexpr int patience = 2;      ///< sleeps before it reserves
 
-    static void pause() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        asm volatile("isb");
-#endif
-    }
-
     bool take(unsigned& seen, unsigned as) noexcept {
         return state_.compare_exchange_strong(
             seen, (seen & ~flags) | as, std::memory_order_acquire, std::memory_order_relaxed);
@@ -90,7 +97,7 @@ private:
 
     void wait() noexcept {
         for (int i = 0; i < looks; ++i) {
-            for (int n = first_pause << i; n != 0; --n) pause();
+            for (int n = first_pause << i; n != 0; --n) Processor::pause();
             if (try_lock()) return;
         }
         unsigned seen = state_.load(std::memory_order_relaxed);
@@ -109,8 +116,11 @@ private:
         }
     }
 
-    std::atomic<unsigned> state_{0};
+    typename Processor::atomic state_{0};
 };
+
+/// The one to use.
+using adaptive_mutex = basic_adaptive_mutex<>;
 
 /// What threads wait with that hold a lock of any type. As `std::condition_variable_any`, but notified only by who holds the
 /// lock, and so without its allocation.
