@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <concepts>
 #include <condition_variable>
@@ -45,9 +46,9 @@ struct processor {
 /// time that it would take to fall asleep and be woken (480 pause instructions: 5 to 20 microseconds), and only then sleeps.
 /// That the looks are rare lets the other thread do several steps in between, with all that it needs in its cache.
 ///
-/// Nobody starves: a thread that has slept twice in vain reserves the lock, which then goes to nobody who has waited less.
-/// Has the size of an `unsigned`. Where there are more threads than cores, and each holds a connection for long, `std::mutex`
-/// does as well.
+/// Nobody starves: a thread that has slept twice in vain reserves the lock, which then goes to nobody who has slept less
+/// often. Has the size of an `unsigned`. Where there are more threads than cores, and each holds a connection for long,
+/// `std::mutex` does as well.
 template <class Processor = processor>
 class basic_adaptive_mutex {
 public:
@@ -78,17 +79,18 @@ public:
     }
 
 private:
-    // The state: three flags, and above them the turns, of which each unlock that has to wake somebody is one, so that who
-    // wakes up sees that it was woken, even if the lock has been taken again.
+    // The state: two flags, the reservation, and above them the turns, of which each unlock that has to wake somebody is
+    // one, so that who wakes up sees that it was woken, even if the lock has been taken again.
     static constexpr unsigned locked = 1;
-    static constexpr unsigned asleep = 2;    ///< somebody may be asleep, who has to be woken
-    static constexpr unsigned reserved = 4;  ///< for those who have waited long; set only while it is locked
+    static constexpr unsigned asleep = 2;  ///< somebody may be asleep, who has to be woken
+    static constexpr unsigned one_sleep = 4;
+    static constexpr unsigned reserved = 255 * one_sleep;  ///< for who has slept so often; raised only while it is locked
     static constexpr unsigned flags = locked | asleep | reserved;
-    static constexpr unsigned turn = 8;
+    static constexpr unsigned turn = flags + 1;
 
     static constexpr int looks = 4;         ///< before it sleeps
     static constexpr int first_pause = 32;  ///< instructions before the first look; twice as many before each other
-    static constexpr int patience = 2;      ///< sleeps before it reserves
+    static constexpr unsigned patience = 2 * one_sleep;  ///< before it reserves
 
     bool take(unsigned& seen, unsigned as) noexcept {
         return state_.compare_exchange_strong(
@@ -101,17 +103,17 @@ private:
             if (try_lock()) return;
         }
         unsigned seen = state_.load(std::memory_order_relaxed);
-        for (int slept = 0;;) {
-            const bool is_patient = slept < patience;
-            if ((seen & locked) == 0 && ((seen & reserved) == 0 || !is_patient)) {
-                if (take(seen, locked | asleep)) return;  // others may be asleep still
+        for (unsigned slept = 0;;) {
+            if ((seen & locked) == 0 && slept >= (seen & reserved)) {
+                if (take(seen, locked | asleep)) return;  // others may be asleep still, and reserve it anew once awake
                 continue;
             }
-            const unsigned marked = seen | asleep | (is_patient ? 0 : reserved);
+            const unsigned wanted = slept < patience ? 0 : slept;
+            const unsigned marked = (seen & ~reserved) | asleep | std::max(seen & reserved, wanted);
             if (seen == marked || state_.compare_exchange_strong(seen, marked, std::memory_order_relaxed)) {
                 state_.wait(marked, std::memory_order_relaxed);
                 seen = state_.load(std::memory_order_relaxed);
-                ++slept;
+                slept = std::min(slept + one_sleep, reserved);
             }
         }
     }
