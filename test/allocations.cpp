@@ -212,10 +212,12 @@ TEST_CASE_TEMPLATE(
     }
 }
 
-TEST_CASE_TEMPLATE("allocations: once there is room in the index, each new key takes its two records and no more", Expiry,
-    pool::never, pool::after_idle) {
+TEST_CASE_TEMPLATE("allocations: once there is room in the index, each new key takes its two records and no more", Pool,
+    pool::basic_pool<int, fake::connection>,
+    pool::basic_pool<int, fake::connection, pool::unlimited, pool::after_idle>,
+    pool::sharded_pool<4, int, fake::connection>) {
     fake::network net;
-    pool::basic_pool<int, fake::connection, pool::unlimited, Expiry> conns{{}, long_lived<Expiry>()};
+    Pool conns;
     constexpr int count = 1'000;
     std::vector<fake::connection> fresh;
     for (int i = 0; i != count; ++i) fresh.push_back(net.dial());

@@ -98,6 +98,11 @@ public:
         return all;
     }
 
+    /// Divides it, and an eighth more, because keys do not divide evenly.
+    void reserve(std::size_t count) const {
+        for (const auto& state : states_) state->reserve(count / Shards + count / Shards / 8 + 1);
+    }
+
     /// Divides another capacity.
     std::size_t reconfigure(const CapacityPolicy& capacity) const {
         std::size_t evicted = 0;

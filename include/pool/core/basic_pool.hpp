@@ -39,6 +39,9 @@ public:
     /// What `ask` says of it: there is nothing to join.
     auto combine(const auto& ask, const auto&) const { return ask(*state_); }
 
+    /// All of it.
+    void reserve(std::size_t count) const { state_->reserve(count); }
+
     /// Gives it the whole capacity.
     std::size_t reconfigure(CapacityPolicy& capacity) const { return state_->reconfigure(capacity); }
 

@@ -73,7 +73,7 @@ struct pool_parameters {
 /// - `sum(ask)`, `combine(ask, join)`: what `ask(state)` says of all states, added up, or joined by `join(all, next)`;
 /// - `any()`: one of them, for what is the same in all;
 ///
-/// and they divide a capacity policy among them: `reconfigure(capacity)`.
+/// and they divide a capacity policy among them, and what room is reserved: `reconfigure(capacity)`, `reserve(count)`.
 template <class Parts>
 class pool_interface {
     using Key = typename Parts::key_type;
@@ -188,6 +188,10 @@ public:
         const lookup wanted{key};
         return parts_.of(wanted)->clear(wanted);
     }
+
+    /// Makes room in the index of keys: while there are no more connections than `count`, no operation stops to make it
+    /// grow, which at a million takes tens of milliseconds. Throws `std::bad_alloc`.
+    void reserve(std::size_t count) { parts_.reserve(count); }
 
     /// Replaces the capacity policy, and evicts what is idle beyond it. Returns how many. O(n).
     std::size_t reconfigure(CapacityPolicy capacity) { return parts_.reconfigure(capacity); }
