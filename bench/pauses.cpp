@@ -25,23 +25,24 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-/// Notes for how long it has been held at the most, by anyone since it was last forgotten.
-class watched_mutex {
+/// For how long a lock has been held at the most, by anyone since it was last forgotten. Of all of them, as a pool does not
+/// show its own: there is one pool at a time, whose lock guards it.
+nanoseconds longest_hold{};
+
+template <class LockPolicy>
+class watched {
 public:
     void lock() {
-        mutex_.lock();
+        lock_.lock();
         since_ = std::chrono::steady_clock::now();
     }
     void unlock() {
-        longest = std::max<nanoseconds>(longest, std::chrono::steady_clock::now() - since_);
-        mutex_.unlock();
+        longest_hold = std::max<nanoseconds>(longest_hold, std::chrono::steady_clock::now() - since_);
+        lock_.unlock();
     }
 
-    /// Of all of them, as a pool does not show its own. There is one pool at a time, whose lock guards it.
-    static inline nanoseconds longest{};
-
 private:
-    std::mutex mutex_;
+    LockPolicy lock_;
     std::chrono::steady_clock::time_point since_{};
 };
 
@@ -52,13 +53,14 @@ struct outcome {
     nanoseconds held;
 };
 
-outcome outcome_of(bench::samples& seen) { return {seen.quantile(0.9999), seen.quantile(1), watched_mutex::longest}; }
+outcome outcome_of(bench::samples& seen) { return {seen.quantile(0.9999), seen.quantile(1), longest_hold}; }
 
 template <class ExpiryPolicy, class ClockPolicy>
 struct pools {
-    using ours = bench::our_pool<ExpiryPolicy, watched_mutex, ClockPolicy>;
-    using hand_written = baselines::hand_written<bench::connection, ExpiryPolicy, watched_mutex, ClockPolicy>;
-    using naive = baselines::naive<bench::connection, ExpiryPolicy, watched_mutex, ClockPolicy>;
+    using ours = bench::our_pool<ExpiryPolicy, watched<std::mutex>, ClockPolicy>;
+    using adaptive = bench::our_pool<ExpiryPolicy, watched<pool::adaptive_mutex>, ClockPolicy>;
+    using hand_written = baselines::hand_written<bench::connection, ExpiryPolicy, watched<std::mutex>, ClockPolicy>;
+    using naive = baselines::naive<bench::connection, ExpiryPolicy, watched<std::mutex>, ClockPolicy>;
 };
 using lasting = pools<pool::never, std::chrono::steady_clock>;
 using expiring = pools<pool::after_idle, pool::manual_clock>;
@@ -75,7 +77,7 @@ outcome grow(std::size_t entries, std::size_t keys, bool reserved = false) {
         if (reserved) conns.reserve(entries);
     }
     bench::samples seen;
-    watched_mutex::longest = {};
+    longest_hold = {};
     for (std::size_t i = 0; i < entries; ++i) {
         seen.time([&] { conns.put(names[i % keys], bench::connection{1}); });
     }
@@ -120,7 +122,8 @@ private:
     static constexpr pool::manual_clock::time_point second_due{std::chrono::minutes{61}};
 
     Pool make() {
-        if constexpr (std::is_same_v<Pool, expiring::ours>) return Pool{{}, std::chrono::hours{1}, {}, clock_};
+        constexpr bool is_ours = reserves<Pool>;
+        if constexpr (is_ours) return Pool{{}, std::chrono::hours{1}, {}, clock_};
         else return Pool{{}, std::chrono::hours{1}, clock_};
     }
 
@@ -136,7 +139,7 @@ private:
         bench::samples seen;
         std::atomic<bool> begun = false;
         std::atomic<bool> ended = false;
-        watched_mutex::longest = {};
+        longest_hold = {};
         std::thread somebody{[&] {
             bench::pin(1);
             bench::sequence chosen{others};
@@ -231,6 +234,7 @@ int main(int argc, char** argv) {
     table all;
     for (std::size_t i = 0; i < repetitions; ++i) {
         measure<lasting::ours, expiring::ours>(all, "pool", entries);
+        measure<lasting::adaptive, expiring::adaptive>(all, "pool, adaptive_mutex", entries);
         measure<lasting::hand_written, expiring::hand_written>(all, "H", entries);
         measure<lasting::naive, expiring::naive>(all, "N", entries);
     }

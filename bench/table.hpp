@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <pool/core/basic_pool.hpp>
+#include <pool/sharded_pool.hpp>
 
 #include <baselines/floor.hpp>
 #include <baselines/hand_written.hpp>
@@ -22,6 +23,9 @@ namespace bench {
 
 template <class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 using our_pool = pool::basic_pool<std::string, connection, pool::bounded, ExpiryPolicy, LockPolicy, ClockPolicy>;
+
+template <class ExpiryPolicy, class LockPolicy, class ClockPolicy>
+using our_shards = pool::sharded_pool<8, std::string, connection, pool::bounded, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
 /// Calls `visit.operator()<Workload<Pool>>(name, size)` for each pool.
 template <template <class> class Workload, class ExpiryPolicy, class LockPolicy, class ClockPolicy>

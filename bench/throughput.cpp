@@ -95,6 +95,8 @@ void each_contended_row() {
         const std::string row = n == 1 ? "W6 two threads, one key" : "W6 two threads, 1,000 keys";
         two_threads<bench::our_pool<never, std::mutex, clock>>(row + "/pool", n);
         two_threads<bench::our_pool<never, pool::adaptive_mutex, clock>>(row + "/adaptive", n);
+        two_threads<bench::our_shards<never, std::mutex, clock>>(row + "/sharded", n);
+        two_threads<bench::our_shards<never, pool::adaptive_mutex, clock>>(row + "/sharded, adaptive", n);
         two_threads<baselines::hand_written<bench::connection, never, std::mutex, clock>>(row + "/H", n);
         two_threads<baselines::naive<bench::connection, never, std::mutex, clock>>(row + "/N", n);
     }
