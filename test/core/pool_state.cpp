@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <chrono>
 #include <latch>
 #include <memory>
 #include <optional>
@@ -15,6 +16,8 @@
 #include <support/fake.hpp>
 
 // How long the state of a pool lives. What it does is tested through the pool and its leases.
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -242,4 +245,70 @@ TEST_CASE_FIXTURE(mortal_pool, "pool_state: the last close may lend and give bac
     };
     lent.give_back();
     CHECK_FALSE(state_alive());
+}
+
+// Large sweeps
+
+namespace {
+
+/// Counts how often it is locked.
+struct counted_mutex {
+    void lock() noexcept { ++locks; }
+    void unlock() noexcept {}
+    static inline int locks = 0;
+};
+
+int locked_by(const auto& act) {
+    const int before = counted_mutex::locks;
+    act();
+    return counted_mutex::locks - before;
+}
+
+}  // namespace
+
+TEST_CASE("pool_state: what has much to do lets others at the lock in between [C10]") {
+    constexpr int many = 1'000;
+    constexpr int most_at_once = 128;
+    fake::network net;
+    pool::manual_clock clock;
+    pool::basic_pool<int, fake::connection, pool::unlimited, pool::after_idle, counted_mutex, pool::manual_clock> conns{
+        {}, 1h, {}, clock};
+    const auto put_all = [&] {
+        for (int key = 0; key != many; ++key) conns.put(key, net.dial());
+    };
+    put_all();
+
+    SUBCASE("the search for the next deadline") {
+        clock.advance(1s);
+        for (int key = 0; key != many; ++key) (void)conns.try_acquire(key);
+        CHECK(locked_by([&] { CHECK(conns.next_expiry() == clock.now() + 1h); }) >= many / most_at_once);
+        CHECK(locked_by([&] { CHECK(conns.next_expiry() == clock.now() + 1h); }) == 1);
+        conns.clear();
+    }
+    SUBCASE("a sweep of those that are due") {
+        clock.advance(1h);
+        CHECK(locked_by([&] { CHECK(conns.expire() == many); }) >= 2 * (many / most_at_once));
+    }
+    SUBCASE("a sweep that has to put deadlines in order") {
+        clock.advance(30min);
+        for (int key = 0; key != many; ++key) (void)conns.try_acquire(key);
+        clock.advance(30min);
+        CHECK(locked_by([&] { CHECK(conns.expire() == 0); }) >= many / most_at_once);
+        conns.clear();
+    }
+    SUBCASE("a clear") { CHECK(locked_by([&] { CHECK(conns.clear() == many); }) >= 2 * (many / most_at_once)); }
+    SUBCASE("a clear of one key") {
+        conns.clear();
+        (void)net.closed();
+        for (int i = 0; i != many; ++i) conns.put(0, net.dial());
+        CHECK(locked_by([&] { CHECK(conns.clear(0) == many); }) >= 2 * (many / most_at_once));
+    }
+    SUBCASE("a close, which returns the errors of all") {
+        for (int id = 1; id <= many; ++id) net[id].on_close = [] { throw std::runtime_error{"refused"}; };
+        CHECK(locked_by([&] { CHECK(conns.close().size() == many); }) >= 2 * (many / most_at_once));
+        CHECK(conns.stats().failed_closes == many);
+    }
+    CHECK(net.closed().size() == many);
+    CHECK(conns.stats().idle == 0);
+    CHECK(conns.stats().closing == 0);
 }

@@ -256,16 +256,18 @@ public:
         return true;
     }
 
-    /// Retires those that are idle, the oldest first. Each step is O(1).
-    void clear(std::size_t most, entries& retired) noexcept {
+    /// Retires those that are idle, the oldest first. Returns whether that was all. Each step is O(1).
+    bool clear(std::size_t most, entries& retired) noexcept {
         for (; most != 0 && stats_.idle != 0; --most) retire(oldest(), stats_.cleared, retired);
+        return stats_.idle == 0;
     }
 
-    /// Retires the idle ones of a key, the oldest first. Each step is O(1).
-    void clear(const lookup& wanted, std::size_t most, entries& retired) {
-        if (group* const home = find(wanted)) {
-            for (; most != 0 && !home->idle.empty(); --most) retire(home->idle.front(), stats_.cleared, retired);
-        }
+    /// Retires the idle ones of a key, the oldest first. Returns whether that was all. Each step is O(1).
+    bool clear(const lookup& wanted, std::size_t most, entries& retired) {
+        group* const home = find(wanted);
+        if (home == nullptr) return true;
+        for (; most != 0 && !home->idle.empty(); --most) retire(home->idle.front(), stats_.cleared, retired);
+        return home->idle.empty();
     }
 
     /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of its key. O(n).

@@ -289,12 +289,7 @@ public:
     std::size_t expire()
         requires timed
     {
-        std::size_t count = 0;
-        bool is_done = false;
-        while (!is_done) {
-            count += step([&, now = now()](entries& retired) { is_done = store_.expire(now, batch, retired); });
-        }
-        return count;
+        return in_batches([this](entries& retired) { return store_.expire(now(), batch, retired); });
     }
 
     /// Nothing that is idle now or is given back from now on is due before.
@@ -311,12 +306,12 @@ public:
 
     /// Closes what is idle. Returns how many.
     std::size_t clear(std::vector<std::exception_ptr>* errors = nullptr) {
-        return in_batches([this](entries& retired) { store_.clear(batch, retired); }, errors);
+        return in_batches([this](entries& retired) { return store_.clear(batch, retired); }, errors);
     }
 
     /// Closes what is idle of one key. Returns how many.
     std::size_t clear(const lookup& wanted) {
-        return in_batches([&](entries& retired) { store_.clear(wanted, batch, retired); });
+        return in_batches([&](entries& retired) { return store_.clear(wanted, batch, retired); });
     }
 
     /// Makes room in the index of keys for as many connections.
@@ -430,12 +425,12 @@ private:
         return count;
     }
 
-    /// Repeats a step that retires no more than a batch, while there is more.
+    /// Repeats a step that retires no more than a batch, until it says that this was all. Returns how many it retired.
     template <class Act>
     std::size_t in_batches(const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t count = 0;
-        std::size_t last = batch;
-        while (last == batch) count += last = step(act, errors);
+        bool is_all = false;
+        while (!is_all) count += step([&](entries& retired) { is_all = act(retired); }, errors);
         return count;
     }
 
