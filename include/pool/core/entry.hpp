@@ -96,7 +96,7 @@ private:
     bool has_conn_ = false;
     group* const home_;
     union {
-        Conn conn_;
+        Conn conn_;  ///< from `open` to `destroy`
     };
     [[no_unique_address]] std::conditional_t<timed, deadlines, no_deadlines> deadlines_;
 };

@@ -39,7 +39,7 @@ struct pool_settings {
 
 /// Where nobody takes turns.
 struct no_admission {
-    explicit constexpr no_admission(const auto&) noexcept {}
+    explicit constexpr no_admission(const auto&) noexcept {}  ///< for any store
 
     struct request {};
     struct notices {};
