@@ -2,6 +2,7 @@
 #include <chrono>
 #include <latch>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -12,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include <pool/core/basic_pool.hpp>
+#include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
 
@@ -311,4 +313,24 @@ TEST_CASE("pool_state: what has much to do lets others at the lock in between [C
     CHECK(net.closed().size() == many);
     CHECK(conns.stats().idle == 0);
     CHECK(conns.stats().closing == 0);
+}
+
+TEST_CASE_TEMPLATE("pool_state: the pool may go in a close while there is more to do [C8]", Pool,
+    pool::basic_pool<int, fake::connection, pool::unlimited, pool::after_idle, std::mutex, pool::manual_clock>,
+    pool::sharded_pool<3, int, fake::connection, pool::unlimited, pool::after_idle, std::mutex, pool::manual_clock>) {
+    constexpr int many = 1'000;
+    fake::network net;
+    pool::manual_clock clock;
+    auto conns = std::make_unique<Pool>(pool::unlimited{}, 1h, pool::pool_settings{.name = "peers"}, clock);
+    for (int key = 0; key != many; ++key) conns->put(key, net.dial());
+    for (int id = 1; id <= many; ++id) net[id].on_close = [&] { conns.reset(); };
+    SUBCASE("clear") { conns->clear(); }
+    SUBCASE("expire") {
+        clock.advance(1h);
+        conns->expire();
+    }
+    SUBCASE("close") { CHECK(conns->close().empty()); }
+    SUBCASE("clear of a key") { conns->clear(0); }
+    conns.reset();
+    CHECK(net.open() == 0);
 }

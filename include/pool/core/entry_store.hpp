@@ -70,8 +70,8 @@ public:
 
         ~kept_key() { store_.let_go(group_); }
 
-        const Key& key() const noexcept { return group_.key; }                                      ///< the key
-        lookup wanted() const noexcept { return {key_view<Key>(group_.key), group_.hash}; }         ///< what finds it
+        const Key& key() const noexcept { return group_.key; }                               ///< the key
+        lookup wanted() const noexcept { return {key_view<Key>(group_.key), group_.hash}; }  ///< what it is found by
 
     private:
         friend entry_store;
@@ -218,7 +218,7 @@ public:
         }
     }
 
-    // Those that may have much to do take `most` steps at most, so that whoever locks the store can let others in between.
+    // What may have much to do takes `most` steps at most, so that whoever locks the store can let others in between.
 
     /// The earliest deadline of an idle entry, or max(); or nothing yet, but to be asked again. Each step is O(log n).
     std::optional<TimePoint> next_deadline(std::size_t most) noexcept

@@ -167,7 +167,7 @@ public:
     /// and `close`, it lets others in between, so that a large sweep keeps nobody waiting.
     std::size_t expire() {
         static_assert(can_expire, "pool: expire needs an ExpiryPolicy that can expire, and this pool's cannot");
-        return parts_.sum([](state_type& state) { return state.expire(); });
+        return kept().sum([](state_type& state) { return state.expire(); });
     }
 
     /// When to call `expire()` next: nothing that is idle now or is given back from now on is due before.
@@ -180,13 +180,13 @@ public:
 
     /// Closes all idle connections, the oldest first. Returns how many.
     std::size_t clear() {
-        return parts_.sum([](state_type& state) { return state.clear(); });
+        return kept().sum([](state_type& state) { return state.clear(); });
     }
 
     /// Closes all idle connections of one key, the oldest first. Returns how many.
     std::size_t clear(key_view<Key> key) {
         const lookup wanted{key};
-        return parts_.of(wanted)->clear(wanted);
+        return kept().of(wanted)->clear(wanted);
     }
 
     /// Makes room in the index of keys: while there are no more connections than `count`, no operation stops to make it
@@ -194,7 +194,7 @@ public:
     void reserve(std::size_t count) { parts_.reserve(count); }
 
     /// Replaces the capacity policy, and evicts what is idle beyond it. Returns how many. O(n).
-    std::size_t reconfigure(CapacityPolicy capacity) { return parts_.reconfigure(capacity); }
+    std::size_t reconfigure(CapacityPolicy capacity) { return kept().reconfigure(capacity); }
 
     /// A snapshot of the pool's figures.
     pool::stats stats() const {
@@ -211,8 +211,9 @@ public:
     /// closed. Does not wait for what is lent. Returns all that went wrong; a second call does nothing.
     close_errors close() {
         std::vector<std::exception_ptr> errors;
-        shut(&errors);
-        return {name(), std::move(errors)};
+        const Parts all = kept();
+        shut(all, &errors);
+        return {all.any()->name(), std::move(errors)};
     }
 
     /// Waits until nothing is lent, being dialled or being closed, or until `deadline`, which is one of the pool's clock.
@@ -233,7 +234,7 @@ protected:
         : parts_{std::move(capacity), std::move(expiry), std::move(settings), std::move(clock)} {}
 
     /// Closes what is idle. Leases and lazy connections may outlive the pool: what is given back later is closed.
-    ~pool_interface() { shut(nullptr); }
+    ~pool_interface() { shut(parts_, nullptr); }
 
     /// The states.
     const Parts& parts() const noexcept { return parts_; }
@@ -248,8 +249,11 @@ private:
             "async_acquire");
     }
 
-    void shut(std::vector<std::exception_ptr>* errors) noexcept {
-        parts_.each([errors](state_type& state) { state.shut(errors); });
+    /// For what goes on after a close, in which the pool may have gone.
+    Parts kept() const { return parts_; }
+
+    static void shut(const Parts& all, std::vector<std::exception_ptr>* errors) noexcept {
+        all.each([errors](state_type& state) { state.shut(errors); });
     }
 
     Parts parts_;

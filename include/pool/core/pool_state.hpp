@@ -289,7 +289,7 @@ public:
     std::size_t expire()
         requires timed
     {
-        return in_batches([this](entries& retired) { return store_.expire(now(), batch, retired); });
+        return in_batches([this, now = now()](entries& retired) { return store_.expire(now, batch, retired); });
     }
 
     /// Nothing that is idle now or is given back from now on is due before.
@@ -425,7 +425,8 @@ private:
         return count;
     }
 
-    /// Repeats a step that retires no more than a batch, until it says that this was all. Returns how many it retired.
+    /// Repeats a step that retires no more than a batch, until it says that this was all. Returns how many it retired. Its
+    /// caller keeps this state alive.
     template <class Act>
     std::size_t in_batches(const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t count = 0;
