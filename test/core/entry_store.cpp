@@ -568,6 +568,14 @@ TEST_CASE("entry_store: a clock that jumps back expires each at its own deadline
     CHECK(store.take("a", at(59)) == 2);
 }
 
+TEST_CASE("entry_store: a sweep finds what is due before the next in the index once it is in order [C7]") {
+    tended_store<timed> store;
+    store.put("a", at(10));
+    store.put("a", at(30));
+    store.give_back(*store.lend("a"), at(20));
+    CHECK(store.expire(at(40)) == ids{1, 2});
+}
+
 TEST_CASE("entry_store: a sweep finds what is due behind deadlines that have moved [C7]") {
     tended_store<timed> store;
     for (const int due : {10, 11, 12, 13}) store.put("a", at(due));
@@ -1047,6 +1055,22 @@ TEST_CASE_TEMPLATE("entry_store: what is opened, lent or being closed is in nobo
     CHECK(store.stats().closing == 0);
     store.abandon(opening);
     CHECK(book.keys == 0);
+}
+
+TEST_CASE_TEMPLATE("entry_store: when the oldest have left, the next one is the oldest [C3]", Time, untimed, timed) {
+    tended_store<Time> store;
+    for (const auto* key : {"a", "b", "c"}) store.put(key);
+    SUBCASE("closed") {
+        store.clear("a");
+        store.clear("b");
+    }
+    SUBCASE("discarded") {
+        store.remove(*store.lend("a"));
+        store.remove(*store.lend("b"));
+    }
+    store.put("d");  // in the memory of one that has left
+    CHECK(store.clear(1) == ids{3});
+    CHECK(store.clear() == ids{4});
 }
 
 TEST_CASE_TEMPLATE("entry_store: a clear takes no more steps than it is allowed", Time, untimed, timed) {
