@@ -334,3 +334,72 @@ TEST_CASE_TEMPLATE("pool_state: the pool may go in a close while there is more t
     conns.reset();
     CHECK(net.open() == 0);
 }
+
+TEST_CASE("pool_state: nothing is lent from the moment that a pool is closed [C11]") {
+    constexpr int many = 300;
+    fake::network net;
+    pool::basic_pool<int, fake::connection> conns;
+    for (int i = 0; i != many; ++i) conns.put(1, net.dial());
+    net[1].on_close = [&] {
+        CHECK(conns.stats().idle > 0);
+        CHECK_FALSE(conns.try_acquire(1));
+        CHECK_FALSE(conns.take(1));
+        CHECK_THROWS_AS((void)conns.acquire(1, net.dialer()), pool::pool_closed);
+    };
+    CHECK(conns.close().empty());
+    CHECK(net.closed().size() == many);
+    CHECK(conns.stats().misses == 3);
+}
+
+TEST_CASE("pool_state: a clear ends, though each close puts another connection [C8]") {
+    constexpr int many = 300;
+    fake::network net;
+    pool::basic_pool<int, fake::connection> conns;
+    net.prepare([&](fake::line& fresh) {
+        fresh.on_close = [&] {
+            if (net.dials() < 2 * many) conns.put(1, net.dial());
+        };
+    });
+    for (int i = 0; i != many; ++i) conns.put(1, net.dial());
+    SUBCASE("of all") { CHECK(conns.clear() == many); }
+    SUBCASE("of a key") { CHECK(conns.clear(1) == many); }
+    CHECK(net.closed().size() == many);
+    CHECK(conns.stats().idle == many);
+}
+
+TEST_CASE("pool_state: the key that is cleared may go in a close [C8]") {
+    constexpr int many = 300;
+    fake::network net;
+    pool::basic_pool<std::string, fake::connection> conns;
+    auto key = std::make_unique<std::string>("a key that is too long for the buffer of a string");
+    for (int i = 0; i != many; ++i) conns.put(*key, net.dial());
+    net[1].on_close = [&] { key.reset(); };
+    CHECK(conns.clear(*key) == many);
+}
+
+TEST_CASE("pool_state: a drain does not end while a close has more to do") {
+    constexpr int many = 300;
+    fake::network net;
+    pool::basic_pool<int, fake::connection, pool::bounded_open> conns;
+    for (int i = 0; i != many; ++i) conns.put(1, net.dial());
+    for (int id = 1; id <= many; ++id) {
+        net[id].on_close = [&, id] {
+            const auto left = static_cast<std::size_t>(many - id + 1);  // this one, too
+            CHECK(conns.drain(std::chrono::steady_clock::time_point::min()) == left);
+        };
+    }
+    CHECK(conns.close().empty());
+    CHECK(conns.drain(std::chrono::steady_clock::time_point::min()) == 0);
+}
+
+TEST_CASE_TEMPLATE("pool_state: room can be reserved at any time", Pool, pool::basic_pool<int, fake::connection>,
+    pool::sharded_pool<3, int, fake::connection>) {
+    fake::network net;
+    Pool conns;
+    for (int key = 0; key != 10; ++key) {
+        conns.reserve(static_cast<std::size_t>(1'000 << key));
+        conns.put(key, net.dial());
+    }
+    CHECK(conns.stats().idle == 10);
+    CHECK(conns.clear() == 10);
+}

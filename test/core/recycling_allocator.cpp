@@ -74,6 +74,22 @@ TEST_CASE("recycling_allocator: several objects at once go past the spare blocks
     records.deallocate(one, 1);
 }
 
+TEST_CASE("recycling_allocator: what has another size than the first goes past them") {
+    pool::spare_blocks spare;
+    memory records{spare};
+    records.deallocate(records.allocate(1), 1);
+    pool::recycling_allocator<char> characters{records};
+    char* const one = characters.allocate(1);
+    characters.deallocate(one, 1);
+    const auto before = allocations::count();
+    record* const first = records.allocate(1);
+    CHECK(allocations::count() == before);
+    record* const second = records.allocate(1);
+    CHECK(allocations::count() - before == 1);
+    records.deallocate(first, 1);
+    records.deallocate(second, 1);
+}
+
 TEST_CASE("recycling_allocator: what has an alignment of its own goes past them, and has it") {
     pool::spare_blocks spare;
     pool::recycling_allocator<aligned_record> records{spare};

@@ -64,7 +64,8 @@ private:
 /// Each operation takes O(1), or O(log n) where it changes the index of deadlines; a look-up also passes over the blocked
 /// ones of its key, and every operation closes what it retires.
 ///
-/// To end a pool while another thread calls it, or from a close or dial of its own, is a mistake, as with any object.
+/// To end a pool while another thread calls it, or from a dial of its own, is a mistake, as with any object. A close may end
+/// it that is made by `clear`, `expire`, `reconfigure`, `close` or the end of a lease.
 template <class Key, class Conn, class CapacityPolicy = unlimited, class ExpiryPolicy = never,
     class LockPolicy = std::mutex, class ClockPolicy = std::chrono::steady_clock>
 class basic_pool

@@ -47,6 +47,8 @@ public:
     /// Whether there are deadlines.
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
 
+    static_assert(alignof(Conn) <= 128, "pool: a Conn may be aligned to 128 bytes at most");  // Boost.MultiIndex's limit
+
     using entry = pool::entry<Key, Conn, TimePoint>;  ///< one connection
     using entries = boost::intrusive::list<entry>;    ///< those that somebody closes
     using lookup = hashed_key<Key>;                   ///< what entries are found by
@@ -256,18 +258,16 @@ public:
         return true;
     }
 
-    /// Retires those that are idle, the oldest first. Returns whether that was all. Each step is O(1).
-    bool clear(std::size_t most, entries& retired) noexcept {
+    /// Retires those that are idle, the oldest first. Each step is O(1).
+    void clear(std::size_t most, entries& retired) noexcept {
         for (; most != 0 && stats_.idle != 0; --most) retire(oldest(), stats_.cleared, retired);
-        return stats_.idle == 0;
     }
 
-    /// Retires the idle ones of a key, the oldest first. Returns whether that was all. Each step is O(1).
-    bool clear(const lookup& wanted, std::size_t most, entries& retired) {
-        group* const home = find(wanted);
-        if (home == nullptr) return true;
-        for (; most != 0 && !home->idle.empty(); --most) retire(home->idle.front(), stats_.cleared, retired);
-        return home->idle.empty();
+    /// Retires the idle ones of a key, the oldest first. Each step is O(1).
+    void clear(const lookup& wanted, std::size_t most, entries& retired) {
+        if (group* const home = find(wanted)) {
+            for (; most != 0 && !home->idle.empty(); --most) retire(home->idle.front(), stats_.cleared, retired);
+        }
     }
 
     /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of its key. O(n).
@@ -426,10 +426,12 @@ private:
     /// throw, as the hash table does not grow. `modify` would do the same, but it searches the hashed index for the node,
     /// through all entries of its key.
     void reindex(entry& e) noexcept {
+        const bool was_oldest = oldest_ == position(e);
         const auto next = std::next(position(e));
         auto node = by_order().extract(position(e));
         e.deadlines_.indexed = e.deadlines_.due;
         by_order().insert(next, std::move(node));
+        if (was_oldest) oldest_ = position(e);
     }
 
     static bool is_due(TimePoint deadline, TimePoint now) noexcept {

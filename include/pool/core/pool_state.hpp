@@ -306,12 +306,16 @@ public:
 
     /// Closes what is idle. Returns how many.
     std::size_t clear(std::vector<std::exception_ptr>* errors = nullptr) {
-        return in_batches([this](entries& retired) { return store_.clear(batch, retired); }, errors);
+        return clear_idle([this] { return store_.stats().idle; },
+            [this](std::size_t most, entries& retired) { store_.clear(most, retired); }, errors);
     }
 
     /// Closes what is idle of one key. Returns how many.
     std::size_t clear(const lookup& wanted) {
-        return in_batches([&](entries& retired) { return store_.clear(wanted, batch, retired); });
+        const Key key(wanted.key);  // `wanted` may refer to what a close ends
+        const lookup own{key_view<Key>(key), wanted.hash};
+        return clear_idle([&] { return store_.stats(own).idle; },
+            [&](std::size_t most, entries& retired) { store_.clear(own, most, retired); });
     }
 
     /// Makes room in the index of keys for as many connections.
@@ -435,6 +439,20 @@ private:
         return count;
     }
 
+    /// Retires as many as are idle now by `idle()`, and not what comes in meanwhile, by `clear(most, retired)`.
+    template <class Idle, class Clear>
+    std::size_t clear_idle(
+        const Idle& idle, const Clear& clear, std::vector<std::exception_ptr>* errors = nullptr) {
+        std::size_t left = no_limit;
+        return in_batches([&](entries& retired) {
+            left = std::min(left, idle());
+            const std::size_t most = std::min(left, batch);
+            clear(most, retired);
+            left -= most;
+            return left == 0;
+        }, errors);
+    }
+
     /// Closes and destroys connections. That they are counted as closing keeps this state alive meanwhile.
     void finish(entries& retired, std::vector<std::exception_ptr>* errors) noexcept {
         while (!retired.empty()) {
@@ -524,11 +542,12 @@ private:
         return admission_.take_notices();
     }
 
-    /// What a drain waits for.
+    /// What a drain waits for. What is idle in a pool that is closed still has to be closed, too.
     std::size_t out() const noexcept
         requires bounds_open
     {
-        return store_.stats().lent + store_.stats().closing + admission_.dialing();
+        const pool::stats& all = store_.stats();
+        return all.lent + all.closing + admission_.dialing() + (closed_ ? all.idle : 0);
     }
 
     /// The time, where `serve` will ask for it.
@@ -553,6 +572,10 @@ private:
 
     /// Lends what nobody waits for.
     entry* lend(const lookup& wanted, time_point now, entries& retired) {
+        if (closed_) [[unlikely]] {  // what is idle is about to be closed
+            ++store_.stats().misses;
+            return nullptr;
+        }
         if constexpr (bounds_open) {
             if (!admission_.empty()) {
                 serve(now, retired);

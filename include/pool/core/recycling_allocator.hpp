@@ -31,10 +31,12 @@ private:
 
     std::array<void*, most> blocks_;
     std::size_t count_ = 0;
+    std::size_t size_ = 0;  ///< of each; 0 until the first is asked for
 };
 
-/// An allocator that takes the memory of single objects from spare blocks, and leaves it there; the blocks have to be for
-/// objects of that size alone. What is more than one, or has an alignment of its own, goes past them.
+/// An allocator that takes the memory of single objects from spare blocks, and leaves it there. The first that is asked for
+/// decides their size. What has another, is more than one, or has an alignment of its own, goes past them: a container also
+/// asks for arrays, which may have one element.
 template <class T>
 class recycling_allocator {
 public:
@@ -49,6 +51,7 @@ public:
 
     /// Throws `std::bad_alloc`.
     T* allocate(std::size_t count) {
+        if (spare_->size_ == 0) spare_->size_ = sizeof(T);
         if (recycles(count) && spare_->count_ != 0) return static_cast<T*>(spare_->blocks_[--spare_->count_]);
         return std::allocator<T>{}.allocate(count);
     }
@@ -66,8 +69,8 @@ private:
     template <class Other>
     friend class recycling_allocator;
 
-    static constexpr bool recycles(std::size_t count) noexcept {
-        return count == 1 && alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+    bool recycles(std::size_t count) const noexcept {
+        return count == 1 && sizeof(T) == spare_->size_ && alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
     }
 
     spare_blocks* spare_;
