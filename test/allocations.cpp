@@ -153,11 +153,14 @@ TEST_CASE_TEMPLATE("allocations: nor does one that has to wait for its turn", Lo
     const auto take_turns = [&](int times) {
         for (int i = 0; i != times; ++i) {
             auto lent = conns.acquire(key, net.dialer());
+            std::uint64_t by_other = 0;
             std::jthread other{[&] {
-                allocated_by_waiting += allocated_by([&] { (void)conns.acquire(key, net.dialer()); });
+                by_other = allocated_by([&] { (void)conns.acquire(key, net.dialer()); });
             }};
             while (conns.stats().waiting == 0) std::this_thread::yield();
-            allocated_by_waiting += allocated_by([&] { lent.give_back(); });
+            const std::uint64_t by_this = allocated_by([&] { lent.give_back(); });
+            other.join();
+            allocated_by_waiting += by_this + by_other;
         }
     };
     take_turns(1);  // the first has to make the records of those who wait
