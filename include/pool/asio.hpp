@@ -271,16 +271,8 @@ private:
             const auto moved = [&conn](const key_type&) -> connection_type { return std::move(conn); };
             state_->opened(*this, state_->open(this->wanted(), moved));
         } catch (...) {
-            hang_up(conn);
+            State::close(conn, nullptr);
             failed(error_, "no memory for it");
-        }
-    }
-
-    static void hang_up(connection_type& conn) noexcept {
-        try {
-            if (!connection_traits<connection_type>::closed(conn)) connection_traits<connection_type>::close(conn);
-        } catch (...) {
-            // It is closed as far as it can be.
         }
     }
 

@@ -69,7 +69,7 @@ public:
         pool::standing standing() const noexcept { return standing_; }        ///< where it stands
         entry& lent() const noexcept { return *lent_; }                       ///< if it is `lent`
         lookup wanted() const noexcept { return home_->wanted(); }            ///< while it waits or dials
-        const key_type& key() const noexcept { return home_->key(); }           ///< while it waits or dials
+        const key_type& key() const noexcept { return home_->key(); }         ///< while it waits or dials
         const dial_error& last_error() const noexcept { return last_error_; }  ///< of its key, if it is `withdrawn`
 
     protected:

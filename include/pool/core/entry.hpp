@@ -29,6 +29,8 @@ class entry : public boost::intrusive::list_base_hook<> {
     struct group {
         explicit group(const hashed_key<Key>& wanted) : key(wanted.key), hash{wanted.hash} {}
 
+        hashed_key<Key> wanted() const noexcept { return {key_view<Key>(key), hash}; }
+
         const Key key;
         const std::size_t hash;
         boost::intrusive::list<entry> idle;  ///< in the order they were given back
@@ -80,7 +82,7 @@ public:
     Conn& conn() noexcept { return conn_; }                 ///< at one address all its life
     const Key& key() const noexcept { return home_->key; }  ///< what it was made for
 
-    hashed_key<Key> wanted() const noexcept { return {key_view<Key>(home_->key), home_->hash}; }  ///< what it is found by
+    hashed_key<Key> wanted() const noexcept { return home_->wanted(); }  ///< what it is found by
 
     // Notes of whoever holds the lent entry; the store only sets the second.
     int exceptions = 0;   ///< how many were on their way when it was lent, or its lease moved

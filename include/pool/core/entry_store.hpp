@@ -72,8 +72,8 @@ public:
 
         ~kept_key() { store_.let_go(group_); }
 
-        const Key& key() const noexcept { return group_.key; }                               ///< the key
-        lookup wanted() const noexcept { return {key_view<Key>(group_.key), group_.hash}; }  ///< what it is found by
+        const Key& key() const noexcept { return group_.key; }      ///< the key
+        lookup wanted() const noexcept { return group_.wanted(); }  ///< what it is found by
 
     private:
         friend entry_store;

@@ -392,6 +392,19 @@ public:
     const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
     const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
 
+    /// Closes a connection that nobody else has, unless it is closed already. Returns whether that went well; if not, adds
+    /// what went wrong to `errors`, unless it is nullptr.
+    static bool close(Conn& conn, std::vector<std::exception_ptr>* errors) noexcept {
+        if (connection_traits<Conn>::closed(conn)) return true;
+        try {
+            connection_traits<Conn>::close(conn);
+            return true;
+        } catch (...) {
+            if (errors != nullptr) record(*errors, std::current_exception());
+            return false;
+        }
+    }
+
     /// The pool and its lazy connections are gone. The deleter of the `std::shared_ptr` that they have in common.
     static void abandon(pool_state* state) noexcept {
         entries none;
@@ -473,18 +486,6 @@ private:
                 store_.erase(closed);
             });
             retired.splice(retired.end(), more);
-        }
-    }
-
-    /// Returns whether that went well.
-    static bool close(Conn& conn, std::vector<std::exception_ptr>* errors) noexcept {
-        if (connection_traits<Conn>::closed(conn)) return true;
-        try {
-            connection_traits<Conn>::close(conn);
-            return true;
-        } catch (...) {
-            if (errors != nullptr) record(*errors, std::current_exception());
-            return false;
         }
     }
 
