@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 #include <pool/sharded_pool.hpp>
 
 #include <baselines/floor.hpp>

@@ -14,7 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 
 #include <baselines/free_list.hpp>
 #include <samples.hpp>
@@ -41,7 +41,7 @@ public:
 private:
     const std::string key_ = bench::key(0);
     pool::basic_pool<std::string, bench::connection, pool::bounded_open, pool::never, LockPolicy> conns_{
-        pool::bounded_open{.total = connections}};
+        pool::bounded_open{.max_open = connections}};
 };
 
 /// The same of the baseline.

@@ -84,7 +84,7 @@ template <class Pool>
 class filled {
 public:
     explicit filled(std::size_t n, std::size_t per_key = 1)
-        : keys_{bench::keys(n)}, pool_{make<Pool>({.total = n * per_key, .per_key = per_key})} {
+        : keys_{bench::keys(n)}, pool_{make<Pool>({.max_idle = n * per_key, .max_idle_per_key = per_key})} {
         for (std::size_t i = 0; i < per_key; ++i) {
             for (const std::string& each : keys_) pool_.put(each, connection{1});
         }

@@ -55,7 +55,7 @@ microseconds percentile(const std::vector<microseconds>& sorted, double share) {
 
 int main() {
     std::atomic<int> open{0};
-    pool::basic_pool<std::string, session, pool::bounded_open> sessions{pool::bounded_open{.total = 4}};
+    pool::basic_pool<std::string, session, pool::bounded_open> sessions{pool::bounded_open{.max_open = 4}};
     const auto dial = [&open](const std::string&) { return session{open}; };
 
     std::atomic<std::size_t> started{0};

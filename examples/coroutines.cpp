@@ -152,7 +152,7 @@ private:
     const std::vector<tcp::endpoint> servers_;
     const std::uint64_t requests_;
     std::atomic<std::uint64_t> next_{0}, served_{0}, timed_out_{0}, failed_{0}, wrong_{0};
-    connections connections_{pool::bounded_open{.total = most_open, .per_key = 4}};
+    connections connections_{pool::bounded_open{.max_open = most_open, .max_open_per_key = 4}};
 };
 
 }  // namespace

@@ -54,7 +54,7 @@ using test_pool =
 
 TEST_CASE("weather_client: asks again on the same connection, until that has been idle for too long") {
     pool::manual_clock clock;  // copies share one time: this one is moved, the pool's follows
-    test_pool connections{pool::bounded{.per_key = 1}, 30s, {.name = "test"}, clock};
+    test_pool connections{pool::bounded{.max_idle_per_key = 1}, 30s, {.name = "test"}, clock};
     fake_station station;
     weather_client client{connections, [&station](const std::string&) {
                               ++station.dials;

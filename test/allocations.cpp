@@ -15,7 +15,7 @@
 #include <range/v3/view/iota.hpp>
 #include <range/v3/view/transform.hpp>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 #include <pool/sharded_pool.hpp>
 
 #include <support/allocations.hpp>
@@ -131,7 +131,7 @@ TEST_CASE_TEMPLATE("allocations: nor does one in a pool that bounds what is open
     pool::after_idle) {
     fake::network net;
     pool::basic_pool<std::string, fake::connection, pool::bounded_open, Expiry> conns{
-        pool::bounded_open{.total = 3, .per_key = 2}, long_lived<Expiry>()};
+        pool::bounded_open{.max_open = 3, .max_open_per_key = 2}, long_lived<Expiry>()};
     const std::string key = long_key(1);
     for (int i = 0; i < 2; ++i) conns.put(key, net.dial());
     CHECK(allocated_by([&] {
@@ -145,7 +145,7 @@ TEST_CASE_TEMPLATE("allocations: nor does one in a pool that bounds what is open
 TEST_CASE_TEMPLATE("allocations: nor does one that has to wait for its turn", Lock, std::mutex, pool::adaptive_mutex) {
     fake::network net;
     pool::basic_pool<std::string, fake::connection, pool::bounded_open, pool::after_idle, Lock> conns{
-        pool::bounded_open{.total = 1}, 1h};
+        pool::bounded_open{.max_open = 1}, 1h};
     const std::string key = long_key(1);
     conns.put(key, net.dial());
 
@@ -242,7 +242,7 @@ TEST_CASE_TEMPLATE("allocations: where connections come and go, a new one takes 
         static bool closed() noexcept { return false; }
         static bool unblocked() noexcept { return true; }
     };
-    pool::basic_pool<int, silent_connection, pool::bounded, Expiry> conns{{.total = 2}, long_lived<Expiry>()};
+    pool::basic_pool<int, silent_connection, pool::bounded, Expiry> conns{{.max_idle = 2}, long_lived<Expiry>()};
     const auto acquire = [&](int key) { (void)conns.acquire(key, [](int) { return silent_connection{}; }); };
     for (int key = 0; key != 4; ++key) acquire(key);
     CHECK(allocated_by([&] {

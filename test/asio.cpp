@@ -129,7 +129,7 @@ struct fixture {
 }  // namespace
 
 TEST_CASE("asio: a connection is lent, but not within the call that asks for it") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto first = f.ask("a");
     CHECK_FALSE(first->done);
     CHECK(f.far.dials() == 0);
@@ -154,7 +154,7 @@ TEST_CASE("asio: a connection is lent, but not within the call that asks for it"
 }
 
 TEST_CASE("asio: callers that block and callers that do not are one queue, in one order") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
     auto first = f.ask("a");
     std::atomic<int> id{0};
@@ -177,7 +177,7 @@ TEST_CASE("asio: callers that block and callers that do not are one queue, in on
 }
 
 TEST_CASE("asio: a connection that comes back serves one whose own dial is under way") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     auto lent = f.acquire("a");
     auto first = f.ask("a", f.slow());
     f.run();
@@ -224,7 +224,7 @@ TEST_CASE("asio: a connection that comes back serves one whose own dial is under
 }
 
 TEST_CASE("asio: the connection of a dial goes to the oldest of its key") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     auto first = f.ask("a", f.slow());
     auto second = f.ask("a", f.slow());
     f.run();
@@ -257,7 +257,7 @@ TEST_CASE("asio: the connection of a dial goes to the oldest of its key") {
 }
 
 TEST_CASE("asio: a failed dial fails its own caller, with its own error, and the next one tries") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     const auto fails = [&](auto dial, error_code expected) {
         auto first = f.ask("a", dial);
         auto second = f.ask("a");
@@ -289,20 +289,20 @@ TEST_CASE("asio: a failed dial fails its own caller, with its own error, and the
 TEST_CASE("asio: what the errors say") {
     const auto says = [](error_code error) { return std::string{error.category().name()} + ": " + error.message(); };
     CHECK(says(pool::asio::errc::pool_closed) == "pool: the pool is closed");
-    CHECK(says(pool::asio::errc::too_many_waiters) == "pool: too many wait for a connection already");
+    CHECK(says(pool::asio::errc::queue_full) == "pool: the wait queue is full");
     CHECK(says(pool::asio::errc::dial_failed) == "pool: the dial failed with an exception");
     CHECK(says(pool::asio::errc::dial_dropped) == "pool: the dial was dropped before it was over");
     CHECK(says({0, pool::asio::category()}) == "pool: unknown error");
 }
 
 TEST_CASE("asio: as many wait as may, and a pool that is closed lends nothing") {
-    fixture f{bounds{.total = 1, .max_waiters = 1}};
+    fixture f{bounds{.max_open = 1, .max_waiting = 1}};
     auto lent = f.acquire("a");
     auto waits = f.ask("a");
     auto over = f.ask("a");
     f.run();
     CHECK_FALSE(waits->done);
-    CHECK(over->error == pool::asio::errc::too_many_waiters);
+    CHECK(over->error == pool::asio::errc::queue_full);
 
     f.conns->close();
     CHECK_FALSE(waits->done);
@@ -315,7 +315,7 @@ TEST_CASE("asio: as many wait as may, and a pool that is closed lends nothing") 
 }
 
 TEST_CASE("asio: a thousand callers of a cold key dial no more at once than may") {
-    fixture f{bounds{.total = 100, .max_dialing_per_key = 3}};
+    fixture f{bounds{.max_open = 100, .max_dials_per_key = 3}};
     std::vector<std::shared_ptr<fixture<>::result>> all;
     for (int i = 0; i < 1000; ++i) all.push_back(f.ask("a", f.slow()));
     f.run();
@@ -340,7 +340,7 @@ TEST_CASE("asio: a thousand callers of a cold key dial no more at once than may"
 }
 
 TEST_CASE("asio: close tells all who wait, in the order they came, and not within the call [C11]") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
     std::vector<int> order;
     for (int i = 0; i < 4; ++i) {
@@ -358,7 +358,7 @@ TEST_CASE("asio: close tells all who wait, in the order they came, and not withi
 }
 
 TEST_CASE("asio: the pool may go before those who wait and dial") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     auto lent = f.acquire("a");
     auto dials = f.ask("b", f.slow());
     f.run();
@@ -373,7 +373,7 @@ TEST_CASE("asio: the pool may go before those who wait and dial") {
 }
 
 TEST_CASE("asio: an executor that goes, and drops what it has, loses nothing") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     {
         net::io_context loop;
         auto drop = net::bind_executor(loop, [](error_code, auto) { FAIL("called"); });
@@ -391,7 +391,7 @@ TEST_CASE("asio: an executor that goes, and drops what it has, loses nothing") {
 }
 
 TEST_CASE("asio: the pool may be called from the handler and from the dial [C8]") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     bool called = false;
     const auto dial = [&](const std::string& key, auto handler) {
         CHECK(f.conns->stats(key).dialing == 1);
@@ -411,7 +411,7 @@ TEST_CASE("asio: the pool may be called from the handler and from the dial [C8]"
 }
 
 TEST_CASE("asio: one thread, and no lock at all") {
-    fixture<pool::after_idle, pool::null_mutex> f{bounds{.total = 1}, pool::after_idle{1s}};
+    fixture<pool::after_idle, pool::null_mutex> f{bounds{.max_open = 1}, pool::after_idle{1s}};
     auto first = f.ask("a");
     auto second = f.ask("b");
     f.run();
@@ -424,7 +424,7 @@ TEST_CASE("asio: one thread, and no lock at all") {
 }
 
 TEST_CASE("asio: a permit that is not used, because its caller was served before, is free at once") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     auto lent = f.acquire("a");
     auto first = f.ask("a", f.slow());
     CHECK(f.conns->stats().dialing == 1);
@@ -438,7 +438,7 @@ TEST_CASE("asio: a permit that is not used, because its caller was served before
 }
 
 TEST_CASE("asio: a caller may be served while it begins to dial") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     auto lent = f.acquire("a");
     const auto work = net::make_work_guard(f.loop);
     std::vector<std::jthread> threads;
@@ -462,7 +462,7 @@ TEST_CASE("asio: a caller may be served while it begins to dial") {
 }
 
 TEST_CASE("asio: the handler runs where it belongs") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto strand = net::make_strand(f.loop);
     int calls = 0;
     const auto dial = [&](const std::string&, auto handler) {
@@ -482,7 +482,7 @@ TEST_CASE("asio: the handler runs where it belongs") {
 }
 
 TEST_CASE("asio: a future") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto first = async_acquire(*f.conns, "a", f.dialer(), net::use_future);
     auto lent = first.get();
     CHECK(lent->id() == 1);
@@ -494,7 +494,7 @@ TEST_CASE("asio: a future") {
 
 #if BOOST_VERSION >= 107700
 TEST_CASE("asio: cancelling takes a caller out of the queue, and takes nothing") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     net::cancellation_signal signal;
     int calls = 0;
     const auto ask = [&](auto dial, auto check) {
@@ -595,7 +595,7 @@ struct counting_allocator {
 }  // namespace
 
 TEST_CASE("asio: what is posted for a handler comes from its allocator, and is free when it is called") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     int live = 0;
     int total = 0;
     int during = -1;
@@ -608,7 +608,7 @@ TEST_CASE("asio: what is posted for a handler comes from its allocator, and is f
 }
 
 TEST_CASE("asio: deferred and as_tuple") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto later = async_acquire(*f.conns, "a", f.dialer(), net::deferred);
     CHECK(f.conns->stats().dialing == 0);
     bool called = false;
@@ -626,7 +626,7 @@ TEST_CASE("asio: deferred and as_tuple") {
 
 #ifdef BOOST_ASIO_HAS_CO_AWAIT
 TEST_CASE("asio: coroutines wait, and dial") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     int done = 0;
     const auto dial = [&](const std::string& key) -> net::awaitable<fake::connection> {
         co_await net::post(co_await net::this_coro::executor, net::use_awaitable);
@@ -659,7 +659,7 @@ TEST_CASE("asio: coroutines wait, and dial") {
 }
 
 TEST_CASE("asio: an event loop that ends with coroutines in the middle of everything loses nothing") {
-    fixture f{bounds{.total = 3}};
+    fixture f{bounds{.max_open = 3}};
     {
         net::io_context loop;
         net::steady_timer never{loop, net::steady_timer::time_point::max()};
@@ -709,7 +709,7 @@ TEST_CASE("asio: many threads, blocking and not, with cancels, failures and a bo
     constexpr int chains = 8;
     constexpr int rounds = 200;
     const std::array<std::string, 4> keys{"a", "b", "c", "d"};
-    fixture f{bounds{.total = 5, .per_key = 3, .max_dialing_per_key = 2}};
+    fixture f{bounds{.max_open = 5, .max_open_per_key = 3, .max_dials_per_key = 2}};
     std::atomic<int> answers{0};
     std::atomic<bool> over{false};
 

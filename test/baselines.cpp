@@ -9,7 +9,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 
 #include <baselines/hand_written.hpp>
 #include <baselines/naive.hpp>
@@ -46,7 +46,7 @@ struct fixture {
     Pool conns = make();
 
     Pool make() {
-        const pool::bounded limits{.total = 3, .per_key = 2};
+        const pool::bounded limits{.max_idle = 3, .max_idle_per_key = 2};
         if constexpr (std::is_same_v<Pool, ours>) return Pool{limits, 1h, {}, clock};
         else return Pool{limits, 1h, clock};
     }

@@ -21,8 +21,8 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
-#include <pool/core/reaper.hpp>
+#include <pool/basic_pool.hpp>
+#include <pool/reaper.hpp>
 
 #include <support/fake.hpp>
 #include <support/figures.hpp>
@@ -153,7 +153,7 @@ struct std::hash<moody_key> {
 };
 
 TEST_CASE("bounded: nobody waits while there is room") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     const auto first = f.acquire("a");
     const auto second = f.acquire("b");
     CHECK(f.conns.stats().lent == 2);
@@ -162,7 +162,7 @@ TEST_CASE("bounded: nobody waits while there is room") {
 }
 
 TEST_CASE("bounded: a caller that has to wait gets the connection that comes back") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
     auto next = f.waits("a");
     lent.give_back();
@@ -177,7 +177,7 @@ TEST_CASE("bounded: a caller that has to wait gets the connection that comes bac
 }
 
 TEST_CASE("bounded: the bound of a key holds, others are free") {
-    fixture f{bounds{.per_key = 1}};
+    fixture f{bounds{.max_open_per_key = 1}};
     auto lent = f.acquire("a");
     auto next = f.waits("a");
     CHECK(f.acquire("b")->id() == 2);
@@ -186,7 +186,7 @@ TEST_CASE("bounded: the bound of a key holds, others are free") {
 }
 
 TEST_CASE("bounded: who waits longer is served first") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
     auto first = f.waits("a");
     auto second = f.waits("b");
@@ -205,7 +205,7 @@ TEST_CASE("bounded: who waits longer is served first") {
 }
 
 TEST_CASE("bounded: one who cannot be served does not block those behind") {
-    fixture f{bounds{.total = 2, .per_key = 1}};
+    fixture f{bounds{.max_open = 2, .max_open_per_key = 1}};
     auto a = f.acquire("a");
     auto b = f.acquire("b");
     auto stuck = f.waits("a");  // its key is at its bound
@@ -218,7 +218,7 @@ TEST_CASE("bounded: one who cannot be served does not block those behind") {
 }
 
 TEST_CASE("bounded: room is an unused permit, else the place of the oldest idle one of another key") {
-    fixture f{bounds{.total = 3}};
+    fixture f{bounds{.max_open = 3}};
     f.put("a");
     f.put("b");
     const auto third = f.acquire("c");
@@ -231,7 +231,7 @@ TEST_CASE("bounded: room is an unused permit, else the place of the oldest idle 
 }
 
 TEST_CASE("bounded: an idle one of the own key, which is blocked, is no room") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     f.put("a");
     f.put("b");
     f.net[1].blocked = true;
@@ -241,7 +241,7 @@ TEST_CASE("bounded: an idle one of the own key, which is blocked, is no room") {
 }
 
 TEST_CASE("bounded: a connection is closed before another is dialled in its place") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     f.put("a");
     bool closed_before = false;
     const auto got = f.conns.acquire("b", [&](const std::string&) {
@@ -252,7 +252,7 @@ TEST_CASE("bounded: a connection is closed before another is dialled in its plac
 }
 
 TEST_CASE("bounded: what is being closed is still open") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
     pool::stats during;
     f.net[1].on_close = [&] {
@@ -268,7 +268,7 @@ TEST_CASE("bounded: what is being closed is still open") {
 }
 
 TEST_CASE("bounded: whatever frees a connection or a permit serves the oldest") {
-    fixture<pool::after_idle> f{bounds{.total = 1}, pool::after_idle{1s}};
+    fixture<pool::after_idle> f{bounds{.max_open = 1}, pool::after_idle{1s}};
     const auto served = [&](const std::function<void()>& act, int id) {
         auto next = f.waits("b");
         act();
@@ -307,13 +307,13 @@ TEST_CASE("bounded: whatever frees a connection or a permit serves the oldest") 
     SUBCASE("a bound that grows") {
         auto lent = f.acquire("a");
         auto next = f.waits("b");
-        f.conns.reconfigure(bounds{.total = 2});
+        f.conns.reconfigure(bounds{.max_open = 2});
         CHECK(next.got()->id() == 2);
     }
 }
 
 TEST_CASE("bounded: what frees a blocked one's permit serves who waits for its key's bound") {
-    fixture<pool::after_idle> f{bounds{.per_key = 1}, pool::after_idle{1s}};
+    fixture<pool::after_idle> f{bounds{.max_open_per_key = 1}, pool::after_idle{1s}};
     f.put("a");
     f.net[1].blocked = true;
     auto next = f.waits("a");
@@ -333,13 +333,13 @@ TEST_CASE("bounded: what frees a blocked one's permit serves who waits for its k
         CHECK_FALSE(f.conns.try_acquire("b"));
     }
     SUBCASE("eviction") {
-        f.conns.reconfigure(bounds{.per_key = 1, .idle_total = 0});
+        f.conns.reconfigure(bounds{.max_open_per_key = 1, .max_idle = 0});
     }
     CHECK(next.got()->id() == 2);
 }
 
 TEST_CASE("bounded: one that is blocked when it comes back is nobody's until it is unblocked") {
-    fixture<pool::after_idle> f{bounds{.per_key = 1}, pool::after_idle{1h}};
+    fixture<pool::after_idle> f{bounds{.max_open_per_key = 1}, pool::after_idle{1h}};
     auto lent = f.acquire("a");
     auto next = f.waits("a");
     f.net[1].blocked = true;
@@ -376,27 +376,28 @@ TEST_CASE("bounded: nor does a newcomer overtake if it is unblocked in the middl
         bool unblocked() const noexcept { return (*left)-- <= 0; }
     };
     using pool_type = pool::basic_pool<int, fickle, bounds, pool::never, pool::null_mutex>;
-    struct asker final : pool_type::state_type::request {
+    using state = pool::core::pool_access::state_of<pool_type>;
+    struct asker final : state::request {
         asker() : request{false} {}
-        void told() noexcept override {}
+        void notified() noexcept override {}
     };
     int left = 100;
-    pool_type conns{bounds{.per_key = 1}};
+    pool_type conns{bounds{.max_open_per_key = 1}};
     conns.put(1, fickle{&left});
     asker waits;
-    conns.shared()->ask(waits, pool_type::state_type::lookup{1});
-    REQUIRE(waits.standing() == pool::standing::waiting);
+    pool::core::pool_access::state(conns)->submit(waits, state::hashed{1}, [] {});
+    REQUIRE(waits.state() == pool::core::request_state::waiting);
 
     left = 1;
     SUBCASE("try_acquire") { CHECK_FALSE(conns.try_acquire(1)); }
     SUBCASE("take") { CHECK_FALSE(conns.take(1)); }
-    REQUIRE(waits.standing() == pool::standing::lent);
-    pool_type::lease_type{*conns.shared(), waits.lent()}.give_back();
+    REQUIRE(waits.state() == pool::core::request_state::lent);
+    pool_type::lease_type{*pool::core::pool_access::state(conns), waits.lent()}.give_back();
 }
 
 TEST_CASE("bounded: dials of one key are bounded") {
     constexpr int callers = 12;
-    fixture f{bounds{.max_dialing_per_key = 2}};
+    fixture f{bounds{.max_dials_per_key = 2}};
     std::atomic<int> dialling{0};
     std::atomic<int> most{0};
     const auto dial = [&](const std::string&) {
@@ -421,7 +422,7 @@ TEST_CASE("bounded: dials of one key are bounded") {
 }
 
 TEST_CASE("bounded: a failed dial fails its own caller only, and leaves no trace [mistake 8]") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     const auto fails = [](const std::string&) -> fake::connection { throw std::runtime_error{"no answer"}; };
     for (int i = 0; i < 3; ++i) CHECK_THROWS_WITH_AS((void)f.conns.acquire("a", fails), "no answer", std::runtime_error);
     CHECK(f.conns.stats().failed_dials == 3);
@@ -430,7 +431,7 @@ TEST_CASE("bounded: a failed dial fails its own caller only, and leaves no trace
 }
 
 TEST_CASE("bounded: a deadline that has passed fails before anything is taken") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     f.put("a");
     CHECK_THROWS_WITH_AS((void)f.conns.acquire("a", f.net.dialer(), f.clock.now()),
         "pool \"peers\": no connection for key \"a\": its deadline has passed (1 open, 1 idle, 0 lent, 0 dialling, "
@@ -444,7 +445,7 @@ TEST_CASE("bounded: a deadline that has passed fails before anything is taken") 
 }
 
 TEST_CASE("bounded: a caller waits until its deadline, which no wake-up moves [mistake 9]") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
     auto first = f.waits("a");
     auto next = f.waits("a", f.clock.now() + 10s);
@@ -460,7 +461,7 @@ TEST_CASE("bounded: a caller waits until its deadline, which no wake-up moves [m
 }
 
 TEST_CASE("bounded: a timeout tells the last dial error of its key") {
-    fixture f{bounds{.per_key = 1}};
+    fixture f{bounds{.max_open_per_key = 1}};
     gate dial;
     caller<decltype(f)::pool_type> failing{[&](std::stop_token) {
         return f.conns.acquire("a", [&](const std::string&) -> fake::connection {
@@ -489,7 +490,7 @@ TEST_CASE("bounded: a timeout tells the last dial error of its key") {
 }
 
 TEST_CASE("bounded: a caller that is cancelled leaves the queue") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
     auto first = f.waits("a");
     auto second = f.waits("a");
@@ -502,28 +503,28 @@ TEST_CASE("bounded: a caller that is cancelled leaves the queue") {
 }
 
 TEST_CASE("bounded: as many wait as may, the next fails at once") {
-    fixture f{bounds{.total = 1, .max_waiters = 1}};
+    fixture f{bounds{.max_open = 1, .max_waiting = 1}};
     auto lent = f.acquire("a");
     auto next = f.waits("a");
     CHECK_THROWS_WITH_AS((void)f.acquire("a"),
-        "pool \"peers\": no connection for key \"a\": too many wait already (1 open, 0 idle, 1 lent, 0 dialling, "
+        "pool \"peers\": no connection for key \"a\": the wait queue is full (1 open, 0 idle, 1 lent, 0 dialling, "
         "1 waiting)",
-        pool::too_many_waiters);
+        pool::queue_full);
     lent.give_back();
     CHECK(next.got()->id() == 1);
 }
 
 TEST_CASE("bounded: with no place to wait, what is free is served") {
-    fixture f{bounds{.total = 1, .max_waiters = 0}};
+    fixture f{bounds{.max_open = 1, .max_waiting = 0}};
     {
         const auto lent = f.acquire("a");
-        CHECK_THROWS_AS((void)f.acquire("a"), pool::too_many_waiters);
+        CHECK_THROWS_AS((void)f.acquire("a"), pool::queue_full);
     }
     CHECK(f.acquire("a")->id() == 1);
 }
 
 TEST_CASE("bounded: with no place to wait, one for whom room is made does not count") {
-    fixture f{bounds{.total = 1, .max_waiters = 0}};
+    fixture f{bounds{.max_open = 1, .max_waiting = 0}};
     f.put("a");
     CHECK(f.acquire("b")->id() == 2);
     CHECK(f.net.closed() == ids{1});
@@ -533,7 +534,7 @@ TEST_CASE("bounded: what was retired is closed even if the queue has no memory f
     fake::network net;
     pool::manual_clock clock;
     pool::basic_pool<moody_key, fake::connection, bounds, pool::after_idle, std::mutex, pool::manual_clock> conns{
-        bounds{.total = 2}, pool::after_idle{1s}, {}, clock};
+        bounds{.max_open = 2}, pool::after_idle{1s}, {}, clock};
     const moody_key key{1};
     conns.put(key, net.dial());
     clock.advance(1s);
@@ -547,7 +548,7 @@ TEST_CASE("bounded: what was retired is closed even if the queue has no memory f
 }
 
 TEST_CASE("bounded: close fails all who wait [C11]") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
     auto first = f.waits("a");
     auto second = f.waits("b");
@@ -562,7 +563,7 @@ TEST_CASE("bounded: close fails all who wait [C11]") {
 }
 
 TEST_CASE("bounded: a dial that ends after the close is closed") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     CHECK_THROWS_AS((void)f.conns.acquire("a",
                         [&](const std::string&) {
                             f.conns.close();
@@ -575,7 +576,7 @@ TEST_CASE("bounded: a dial that ends after the close is closed") {
 }
 
 TEST_CASE("bounded: drain waits for what is lent, until its deadline") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     auto first = f.acquire("a");
     auto second = f.acquire("a");
     f.conns.close();
@@ -597,7 +598,7 @@ TEST_CASE("bounded: drain waits for what is lent, until its deadline") {
 }
 
 TEST_CASE("bounded: drain waits for closes, too") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     gate closing;
     auto lent = f.acquire("a");
     lent->far().on_close = [&] { closing.pass(); };
@@ -611,7 +612,7 @@ TEST_CASE("bounded: drain waits for closes, too") {
 }
 
 TEST_CASE("bounded: each close of many frees its own permit") {
-    fixture f{bounds{.total = 3}};
+    fixture f{bounds{.max_open = 3}};
     for (const char* key : {"a", "a", "a"}) f.put(key);
     for (int id = 1; id <= 3; ++id) f.net[id].blocked = true;
     auto& last = f.net[3];
@@ -630,7 +631,7 @@ TEST_CASE("bounded: each close of many frees its own permit") {
 }
 
 TEST_CASE("bounded: one that comes back while another is being closed is kept") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     auto first = f.acquire("a");
     auto second = f.acquire("b");
     auto next = f.waits("a");
@@ -644,12 +645,12 @@ TEST_CASE("bounded: one that comes back while another is being closed is kept") 
 }
 
 TEST_CASE("bounded: a smaller bound closes what is idle at once, and what is lent when it comes back") {
-    fixture f{bounds{.total = 4}};
+    fixture f{bounds{.max_open = 4}};
     auto first = f.acquire("a");
     auto second = f.acquire("b");
     f.put("c");
     f.put("d");
-    CHECK(f.conns.reconfigure(bounds{.total = 1}) == 2);
+    CHECK(f.conns.reconfigure(bounds{.max_open = 1}) == 2);
     CHECK(f.net.closed() == ids{3, 4});
     auto next = f.waits("c");
     first.give_back();
@@ -665,7 +666,7 @@ TEST_CASE("bounded: a smaller bound of each key does the same") {
     auto first = f.acquire("a");
     auto second = f.acquire("a");
     f.put("a");
-    CHECK(f.conns.reconfigure(bounds{.per_key = 1}) == 1);
+    CHECK(f.conns.reconfigure(bounds{.max_open_per_key = 1}) == 1);
     first.give_back();
     second.give_back();
     CHECK(f.net.closed() == ids{3, 1});
@@ -673,7 +674,7 @@ TEST_CASE("bounded: a smaller bound of each key does the same") {
 }
 
 TEST_CASE("bounded: a raw connection is not kept beyond the bound") {
-    fixture f{bounds{.total = 2, .per_key = 1}};
+    fixture f{bounds{.max_open = 2, .max_open_per_key = 1}};
     f.put("a");
     f.put("a");
     CHECK(f.net.closed() == ids{2});
@@ -684,7 +685,7 @@ TEST_CASE("bounded: a raw connection is not kept beyond the bound") {
 }
 
 TEST_CASE("bounded: what is idle has bounds of its own, which those who wait come before") {
-    fixture f{bounds{.total = 2, .idle_total = 0}};
+    fixture f{bounds{.max_open = 2, .max_idle = 0}};
     auto lent = f.acquire("a");
     auto other = f.acquire("a");
     auto next = f.waits("a");
@@ -696,7 +697,7 @@ TEST_CASE("bounded: what is idle has bounds of its own, which those who wait com
 }
 
 TEST_CASE("bounded: the pool may be called from a dial and from a close [C8]") {
-    fixture f{bounds{.total = 2}};
+    fixture f{bounds{.max_open = 2}};
     f.put("x");
     f.net[1].on_close = [&] { CHECK(f.conns.try_acquire("z")); };
     f.put("z");
@@ -710,7 +711,7 @@ TEST_CASE("bounded: the pool may be called from a dial and from a close [C8]") {
 }
 
 TEST_CASE("bounded: a lazy connection waits, too") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lazy = f.conns.get("a", f.net.dialer());
     auto lent = f.acquire("a");
     int id = 0;
@@ -723,7 +724,7 @@ TEST_CASE("bounded: a lazy connection waits, too") {
 
 TEST_CASE("bounded: a pool of real time waits, and gives up") {
     fake::network net;
-    pool::basic_pool<std::string, fake::connection, bounds> conns{bounds{.total = 1}};
+    pool::basic_pool<std::string, fake::connection, bounds> conns{bounds{.max_open = 1}};
     auto lent = conns.acquire("a", net.dialer());
     CHECK_THROWS_AS((void)conns.acquire("a", net.dialer(), std::chrono::steady_clock::now() + 1ms), pool::acquire_timeout);
     CHECK_THROWS_AS(
@@ -744,7 +745,7 @@ TEST_CASE("bounded: a pool of real time waits, and gives up") {
 }
 
 TEST_CASE("bounded: what changes during a close is seen at its end") {
-    fixture f{bounds{.per_key = 1}};
+    fixture f{bounds{.max_open_per_key = 1}};
     f.put("a");
     f.net[1].blocked = true;
     auto next = f.waits("a");
@@ -757,7 +758,7 @@ TEST_CASE("bounded: what changes during a close is seen at its end") {
 }
 
 TEST_CASE("bounded: a delivery that comes before a cancel or a timeout stands") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     for (int i = 0; i < 50; ++i) {
         auto lent = f.acquire("a");
         auto next = f.waits("a", f.clock.now() + 1s);
@@ -770,7 +771,7 @@ TEST_CASE("bounded: a delivery that comes before a cancel or a timeout stands") 
 }
 
 TEST_CASE("bounded: one that races with a cancel or a timeout reaches exactly one caller") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     for (int i = 0; i < 50; ++i) {
         auto lent = f.acquire("a");
         auto first = f.waits("a", f.clock.now() + 1s);
@@ -792,7 +793,7 @@ TEST_CASE("bounded: one that races with a cancel or a timeout reaches exactly on
 }
 
 TEST_CASE("bounded: a lease that moves holds its permit") {
-    fixture f{bounds{.total = 1}};
+    fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
     auto moved = std::move(lent);
     auto next = f.waits("a");
@@ -808,18 +809,18 @@ TEST_CASE("bounded: among threads nobody is served before an older one who could
     constexpr int rounds = 200;
     const std::array<std::string, 4> keys{"a", "b", "c", "d"};
     using pool_type = pool::basic_pool<std::string, fake::connection, bounds>;
-    using state = pool_type::state_type;
-    using pool::standing;
+    using state = pool::core::pool_access::state_of<pool_type>;
+    using pool::core::request_state;
 
     /// A caller whose number is its place in the queue, and who notes under the lock what it is told.
     struct event {
         int caller;
-        standing what;
+        request_state what;
     };
     struct asker final : state::request {
         asker(int order, std::vector<event>& all) : request{true}, number{order}, log{all} {}
-        void told() noexcept override {
-            log.push_back({number, standing()});
+        void notified() noexcept override {
+            log.push_back({number, state()});
             is_told = true;
         }
         int number;
@@ -828,7 +829,7 @@ TEST_CASE("bounded: among threads nobody is served before an older one who could
     };
 
     fake::network net;
-    pool_type conns{bounds{.total = 3, .per_key = 2}};
+    pool_type conns{bounds{.max_open = 3, .max_open_per_key = 2}};
     std::mutex order;  // so that the numbers are in the order of the queue
     std::vector<std::string> wanted;
     std::vector<event> log;
@@ -845,20 +846,20 @@ TEST_CASE("bounded: among threads nobody is served before an older one who could
                         const std::scoped_lock guard{order};
                         asking.emplace(static_cast<int>(wanted.size()), log);
                         wanted.push_back(key);
-                        conns.shared()->ask(*asking, state::lookup{key});
+                        pool::core::pool_access::state(conns)->submit(*asking, state::hashed{key}, [] {});
                     }
                     const bool gives_up = random() % 8 == 0;
                     while (!asking->is_told && !gives_up) std::this_thread::yield();
                     (void)conns.stats();  // whoever told it has left the lock
-                    if (!asking->is_told) conns.shared()->withdraw(*asking);
-                    if (asking->standing() == standing::dialing && random() % 8 == 0) {
-                        conns.shared()->dial_failed(*asking, nullptr);
-                    } else if (asking->standing() == standing::dialing) {
+                    if (!asking->is_told) pool::core::pool_access::state(conns)->cancel(*asking);
+                    if (asking->state() == request_state::dialing && random() % 8 == 0) {
+                        pool::core::pool_access::state(conns)->dial_failed(*asking, nullptr, pool::core::count_dial::yes);
+                    } else if (asking->state() == request_state::dialing) {
                         const auto dial = [&](const auto&) { return net.dial(); };
-                        conns.shared()->opened(*asking, conns.shared()->open(asking->wanted(), dial));
+                        pool::core::pool_access::state(conns)->dial_succeeded(*asking, pool::core::pool_access::state(conns)->make_entry_with(asking->hashed(), dial));
                     }
-                    if (asking->standing() != standing::lent) continue;
-                    pool_type::lease_type lent{*conns.shared(), asking->lent()};
+                    if (asking->state() != request_state::lent) continue;
+                    pool_type::lease_type lent{*pool::core::pool_access::state(conns), asking->lent()};
                     if (random() % 8 == 0) lent->far().dead = true;
                 }
             });
@@ -871,7 +872,7 @@ TEST_CASE("bounded: among threads nobody is served before an older one who could
         const auto place = static_cast<std::size_t>(caller);
         for (std::size_t older = 0; older < place; ++older) {
             const bool could = waits[older] && wanted[older] == wanted[place];
-            overtaken += could && (what == standing::lent || what == standing::dialing);
+            overtaken += could && (what == request_state::lent || what == request_state::dialing);
         }
         waits[place] = false;
     }
@@ -888,7 +889,7 @@ TEST_CASE("bounded: many threads, cancels, timeouts, failures and moving bounds:
     constexpr int threads = 16;
     constexpr int rounds = 300;
     const std::array<std::string, 4> keys{"a", "b", "c", "d"};
-    const bounds capacity{.total = 5, .per_key = 3, .idle_total = 4, .max_waiters = 12, .max_dialing_per_key = 2};
+    const bounds capacity{.max_open = 5, .max_open_per_key = 3, .max_idle = 4, .max_waiting = 12, .max_dials_per_key = 2};
     fixture<pool::after_idle> f{capacity, pool::after_idle{20ms}};
     std::atomic<std::uint64_t> asked{0};
     std::atomic<bool> over{false};
@@ -924,8 +925,8 @@ TEST_CASE("bounded: many threads, cancels, timeouts, failures and moving bounds:
                     if (one_in(50)) f.conns.clear();
                     if (one_in(50)) {
                         bounds other = capacity;
-                        other.total = 2 + random() % 4;  // 5 at most
-                        other.per_key = 1 + random() % 3;
+                        other.max_open = 2 + random() % 4;  // 5 at most
+                        other.max_open_per_key = 1 + random() % 3;
                         f.conns.reconfigure(other);
                     }
                 }

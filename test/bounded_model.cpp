@@ -18,7 +18,7 @@
 #include <range/v3/algorithm/find_if.hpp>
 #include <range/v3/algorithm/sort.hpp>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 
 #include <support/chance.hpp>
 #include <support/fake.hpp>
@@ -34,10 +34,10 @@ namespace {
 using key = std::string;
 using ids = std::vector<int>;
 using bounds = pool::bounded_open;
-using pool::standing;
+using pool::core::request_state;
 using pool_type =
     pool::basic_pool<key, fake::connection, bounds, pool::after_idle, pool::null_mutex, pool::manual_clock>;
-using state = pool_type::state_type;
+using state = pool::core::pool_access::state_of<pool_type>;
 using time_point = pool_type::time_point;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // slower by far
@@ -53,7 +53,7 @@ const std::array<key, 4> keys{"a", "b", "c", "a key that is longer than the buff
 struct asker final : state::request {
     explicit asker(bool blocked) : request{blocked} {}
 
-    void told() noexcept override { is_told = true; }
+    void notified() noexcept override { is_told = true; }
 
     bool is_told = false;
 };
@@ -62,14 +62,14 @@ struct asker final : state::request {
 struct asked {
     key of;
     bool blocked = false;
-    standing stands = standing::waiting;
+    request_state stands = request_state::waiting;
     int lent = 0;
     bool dials = false;      ///< holds a permit, whether or not it still needs it
     bool may_begin = false;  ///< and has not begun
 
-    bool waits() const { return stands == standing::waiting; }
-    bool takes() const { return waits() || (stands == standing::dialing && !blocked); }
-    bool is_over() const { return stands > standing::dialing && !dials; }
+    bool waits() const { return stands == request_state::waiting; }
+    bool takes() const { return waits() || (stands == request_state::dialing && !blocked); }
+    bool is_over() const { return stands > request_state::dialing && !dials; }
 };
 
 class model {
@@ -124,28 +124,28 @@ public:
 
     void ask(const key& of, bool blocked) {
         const bool others = is_wanted(of);
-        asked& caller = callers.emplace_back(asked{.of = of, .blocked = blocked, .stands = standing::failed});
+        asked& caller = callers.emplace_back(asked{.of = of, .blocked = blocked, .stands = request_state::failed});
         if (is_closed) {
-            settle(caller, standing::closed);
+            settle(caller, request_state::closed);
         } else if (const auto found = others ? std::nullopt : reuse(of)) {
-            caller.stands = standing::lent;
+            caller.stands = request_state::lent;
             caller.lent = *found;
         } else {
-            caller.stands = standing::waiting;
+            caller.stands = request_state::waiting;
             serve();
             const auto waiting = static_cast<std::size_t>(ranges::count_if(callers, &asked::waits));
-            if (caller.waits() && left(waiting, retired_.size()) > capacity_.max_waiting()) settle(caller, standing::crowded);
+            if (caller.waits() && left(waiting, retired_.size()) > capacity_.max_waiting()) settle(caller, request_state::queue_full);
         }
         end_step();
     }
 
     void withdraw(asked& caller) {
-        if (caller.takes()) settle(caller, standing::withdrawn);
+        if (caller.takes()) settle(caller, request_state::cancelled);
         end_step();
     }
 
-    standing look(asked& caller) {
-        const standing seen = caller.stands;
+    request_state look(asked& caller) {
+        const request_state seen = caller.stands;
         caller.may_begin = false;
         end_step();
         return seen;
@@ -156,13 +156,13 @@ public:
         caller.dials = false;
         if (is_closed) {
             retired_.push_back(id);
-            if (caller.stands == standing::dialing) settle(caller, standing::closed);
+            if (caller.stands == request_state::dialing) settle(caller, request_state::closed);
         } else {
             lent_.push_back({id, caller.of, {}});
-            if (caller.stands == standing::dialing) {
-                caller.stands = standing::waiting;
+            if (caller.stands == request_state::dialing) {
+                caller.stands = request_state::waiting;
                 const auto taker = ranges::find_if(callers, [&](const asked& c) { return c.takes() && c.of == caller.of; });
-                settle(*taker, standing::lent);
+                settle(*taker, request_state::lent);
                 taker->lent = id;
             } else if (is_full(caller.of)) {
                 refuse(id);
@@ -176,7 +176,7 @@ public:
     void dial_failed(asked& caller) {
         ++figures.failed_dials;
         caller.dials = false;
-        if (caller.stands == standing::dialing) settle(caller, standing::failed);
+        if (caller.stands == request_state::dialing) settle(caller, request_state::failed);
         end_step();
     }
 
@@ -210,7 +210,7 @@ public:
         is_closed = true;
         for (const entry& each : std::vector{idle_}) retire(each.id, figures.cleared);
         for (asked& each : callers)
-            if (each.takes()) settle(each, standing::closed);
+            if (each.takes()) settle(each, request_state::closed);
         end_step();
     }
 
@@ -255,11 +255,11 @@ private:
             const bool full = open() >= capacity_.max_open();
             if (full && idle_.empty()) return;
             if (const auto found = reuse(caller->of)) {
-                caller->stands = standing::lent;
+                caller->stands = request_state::lent;
                 caller->lent = *found;
                 if (gave_up_permit(*caller)) return serve();
             } else if (caller->waits() && !full && room_for(caller->of, waiting(caller->of)) != 0) {
-                caller->stands = standing::dialing;
+                caller->stands = request_state::dialing;
                 caller->dials = true;
                 caller->may_begin = !caller->blocked;
             } else if (caller->waits() && full && waiting(caller->of) > spare(caller->of)) {
@@ -283,7 +283,7 @@ private:
 
     std::size_t room_for(const key& of, std::size_t needed) const {
         return std::min(
-            {needed, left(capacity_.max_dialing_for(of), dialing(of)), left(capacity_.max_open_for(of), open(of))});
+            {needed, left(capacity_.max_dials_for(of), dialing(of)), left(capacity_.max_open_for(of), open(of))});
     }
 
     std::size_t waiting(const key& of) const {
@@ -294,7 +294,7 @@ private:
     /// Dials under way whose own caller needs nothing any more.
     std::size_t spare(const key& of) const {
         return static_cast<std::size_t>(ranges::count_if(
-            callers, [&](const asked& c) { return c.of == of && c.dials && c.stands != standing::dialing; }));
+            callers, [&](const asked& c) { return c.of == of && c.dials && c.stands != request_state::dialing; }));
     }
 
     /// What has a permit, and has not begun to dial, does not need it any more.
@@ -356,7 +356,7 @@ private:
         retired_.push_back(id);
     }
 
-    void settle(asked& caller, standing outcome) {
+    void settle(asked& caller, request_state outcome) {
         gave_up_permit(caller);
         caller.stands = outcome;
         ++figures.misses;
@@ -419,12 +419,12 @@ private:
         constexpr std::size_t none = pool::no_limit;
         const std::size_t one = 1;
         return {
-            .total = any_of(one, 2 * one, 3 * one, 3 * one, 6 * one, none),
-            .per_key = any_of(one, 2 * one, 3 * one, none, none),
-            .idle_total = any_of(0 * one, one, 4 * one, none, none),
-            .idle_per_key = any_of(0 * one, one, 2 * one, none, none),
-            .max_waiters = any_of(0 * one, 3 * one, none, none, none),
-            .max_dialing_per_key = any_of(one, 2 * one, none),
+            .max_open = any_of(one, 2 * one, 3 * one, 3 * one, 6 * one, none),
+            .max_open_per_key = any_of(one, 2 * one, 3 * one, none, none),
+            .max_idle = any_of(0 * one, one, 4 * one, none, none),
+            .max_idle_per_key = any_of(0 * one, one, 2 * one, none, none),
+            .max_waiting = any_of(0 * one, 3 * one, none, none, none),
+            .max_dials_per_key = any_of(one, 2 * one, none),
         };
     }
 
@@ -527,7 +527,7 @@ private:
         const bool blocked = one_in(2);
         askers_.push_back(std::make_unique<asker>(blocked));
         model_->ask(of, blocked);
-        pool_->shared()->ask(*askers_.back(), state::lookup{of});
+        pool::core::pool_access::state(*pool_)->submit(*askers_.back(), state::hashed{of}, [] {});
     }
 
     /// A caller looks what it has been told, and goes when it is over.
@@ -535,12 +535,12 @@ private:
         asker& caller = *askers_[number];
         asked& expected = model_->callers[number];
         if (!expected.blocked && std::exchange(caller.is_told, false)) {
-            const standing seen = model_->look(expected);
-            check(pool_->shared()->look(caller) == seen, "look");
+            const request_state seen = model_->look(expected);
+            check(pool::core::pool_access::state(*pool_)->poll(caller) == seen, "look");
         }
         if (!expected.is_over() || (!expected.blocked && caller.is_told)) return;
-        if (caller.standing() == standing::lent)
-            leases_.push_back(pool_type::lease_type{*pool_->shared(), caller.lent()});
+        if (caller.state() == request_state::lent)
+            leases_.push_back(pool_type::lease_type{*pool::core::pool_access::state(*pool_), caller.lent()});
         askers_.erase(askers_.begin() + static_cast<std::ptrdiff_t>(number));
         model_->callers.erase(model_->callers.begin() + static_cast<std::ptrdiff_t>(number));
     }
@@ -549,18 +549,18 @@ private:
         asked& expected = model_->callers[number];
         if (one_in(4)) {
             model_->dial_failed(expected);
-            pool_->shared()->dial_failed(*askers_[number], nullptr);
+            pool::core::pool_access::state(*pool_)->dial_failed(*askers_[number], nullptr, pool::core::count_dial::yes);
         } else {
-            auto& fresh = pool_->shared()->open(
-                askers_[number]->wanted(), [this](const key&) { return net_.dial(); });
+            auto& fresh = pool::core::pool_access::state(*pool_)->make_entry_with(
+                askers_[number]->hashed(), [this](const key&) { return net_.dial(); });
             model_->opened(expected, net_.dials());
-            pool_->shared()->opened(*askers_[number], fresh);
+            pool::core::pool_access::state(*pool_)->dial_succeeded(*askers_[number], fresh);
         }
     }
 
     void withdraw(std::size_t number) {
         model_->withdraw(model_->callers[number]);
-        pool_->shared()->withdraw(*askers_[number]);
+        pool::core::pool_access::state(*pool_)->cancel(*askers_[number]);
     }
 
     void try_acquire(const key& of) {
@@ -621,8 +621,8 @@ private:
         }
         for (std::size_t number = 0; number < askers_.size(); ++number) {
             const asked& expected = model_->callers[number];
-            check(askers_[number]->standing() == expected.stands, "where a caller stands");
-            if (expected.stands == standing::lent)
+            check(askers_[number]->state() == expected.stands, "where a caller stands");
+            if (expected.stands == request_state::lent)
                 check(askers_[number]->lent().conn().id() == expected.lent, "what a caller has got");
         }
     }
@@ -632,7 +632,7 @@ private:
     bool is_forgotten(const key& of, const pool::stats& all) const {
         const pool::key_stats held = pool_->stats(of);
         const std::size_t open = all.idle + all.lent + all.dialing;
-        const bool may_open = held.dialing < capacity_.max_dialing_for(of) &&
+        const bool may_open = held.dialing < capacity_.max_dials_for(of) &&
                               held.idle + held.lent + held.dialing < capacity_.max_open_for(of);
         if (held.waiting == 0 || !may_open) return false;
         if (open < capacity_.max_open()) return true;

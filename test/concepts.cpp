@@ -119,76 +119,76 @@ struct pool::connection_traits<conns::foreign_that_counts> {
 };
 
 TEST_CASE("closes: wants close() or a trait") {
-    static_assert(pool::closes<plain>);
-    static_assert(pool::closes<conns::foreign>);
-    static_assert(pool::closes<std::shared_ptr<plain>>);
-    static_assert(!pool::closes<conns::without_close>);
-    static_assert(!pool::closes<conns::close_is_private>);
-    static_assert(!pool::closes<conns::close_with_argument>);
-    static_assert(!pool::closes<const plain>);
-    static_assert(!pool::closes<plain*>);
-    static_assert(!pool::closes<std::unique_ptr<plain[]>>);
-    static_assert(!pool::closes<std::shared_ptr<const plain>>);
+    static_assert(pool::closable<plain>);
+    static_assert(pool::closable<conns::foreign>);
+    static_assert(pool::closable<std::shared_ptr<plain>>);
+    static_assert(!pool::closable<conns::without_close>);
+    static_assert(!pool::closable<conns::close_is_private>);
+    static_assert(!pool::closable<conns::close_with_argument>);
+    static_assert(!pool::closable<const plain>);
+    static_assert(!pool::closable<plain*>);
+    static_assert(!pool::closable<std::unique_ptr<plain[]>>);
+    static_assert(!pool::closable<std::shared_ptr<const plain>>);
 }
 
 TEST_CASE("tells_closed: wants an answer of a const object that does not throw") {
-    static_assert(pool::tells_closed<plain>);
-    static_assert(pool::tells_closed<const plain>);
-    static_assert(pool::tells_closed<conns::foreign>);
-    static_assert(pool::tells_closed<conns::answers_with_types>);
-    static_assert(pool::tells_closed<std::unique_ptr<plain>>);
-    static_assert(!pool::tells_closed<conns::without_closed>);
-    static_assert(!pool::tells_closed<conns::closed_may_throw>);
-    static_assert(!pool::tells_closed<conns::closed_changes_it>);
-    static_assert(!pool::tells_closed<conns::closed_is_silent>);
-    static_assert(!pool::tells_closed<conns::foreign_that_may_throw>);
-    static_assert(!pool::tells_closed<conns::foreign_that_counts>);
-    static_assert(!pool::tells_closed<std::unique_ptr<conns::closed_may_throw>>);
+    static_assert(pool::closed_reporting<plain>);
+    static_assert(pool::closed_reporting<const plain>);
+    static_assert(pool::closed_reporting<conns::foreign>);
+    static_assert(pool::closed_reporting<conns::answers_with_types>);
+    static_assert(pool::closed_reporting<std::unique_ptr<plain>>);
+    static_assert(!pool::closed_reporting<conns::without_closed>);
+    static_assert(!pool::closed_reporting<conns::closed_may_throw>);
+    static_assert(!pool::closed_reporting<conns::closed_changes_it>);
+    static_assert(!pool::closed_reporting<conns::closed_is_silent>);
+    static_assert(!pool::closed_reporting<conns::foreign_that_may_throw>);
+    static_assert(!pool::closed_reporting<conns::foreign_that_counts>);
+    static_assert(!pool::closed_reporting<std::unique_ptr<conns::closed_may_throw>>);
 }
 
-TEST_CASE("tells_unblocked: wants an answer of a const object that does not throw") {
-    static_assert(pool::tells_unblocked<plain>);
-    static_assert(pool::tells_unblocked<const plain>);
-    static_assert(pool::tells_unblocked<conns::foreign>);
-    static_assert(pool::tells_unblocked<conns::answers_with_types>);
-    static_assert(pool::tells_unblocked<std::unique_ptr<plain>>);
-    static_assert(!pool::tells_unblocked<conns::without_unblocked>);
-    static_assert(!pool::tells_unblocked<conns::unblocked_may_throw>);
-    static_assert(!pool::tells_unblocked<conns::unblocked_changes_it>);
-    static_assert(!pool::tells_unblocked<conns::unblocked_is_silent>);
-    static_assert(!pool::tells_unblocked<conns::foreign_that_may_throw>);
-    static_assert(!pool::tells_unblocked<conns::foreign_that_counts>);
-    static_assert(!pool::tells_unblocked<std::unique_ptr<conns::unblocked_may_throw>>);
+TEST_CASE("unblocked_reporting: wants an answer of a const object that does not throw") {
+    static_assert(pool::unblocked_reporting<plain>);
+    static_assert(pool::unblocked_reporting<const plain>);
+    static_assert(pool::unblocked_reporting<conns::foreign>);
+    static_assert(pool::unblocked_reporting<conns::answers_with_types>);
+    static_assert(pool::unblocked_reporting<std::unique_ptr<plain>>);
+    static_assert(!pool::unblocked_reporting<conns::without_unblocked>);
+    static_assert(!pool::unblocked_reporting<conns::unblocked_may_throw>);
+    static_assert(!pool::unblocked_reporting<conns::unblocked_changes_it>);
+    static_assert(!pool::unblocked_reporting<conns::unblocked_is_silent>);
+    static_assert(!pool::unblocked_reporting<conns::foreign_that_may_throw>);
+    static_assert(!pool::unblocked_reporting<conns::foreign_that_counts>);
+    static_assert(!pool::unblocked_reporting<std::unique_ptr<conns::unblocked_may_throw>>);
 }
 
-TEST_CASE("tells_reusable: wants an answer of a const object that does not throw") {
-    static_assert(pool::tells_reusable<fake::connection>);
-    static_assert(pool::tells_reusable<conns::answers_with_types>);
-    static_assert(pool::tells_reusable<std::shared_ptr<fake::connection>>);
-    static_assert(!pool::tells_reusable<plain>);
-    static_assert(!pool::tells_reusable<conns::foreign>);
-    static_assert(!pool::tells_reusable<conns::reusable_may_throw>);
-    static_assert(!pool::tells_reusable<conns::foreign_that_may_throw>);
-    static_assert(!pool::tells_reusable<conns::foreign_that_counts>);
+TEST_CASE("reusable_reporting: wants an answer of a const object that does not throw") {
+    static_assert(pool::reusable_reporting<fake::connection>);
+    static_assert(pool::reusable_reporting<conns::answers_with_types>);
+    static_assert(pool::reusable_reporting<std::shared_ptr<fake::connection>>);
+    static_assert(!pool::reusable_reporting<plain>);
+    static_assert(!pool::reusable_reporting<conns::foreign>);
+    static_assert(!pool::reusable_reporting<conns::reusable_may_throw>);
+    static_assert(!pool::reusable_reporting<conns::foreign_that_may_throw>);
+    static_assert(!pool::reusable_reporting<conns::foreign_that_counts>);
 }
 
 TEST_CASE("connection: wants its three answers and a destructor, not a move") {
-    static_assert(pool::connection<plain>);
-    static_assert(pool::connection<conns::foreign>);
-    static_assert(pool::connection<conns::immovable>);
-    static_assert(pool::connection<conns::reusable_may_throw>);
-    static_assert(pool::connection<std::unique_ptr<std::shared_ptr<plain>>>);
-    static_assert(!pool::connection<conns::without_close>);
-    static_assert(!pool::connection<conns::without_closed>);
-    static_assert(!pool::connection<conns::without_unblocked>);
-    static_assert(!pool::connection<conns::destroyed_by_others>);
-    static_assert(!pool::connection<const plain>);
-    static_assert(!pool::connection<plain*>);
-    static_assert(!pool::connection<std::optional<plain>>);
-    static_assert(!pool::connection<std::weak_ptr<plain>>);
-    static_assert(!pool::connection<std::unique_ptr<int>>);
-    static_assert(!pool::connection<int>);
-    static_assert(!pool::connection<void>);
+    static_assert(pool::poolable<plain>);
+    static_assert(pool::poolable<conns::foreign>);
+    static_assert(pool::poolable<conns::immovable>);
+    static_assert(pool::poolable<conns::reusable_may_throw>);
+    static_assert(pool::poolable<std::unique_ptr<std::shared_ptr<plain>>>);
+    static_assert(!pool::poolable<conns::without_close>);
+    static_assert(!pool::poolable<conns::without_closed>);
+    static_assert(!pool::poolable<conns::without_unblocked>);
+    static_assert(!pool::poolable<conns::destroyed_by_others>);
+    static_assert(!pool::poolable<const plain>);
+    static_assert(!pool::poolable<plain*>);
+    static_assert(!pool::poolable<std::optional<plain>>);
+    static_assert(!pool::poolable<std::weak_ptr<plain>>);
+    static_assert(!pool::poolable<std::unique_ptr<int>>);
+    static_assert(!pool::poolable<int>);
+    static_assert(!pool::poolable<void>);
 }
 
 namespace streams {
@@ -229,25 +229,25 @@ struct pool::stream_traits<streams::foreign_that_may_throw> {
 };
 
 TEST_CASE("stream: wants done(), which does not throw, and a move") {
-    static_assert(pool::stream<streams::model>);
-    static_assert(pool::stream<streams::move_only>);
-    static_assert(pool::stream<streams::foreign>);
-    static_assert(pool::stream<fake::stream>);
-    static_assert(pool::stream<std::unique_ptr<streams::immovable>>);
-    static_assert(!pool::stream<streams::without_done>);
-    static_assert(!pool::stream<streams::done_may_throw>);
-    static_assert(!pool::stream<streams::done_is_silent>);
-    static_assert(!pool::stream<streams::done_is_a_member>);
-    static_assert(!pool::stream<streams::immovable>);
-    static_assert(!pool::stream<streams::foreign_that_may_throw>);
-    static_assert(!pool::stream<std::unique_ptr<streams::done_may_throw>>);
-    static_assert(!pool::stream<std::optional<streams::model>>);
-    static_assert(!pool::stream<void>);
+    static_assert(pool::poolable_stream<streams::model>);
+    static_assert(pool::poolable_stream<streams::move_only>);
+    static_assert(pool::poolable_stream<streams::foreign>);
+    static_assert(pool::poolable_stream<fake::stream>);
+    static_assert(pool::poolable_stream<std::unique_ptr<streams::immovable>>);
+    static_assert(!pool::poolable_stream<streams::without_done>);
+    static_assert(!pool::poolable_stream<streams::done_may_throw>);
+    static_assert(!pool::poolable_stream<streams::done_is_silent>);
+    static_assert(!pool::poolable_stream<streams::done_is_a_member>);
+    static_assert(!pool::poolable_stream<streams::immovable>);
+    static_assert(!pool::poolable_stream<streams::foreign_that_may_throw>);
+    static_assert(!pool::poolable_stream<std::unique_ptr<streams::done_may_throw>>);
+    static_assert(!pool::poolable_stream<std::optional<streams::model>>);
+    static_assert(!pool::poolable_stream<void>);
 }
 
 TEST_CASE("stream: a pooled_stream is one, so that pools nest") {
     using fake_pool = pool::basic_pool<int, fake::connection>;
-    static_assert(pool::stream<pool::pooled_stream<fake_pool::lease_type, fake::stream>>);
+    static_assert(pool::poolable_stream<pool::pooled_stream<fake_pool::lease_type, fake::stream>>);
 }
 
 namespace dials {
@@ -288,46 +288,46 @@ struct derived : plain {
 
 TEST_CASE("plain_dialer: makes a Conn of a key") {
     using dials::key;
-    static_assert(pool::plain_dialer<dials::plain_function, key, plain>);
-    static_assert(pool::plain_dialer<dials::plain_function&, key, plain>);
-    static_assert(pool::plain_dialer<dials::by_value, key, plain>);
-    static_assert(pool::plain_dialer<dials::by_view, key, plain>);
-    static_assert(pool::plain_dialer<const dials::either, key, plain>);
-    static_assert(pool::plain_dialer<std::unique_ptr<dials::derived> (*)(key), key, std::unique_ptr<plain>>);
-    static_assert(pool::plain_dialer<conns::immovable (*)(const key&), key, conns::immovable>);
-    static_assert(!pool::plain_dialer<dials::with_context, key, plain>);
-    static_assert(!pool::plain_dialer<dials::of_nothing, key, plain>);
-    static_assert(!pool::plain_dialer<dials::changes_key, key, plain>);
-    static_assert(!pool::plain_dialer<dials::of_other_key, key, plain>);
-    static_assert(!pool::plain_dialer<dials::returns_nothing, key, plain>);
-    static_assert(!pool::plain_dialer<dials::returns_maybe, key, plain>);
-    static_assert(!pool::plain_dialer<dials::returns_pointer, key, plain>);
-    static_assert(!pool::plain_dialer<dials::only_as_rvalue, key, plain>);
-    static_assert(!pool::plain_dialer<int (*)(key), key, dials::derived>);  // not by an explicit conversion
-    static_assert(!pool::plain_dialer<conns::immovable& (*)(const key&), key, conns::immovable>);
-    static_assert(!pool::plain_dialer<plain, key, plain>);
+    static_assert(pool::plain_dial_function<dials::plain_function, key, plain>);
+    static_assert(pool::plain_dial_function<dials::plain_function&, key, plain>);
+    static_assert(pool::plain_dial_function<dials::by_value, key, plain>);
+    static_assert(pool::plain_dial_function<dials::by_view, key, plain>);
+    static_assert(pool::plain_dial_function<const dials::either, key, plain>);
+    static_assert(pool::plain_dial_function<std::unique_ptr<dials::derived> (*)(key), key, std::unique_ptr<plain>>);
+    static_assert(pool::plain_dial_function<conns::immovable (*)(const key&), key, conns::immovable>);
+    static_assert(!pool::plain_dial_function<dials::with_context, key, plain>);
+    static_assert(!pool::plain_dial_function<dials::of_nothing, key, plain>);
+    static_assert(!pool::plain_dial_function<dials::changes_key, key, plain>);
+    static_assert(!pool::plain_dial_function<dials::of_other_key, key, plain>);
+    static_assert(!pool::plain_dial_function<dials::returns_nothing, key, plain>);
+    static_assert(!pool::plain_dial_function<dials::returns_maybe, key, plain>);
+    static_assert(!pool::plain_dial_function<dials::returns_pointer, key, plain>);
+    static_assert(!pool::plain_dial_function<dials::only_as_rvalue, key, plain>);
+    static_assert(!pool::plain_dial_function<int (*)(key), key, dials::derived>);  // not by an explicit conversion
+    static_assert(!pool::plain_dial_function<conns::immovable& (*)(const key&), key, conns::immovable>);
+    static_assert(!pool::plain_dial_function<plain, key, plain>);
 }
 
 TEST_CASE("context_dialer: makes a Conn of a key and the limits of a call") {
     using dials::key;
-    static_assert(pool::context_dialer<dials::with_context, key, plain>);
-    static_assert(pool::context_dialer<dials::context_by_value, key, plain>);
-    static_assert(pool::context_dialer<dials::either, key, plain>);
-    static_assert(!pool::context_dialer<dials::plain_function, key, plain>);
-    static_assert(!pool::context_dialer<dials::changes_context, key, plain>);
-    static_assert(!pool::context_dialer<dials::context_first, key, plain>);
-    static_assert(!pool::context_dialer<dials::of_three, key, plain>);
-    static_assert(!pool::context_dialer<dials::with_context, key, std::unique_ptr<plain>>);
+    static_assert(pool::context_dial_function<dials::with_context, key, plain>);
+    static_assert(pool::context_dial_function<dials::context_by_value, key, plain>);
+    static_assert(pool::context_dial_function<dials::either, key, plain>);
+    static_assert(!pool::context_dial_function<dials::plain_function, key, plain>);
+    static_assert(!pool::context_dial_function<dials::changes_context, key, plain>);
+    static_assert(!pool::context_dial_function<dials::context_first, key, plain>);
+    static_assert(!pool::context_dial_function<dials::of_three, key, plain>);
+    static_assert(!pool::context_dial_function<dials::with_context, key, std::unique_ptr<plain>>);
 }
 
 TEST_CASE("dialer: is one of the two, or both") {
     using dials::key;
-    static_assert(pool::dialer<dials::plain_function, key, plain>);
-    static_assert(pool::dialer<dials::with_context, key, plain>);
-    static_assert(pool::dialer<dials::either, key, plain>);
-    static_assert(!pool::dialer<dials::of_nothing, key, plain>);
-    static_assert(!pool::dialer<dials::context_first, key, plain>);
-    static_assert(!pool::dialer<dials::returns_nothing, key, plain>);
+    static_assert(pool::dial_function<dials::plain_function, key, plain>);
+    static_assert(pool::dial_function<dials::with_context, key, plain>);
+    static_assert(pool::dial_function<dials::either, key, plain>);
+    static_assert(!pool::dial_function<dials::of_nothing, key, plain>);
+    static_assert(!pool::dial_function<dials::context_first, key, plain>);
+    static_assert(!pool::dial_function<dials::returns_nothing, key, plain>);
 }
 
 namespace capacities {
@@ -595,25 +595,25 @@ struct pool::key_traits<keys::foreign_hashed_to_int> {
 };
 
 TEST_CASE("std_hashable: has a std::hash that gives a std::size_t") {
-    static_assert(pool::std_hashable<std::string>);
-    static_assert(pool::std_hashable<int>);
-    static_assert(pool::std_hashable<keys::region>);
-    static_assert(pool::std_hashable<std::unique_ptr<int>>);
-    static_assert(pool::std_hashable<std::optional<int>>);
-    static_assert(!pool::std_hashable<keys::endpoint>);
-    static_assert(!pool::std_hashable<keys::hashed_to_int>);
-    static_assert(!pool::std_hashable<std::pair<int, int>>);
-    static_assert(!pool::std_hashable<std::vector<int>>);
-    static_assert(!pool::std_hashable<std::optional<keys::opaque>>);
+    static_assert(pool::core::std_hashable<std::string>);
+    static_assert(pool::core::std_hashable<int>);
+    static_assert(pool::core::std_hashable<keys::region>);
+    static_assert(pool::core::std_hashable<std::unique_ptr<int>>);
+    static_assert(pool::core::std_hashable<std::optional<int>>);
+    static_assert(!pool::core::std_hashable<keys::endpoint>);
+    static_assert(!pool::core::std_hashable<keys::hashed_to_int>);
+    static_assert(!pool::core::std_hashable<std::pair<int, int>>);
+    static_assert(!pool::core::std_hashable<std::vector<int>>);
+    static_assert(!pool::core::std_hashable<std::optional<keys::opaque>>);
 }
 
 TEST_CASE("tuple_like: has a std::tuple_size") {
-    static_assert(pool::tuple_like<std::pair<int, std::string>>);
-    static_assert(pool::tuple_like<std::tuple<>>);
-    static_assert(pool::tuple_like<std::array<int, 2>>);
-    static_assert(!pool::tuple_like<keys::endpoint>);
-    static_assert(!pool::tuple_like<std::vector<int>>);
-    static_assert(!pool::tuple_like<int[2]>);
+    static_assert(pool::core::tuple_like<std::pair<int, std::string>>);
+    static_assert(pool::core::tuple_like<std::tuple<>>);
+    static_assert(pool::core::tuple_like<std::array<int, 2>>);
+    static_assert(!pool::core::tuple_like<keys::endpoint>);
+    static_assert(!pool::core::tuple_like<std::vector<int>>);
+    static_assert(!pool::core::tuple_like<int[2]>);
 }
 
 TEST_CASE("hashable_key: by std::hash, field by field, or by key_traits") {

@@ -184,7 +184,7 @@ TEST_CASE("connection_pool: a lazy connection outlives it, and its thread [C11]"
 
 TEST_CASE("local_pool: bounds what is idle, without a lock") {
     fake::network net;
-    pool::local_pool<std::string, fake::connection> conns{{.total = 2, .per_key = 1}, 1h};
+    pool::local_pool<std::string, fake::connection> conns{{.max_idle = 2, .max_idle_per_key = 1}, 1h};
     static_assert(std::is_same_v<decltype(conns)::lock_type, pool::null_mutex>);
     static_assert(decltype(conns)::can_expire);
     for (const char* key : {"a", "a", "b", "c"}) conns.put(key, net.dial());

@@ -14,7 +14,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 #include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
@@ -103,7 +103,7 @@ EACH_POOL("contract: every way out closes a connection once [C1]") {
     fake::network net;
     pool::manual_clock clock;
     {
-        test_pool<Pools> conns{{.per_key = 1}, 10s, {}, clock};
+        test_pool<Pools> conns{{.max_idle_per_key = 1}, 10s, {}, clock};
         conns.put("evicted, expired", net.dial());
         conns.put("evicted, expired", net.dial());
         conns.acquire("discarded", net.dialer()).discard();
@@ -120,7 +120,7 @@ EACH_POOL("contract: every way out closes a connection once [C1]") {
 
 TEST_CASE("contract: the bounds hold at every instant [C2]") {
     fake::network net;
-    test_pool<> conns{{.total = 3, .per_key = 2}};
+    test_pool<> conns{{.max_idle = 3, .max_idle_per_key = 2}};
     const auto check_bounds = [&] {
         CHECK(conns.stats().idle <= 3);
         CHECK(conns.stats("a").idle <= 2);
@@ -135,7 +135,7 @@ TEST_CASE("contract: the bounds hold at every instant [C2]") {
 
 EACH_POOL("contract: what is lent does not count [C2]") {
     fake::network net;
-    test_pool<Pools> conns{{.total = Pools::parts}};
+    test_pool<Pools> conns{{.max_idle = Pools::parts}};
     const auto first = conns.acquire("a", net.dialer());
     const auto second = conns.acquire("a", net.dialer());
     conns.put("a", net.dial());
@@ -147,21 +147,21 @@ EACH_POOL("contract: what is lent does not count [C2]") {
 
 EACH_POOL("contract: a full key gives up its own oldest, though another key has an older one [C3]") {
     fake::network net;
-    test_pool<Pools> conns{{.total = 3 * Pools::parts, .per_key = 2}};
+    test_pool<Pools> conns{{.max_idle = 3 * Pools::parts, .max_idle_per_key = 2}};
     for (const auto* key : {"b", "a", "a", "a"}) conns.put(key, net.dial());
     CHECK(net.closed() == ids{2});
 }
 
 TEST_CASE("contract: a full pool gives up the oldest of all, whatever its key [C3]") {
     fake::network net;
-    test_pool<> conns{{.total = 3, .per_key = 2}};
+    test_pool<> conns{{.max_idle = 3, .max_idle_per_key = 2}};
     for (const auto* key : {"b", "a", "a", "c"}) conns.put(key, net.dial());
     CHECK(net.closed() == ids{1});
 }
 
 EACH_POOL("contract: the victim may be the last of the key that is being put [C3]") {
     fake::network net;
-    test_pool<Pools> conns{{.total = Pools::parts}};
+    test_pool<Pools> conns{{.max_idle = Pools::parts}};
     conns.put("a", net.dial());
     conns.put("a", net.dial());
     CHECK(net.closed() == ids{1});
@@ -170,7 +170,7 @@ EACH_POOL("contract: the victim may be the last of the key that is being put [C3
 
 TEST_CASE("contract: to be used makes a connection the youngest [C3]") {
     fake::network net;
-    test_pool<> conns{{.total = 2}};
+    test_pool<> conns{{.max_idle = 2}};
     conns.put("a", net.dial());
     conns.put("b", net.dial());
     CHECK(conns.try_acquire("a")->id() == 1);
@@ -247,7 +247,7 @@ EACH_POOL("contract: a skipped connection keeps its age [C5]") {
 
 EACH_POOL("contract: a blocked connection counts towards the bounds and may be evicted [C5]") {
     fake::network net;
-    test_pool<Pools> conns{{.per_key = 2}};
+    test_pool<Pools> conns{{.max_idle_per_key = 2}};
     conns.put("a", net.dial());
     conns.put("a", net.dial());
     net[1].blocked = true;
@@ -346,7 +346,7 @@ EACH_POOL("contract: close may call the pool, whatever closes [C8]") {
     fake::network net;
     pool::manual_clock clock;
     std::optional<test_pool<Pools>> conns;
-    conns.emplace(pool::bounded{.per_key = 1}, 10s, pool::pool_settings{}, clock);
+    conns.emplace(pool::bounded{.max_idle_per_key = 1}, 10s, pool::pool_settings{}, clock);
     bool called = false;
     conns->put("a", net.dial());
     net[1].on_close = [&] {
@@ -359,7 +359,7 @@ EACH_POOL("contract: close may call the pool, whatever closes [C8]") {
     SUBCASE("clear") { conns->clear(); }
     SUBCASE("clear of a key") { conns->clear("a"); }
     SUBCASE("close") { conns->close(); }
-    SUBCASE("a smaller capacity") { conns->reconfigure({.total = 0}); }
+    SUBCASE("a smaller capacity") { conns->reconfigure({.max_idle = 0}); }
     SUBCASE("a sweep") {
         clock.advance(10s);
         conns->expire();
@@ -375,7 +375,7 @@ EACH_POOL("contract: close may call the pool, whatever closes [C8]") {
 
 EACH_POOL("contract: a put that evicts may be called back by the close of its victim [C8]") {
     fake::network net;
-    test_pool<Pools> conns{{.total = Pools::parts}};
+    test_pool<Pools> conns{{.max_idle = Pools::parts}};
     conns.put("a", net.dial());
     net[1].on_close = [&] { conns.put("a", net.dial()); };
     conns.put("a", net.dial());
@@ -700,13 +700,13 @@ TEST_CASE("contract: a close that throws is counted and stops nothing [C13]") {
     fake::network net;
     net.prepare([](fake::line& each) { each.on_close = [] { throw std::runtime_error{"reset"}; }; });
     pool::manual_clock clock;
-    test_pool<> conns{{.total = 3}, 10s, {}, clock};
+    test_pool<> conns{{.max_idle = 3}, 10s, {}, clock};
     for (int i = 0; i < 3; ++i) conns.put("a", net.dial());
 
     SUBCASE("clear") { CHECK(conns.clear() == 3); }
     SUBCASE("clear of a key") { CHECK(conns.clear("a") == 3); }
     SUBCASE("close") { CHECK(conns.close().size() == 3); }
-    SUBCASE("a smaller capacity") { CHECK(conns.reconfigure({.total = 0}) == 3); }
+    SUBCASE("a smaller capacity") { CHECK(conns.reconfigure({.max_idle = 0}) == 3); }
     SUBCASE("a sweep") {
         clock.advance(10s);
         CHECK(conns.expire() == 3);
@@ -739,7 +739,7 @@ EACH_POOL("contract: a close that throws does not escape the pool's destructor [
 
 EACH_POOL("contract: a close that throws does not escape the destructor of a lease [C13]") {
     fake::network net;
-    test_pool<Pools> conns{{.total = 0}};
+    test_pool<Pools> conns{{.max_idle = 0}};
     {
         const auto lent = conns.acquire("a", net.dialer());
         net[1].on_close = [] { throw std::runtime_error{"reset"}; };
@@ -794,7 +794,7 @@ EACH_POOL("contract: assigning to a lease gives its connection back [C15]") {
 TEST_CASE("contract: statistics tell the whole story [C16]") {
     fake::network net;
     pool::manual_clock clock;
-    test_pool<> conns{{.total = 3, .per_key = 2}, 10s, {}, clock};
+    test_pool<> conns{{.max_idle = 3, .max_idle_per_key = 2}, 10s, {}, clock};
 
     for (const auto* key : {"a", "a", "a", "b", "c"}) conns.put(key, net.dial());  // two evicted
     check_exact(conns.stats(), 0);
@@ -840,7 +840,7 @@ TEST_CASE("contract: statistics tell the whole story [C16]") {
 
 EACH_POOL("contract: statistics are exact while a connection is being closed [C16]") {
     fake::network net;
-    test_pool<Pools> conns{{.total = 2 * Pools::parts}};
+    test_pool<Pools> conns{{.max_idle = 2 * Pools::parts}};
     int closes = 0;
     net.prepare([&](fake::line& each) { each.on_close = [&] { check_exact(conns.stats(), 0), ++closes; }; });
     for (int i = 0; i < 4; ++i) conns.put("a", net.dial());
@@ -869,7 +869,7 @@ EACH_POOL("contract: a key without connections leaves no trace [C17]") {
     SUBCASE("after take") { conns.take(key)->close(); }
     SUBCASE("after discard") { conns.try_acquire(key).discard(); }
     SUBCASE("after clear") { conns.clear(); }
-    SUBCASE("after eviction") { conns.reconfigure({.total = 0}); }
+    SUBCASE("after eviction") { conns.reconfigure({.max_idle = 0}); }
     SUBCASE("after expiry") {
         clock.advance(10s);
         conns.expire();

@@ -11,7 +11,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 
 #include <support/fake.hpp>
 
@@ -33,7 +33,7 @@ using test_pool = pool_of<std::string>;
 // 1. The eviction removed the record of the key that was being put, and the new entry with it.
 TEST_CASE("known mistake 1: an eviction that takes the last entry of a key does not lose the one being put [C3]") {
     fake::network net;
-    test_pool conns{{.total = 1}};
+    test_pool conns{{.max_idle = 1}};
     conns.put("a", net.dial());
     conns.put("a", net.dial());
     CHECK(conns.stats("a").idle == 1);
@@ -45,7 +45,7 @@ TEST_CASE("known mistake 1: an eviction that takes the last entry of a key does 
 // 2. Keys that were used once left an empty list behind. What is kept of a key is shown by how many own it.
 TEST_CASE("known mistake 2: keys that are used once are forgotten with their connections [C17]") {
     fake::network net;
-    pool_of<std::shared_ptr<int>> conns{{.total = 10}};
+    pool_of<std::shared_ptr<int>> conns{{.max_idle = 10}};
     std::vector<std::shared_ptr<int>> keys;
     for (int i = 0; i < 100; ++i) {
         keys.push_back(std::make_shared<int>(i));
@@ -118,7 +118,7 @@ TEST_CASE("known mistake 5: a live connection behind many dead ones is found [C6
 // 6. Slow closes were made under the lock.
 TEST_CASE("known mistake 6: while a connection is slow to close, all keys go on [C8]") {
     fake::network net;
-    test_pool conns{{.per_key = 1}};
+    test_pool conns{{.max_idle_per_key = 1}};
     conns.put("slow", net.dial());
 
     std::latch closing{1};
@@ -152,7 +152,7 @@ TEST_CASE("known mistake 7: a sweep planned while nothing is idle is not late fo
 // 8. What throws half-way left its slot taken. Nothing that is lent takes a slot here, and nothing stays lent.
 TEST_CASE("known mistake 8: a failed dial leaves nothing behind [C12]") {
     fake::network net;
-    test_pool conns{{.total = 1, .per_key = 1}};
+    test_pool conns{{.max_idle = 1, .max_idle_per_key = 1}};
     const auto refuse = [](const std::string&) -> fake::connection { throw std::runtime_error{"refused"}; };
     for (int i = 0; i < 3; ++i) CHECK_THROWS_AS((void)conns.acquire("a", refuse), std::runtime_error);
     CHECK(conns.stats() == pool::stats{.misses = 3, .failed_dials = 3});
@@ -162,7 +162,7 @@ TEST_CASE("known mistake 8: a failed dial leaves nothing behind [C12]") {
 
 TEST_CASE("known mistake 8: a validation that throws leaves nothing behind [C14]") {
     fake::network net;
-    test_pool conns{{.total = 1, .per_key = 1}};
+    test_pool conns{{.max_idle = 1, .max_idle_per_key = 1}};
     auto peer = conns.get("a", net.dialer());
     const auto reject = [](fake::connection&) { throw std::runtime_error{"not valid"}; };
     for (int i = 0; i < 3; ++i) CHECK_THROWS_AS(peer.invoke(reject), std::runtime_error);

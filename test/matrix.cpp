@@ -10,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 #include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
@@ -33,8 +33,8 @@ struct of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock
     static constexpr bool time_moves = std::is_same_v<Clock, pool::manual_clock>;
 
     static Capacity capacity() {
-        if constexpr (std::is_same_v<Capacity, pool::bounded>) return {.total = 3, .per_key = 2};
-        else if constexpr (std::is_same_v<Capacity, pool::bounded_open>) return {.idle_total = 3, .idle_per_key = 2};
+        if constexpr (std::is_same_v<Capacity, pool::bounded>) return {.max_idle = 3, .max_idle_per_key = 2};
+        else if constexpr (std::is_same_v<Capacity, pool::bounded_open>) return {.max_idle = 3, .max_idle_per_key = 2};
         else return {};
     }
     static Expiry expiry() {
@@ -51,7 +51,7 @@ template <std::size_t Shards, class Capacity, class Expiry, class Lock, class Cl
 struct of<pool::sharded_pool<Shards, std::string, fake::connection, Capacity, Expiry, Lock, Clock>>
     : of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock, Clock>> {
     static Capacity capacity() {
-        if constexpr (std::is_same_v<Capacity, pool::bounded>) return {.per_key = 2};
+        if constexpr (std::is_same_v<Capacity, pool::bounded>) return {.max_idle_per_key = 2};
         else return {};
     }
     static ids victims() { return of::bounded ? ids{2} : ids{}; }
@@ -274,12 +274,12 @@ TEST_CASE_TEMPLATE("matrix: the figures add up at every turn [C16]", Pool, EVERY
 namespace {
 
 template <class Capacity, class Expiry, class Lock>
-constexpr std::size_t size = sizeof(pool::pool_state<int, fake::connection, Capacity, Expiry, Lock, real>);
+constexpr std::size_t size = sizeof(pool::core::pool_state<int, fake::connection, Capacity, Expiry, Lock, real>);
 
 }  // namespace
 
 static_assert(size<small, pool::never, pool::null_mutex> + sizeof(pool::bounded) ==
               size<pool::bounded, pool::never, pool::null_mutex>);
 static_assert(size<small, pool::never, pool::null_mutex> + sizeof(std::mutex) == size<small, pool::never, std::mutex>);
-static_assert(sizeof(pool::entry<int, fake::connection, pool::no_time>) + 2 * sizeof(manual::time_point) ==
-              sizeof(pool::entry<int, fake::connection, manual::time_point>));
+static_assert(sizeof(pool::core::entry<int, fake::connection, pool::core::no_time>) + 2 * sizeof(manual::time_point) ==
+              sizeof(pool::core::entry<int, fake::connection, manual::time_point>));

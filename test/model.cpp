@@ -18,7 +18,7 @@
 #include <range/v3/view/filter.hpp>
 #include <range/v3/view/transform.hpp>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 
 #include <support/chance.hpp>
 #include <support/fake.hpp>
@@ -103,16 +103,16 @@ public:
     void put(int id, const key& of) {
         ++figures.puts;
         const time_point due = chosen_.ttl.expires_at(clock_.now());
-        if (net_[id].dead || is_closed || chosen_.capacity.total == 0 || chosen_.capacity.per_key == 0) {
+        if (net_[id].dead || is_closed || chosen_.capacity.max_idle == 0 || chosen_.capacity.max_idle_per_key == 0) {
             ++figures.refused;
             close(id);
         } else if (due <= clock_.now()) {
             ++figures.expired;
             close(id);
         } else {
-            while (count(of) >= chosen_.capacity.per_key)
+            while (count(of) >= chosen_.capacity.max_idle_per_key)
                 retire(ranges::find(idle_, of, &entry::of)->id, figures.evicted);
-            while (idle_.size() >= chosen_.capacity.total) retire(idle_.front().id, figures.evicted);
+            while (idle_.size() >= chosen_.capacity.max_idle) retire(idle_.front().id, figures.evicted);
             idle_.push_back({id, of, due});
         }
     }
@@ -138,6 +138,7 @@ public:
     time_point next_expiry() const {
         if (is_closed) return time_point::max();
         time_point earliest = chosen_.ttl.expires_at(clock_.now());
+        if (earliest <= clock_.now()) earliest = time_point::max();  // nothing that comes back is kept
         for (const entry& each : idle_) earliest = std::min(earliest, each.due);
         return earliest;
     }
@@ -153,8 +154,8 @@ public:
     void reconfigure(pool::bounded capacity) {
         chosen_.capacity = capacity;
         for (const entry& each : std::vector{idle_})
-            if (count(each.of) > capacity.per_key) retire(each.id, figures.evicted);
-        while (idle_.size() > capacity.total) retire(idle_.front().id, figures.evicted);
+            if (count(each.of) > capacity.max_idle_per_key) retire(each.id, figures.evicted);
+        while (idle_.size() > capacity.max_idle) retire(idle_.front().id, figures.evicted);
     }
 
     pool::stats stats() const {
@@ -231,7 +232,7 @@ private:
     pool::bounded any_capacity() {
         constexpr int none = -1;
         const auto bound = [](int n) { return n == none ? pool::no_limit : static_cast<std::size_t>(n); };
-        return {.total = bound(any_of(0, 1, 2, 5, 5, 9, none)), .per_key = bound(any_of(0, 1, 2, 3, 3, none, none))};
+        return {.max_idle = bound(any_of(0, 1, 2, 5, 5, 9, none)), .max_idle_per_key = bound(any_of(0, 1, 2, 3, 3, none, none))};
     }
 
     /// Ends the pool while some connections are lent, gives these back, and starts anew.

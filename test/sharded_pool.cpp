@@ -17,7 +17,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/reaper.hpp>
+#include <pool/reaper.hpp>
 #include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
@@ -42,7 +42,7 @@ constexpr int many = 100;
 template <std::size_t Shards>
 int key_in(std::size_t shard, int n = 0) {
     for (int key = 0; key < 1'000'000; ++key) {
-        if (pool::shard_of<Shards>(std::hash<int>{}(key)) == shard && n-- == 0) return key;
+        if (pool::core::shard_of<Shards>(std::hash<int>{}(key)) == shard && n-- == 0) return key;
     }
     throw std::logic_error{"no key has that shard"};
 }
@@ -69,7 +69,7 @@ TEST_CASE("shard_of: keys are spread evenly, however regular their hashes are") 
     const auto check_even = [](const auto& hash) {
         constexpr int share = 1'000;
         std::array<int, 8> found{};
-        for (std::size_t i = 0; i < found.size() * share; ++i) ++found.at(pool::shard_of<8>(hash(i)));
+        for (std::size_t i = 0; i < found.size() * share; ++i) ++found.at(pool::core::shard_of<8>(hash(i)));
         for (const int each : found) {
             CHECK(each > share / 2);
             CHECK(each < share * 2);
@@ -86,10 +86,10 @@ TEST_CASE("shard_of: keys are spread evenly, however regular their hashes are") 
 
 TEST_CASE("shard_of: every hash has a shard, and always the same") {
     for (const std::size_t hash : {std::size_t{0}, std::size_t{1}, std::numeric_limits<std::size_t>::max()}) {
-        static_assert(pool::shard_of<7>(42) == pool::shard_of<7>(42));
-        CHECK(pool::shard_of<2>(hash) < 2);
-        CHECK(pool::shard_of<3>(hash) < 3);
-        CHECK(pool::shard_of<64>(hash) < 64);
+        static_assert(pool::core::shard_of<7>(42) == pool::core::shard_of<7>(42));
+        CHECK(pool::core::shard_of<2>(hash) < 2);
+        CHECK(pool::core::shard_of<3>(hash) < 3);
+        CHECK(pool::core::shard_of<64>(hash) < 64);
     }
 }
 
@@ -98,7 +98,7 @@ TEST_CASE("share_of: the shares of the total add up to it, and differ by one at 
         CAPTURE(total);
         std::size_t sum = 0;
         for (std::size_t shard = 0; shard < 6; ++shard) {
-            const std::size_t share = pool::share_of<pool::bounded, 6>{{.total = total}, shard}.max_idle();
+            const std::size_t share = pool::core::shard_capacity<pool::bounded, 6>{{.max_idle = total}, shard}.max_idle();
             CHECK(share == (total + 5 - shard) / 6);
             sum += share;
         }
@@ -107,7 +107,7 @@ TEST_CASE("share_of: the shares of the total add up to it, and differ by one at 
 }
 
 TEST_CASE("share_of: no limit is not divided, and neither is the bound of a key [C2]") {
-    const pool::share_of<pool::bounded, 4> share{{.per_key = 5}, 3};
+    const pool::core::shard_capacity<pool::bounded, 4> share{{.max_idle_per_key = 5}, 3};
     CHECK(share.max_idle() == pool::no_limit);
     CHECK(share.max_idle_for(7) == 5);
 }
@@ -129,7 +129,7 @@ TEST_CASE_FIXTURE(fixture, "sharded_pool: the connections of a key are found aga
 
 TEST_CASE("sharded_pool: the total is never exceeded, and no shard is left out [C2]") {
     for (const std::size_t total : {4u, 6u, 64u}) {
-        fixture f{{.total = total}};
+        fixture f{{.max_idle = total}};
         for (int key = 0; key < many * 4; ++key) {
             f.put(key);
             CHECK(f.conns.stats().idle <= total);
@@ -139,40 +139,40 @@ TEST_CASE("sharded_pool: the total is never exceeded, and no shard is left out [
 }
 
 TEST_CASE("sharded_pool: of a total below the number of shards, the last ones get nothing [C2]") {
-    fixture f{{.total = 2}};
+    fixture f{{.max_idle = 2}};
     for (int n = 0; n < 3; ++n) f.put_one_of_each();
     for (std::size_t i = 0; i < 4; ++i) CHECK(f.conns.stats(f.keys[i]).idle == (i < 2 ? 1 : 0));
     CHECK(f.conns.stats().refused == 6);
 }
 
 TEST_CASE("sharded_pool: the bound of a key is not divided [C2]") {
-    fixture f{{.per_key = 3}};
+    fixture f{{.max_idle_per_key = 3}};
     for (int n = 0; n < 5; ++n) f.put_one_of_each();
     for (const int key : f.keys) CHECK(f.conns.stats(key).idle == 3);
 }
 
 TEST_CASE("sharded_pool: a full shard gives up its own oldest, though others have room and older ones [C3]") {
-    fixture f{{.total = 8}};
+    fixture f{{.max_idle = 8}};
     f.put(key_in<4>(0));
     for (int n = 0; n < 3; ++n) f.put(key_in<4>(1, n));
     CHECK(f.net.closed() == ids{2});
 }
 
 TEST_CASE("sharded_pool: another capacity is divided anew") {
-    fixture f{{.total = 64}};
+    fixture f{{.max_idle = 64}};
     const auto fill = [&f] {
         for (int key = 0; key < many * 4; ++key) f.put(key);
     };
     fill();
     f.net.closed();
-    CHECK(f.conns.reconfigure({.total = 6}) == 58);
+    CHECK(f.conns.reconfigure({.max_idle = 6}) == 58);
     CHECK(f.net.closed().size() == 58);
     CHECK(f.conns.stats().idle == 6);
-    CHECK(f.conns.reconfigure({.total = 13}) == 0);
+    CHECK(f.conns.reconfigure({.max_idle = 13}) == 0);
     fill();
     CHECK(f.conns.stats().idle == 13);
-    CHECK(f.conns.reconfigure({.total = 0}) == 13);
-    CHECK(f.conns.reconfigure({.per_key = 1}) == 0);
+    CHECK(f.conns.reconfigure({.max_idle = 0}) == 13);
+    CHECK(f.conns.reconfigure({.max_idle_per_key = 1}) == 0);
     fill();
     fill();
     CHECK(f.conns.stats().idle == many * 4);
@@ -245,7 +245,7 @@ TEST_CASE_FIXTURE(fixture, "sharded_pool: the next expiry is the earliest of all
 }
 
 TEST_CASE_FIXTURE(fixture, "sharded_pool: the figures are those of all shards, and add up [C16]") {
-    conns.reconfigure({.total = 8, .per_key = 2});
+    conns.reconfigure({.max_idle = 8, .max_idle_per_key = 2});
     std::uint64_t look_ups = 0;
     const auto check = [&] { figures::check_exact(conns.stats(), look_ups); };
     for (const int key : keys) {
@@ -381,7 +381,7 @@ TEST_CASE("sharded_pool: a policy whose copy throws leaves no shard behind [C12]
 }
 
 TEST_CASE("sharded_pool: no two shards have a cache line in common") {
-    using state = pool::sharded_pool<4, int, fake::connection>::state_type;
+    using state = pool::core::pool_access::state_of<pool::sharded_pool<4, int, fake::connection>>;
     static_assert(alignof(state) >= 64);
     static_assert(sizeof(state) % alignof(state) == 0);
 }

@@ -17,8 +17,8 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
-#include <pool/core/reaper.hpp>
+#include <pool/basic_pool.hpp>
+#include <pool/reaper.hpp>
 #include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
@@ -107,7 +107,7 @@ void operate(Pool& conns, fake::network& net, pool::manual_clock& clock, std::mt
         if (random() % 16 == 0) conns.clear();
         break;
     case 12:
-        conns.reconfigure({.total = random() % 10, .per_key = random() % 4});
+        conns.reconfigure({.max_idle = random() % 10, .max_idle_per_key = random() % 4});
         break;
     case 13: {
         const auto s = conns.stats();
@@ -125,7 +125,7 @@ TEST_CASE_TEMPLATE("threads: nothing is lost or closed twice, whatever eight thr
     sharded_test_pool) {
     fake::network net;
     pool::manual_clock clock;
-    Pool conns{{.total = 8, .per_key = 3}, 20ms, {}, clock};
+    Pool conns{{.max_idle = 8, .max_idle_per_key = 3}, 20ms, {}, clock};
     net.prepare([](fake::line& far) {
         if (far.id % 16 == 0) far.on_close = [] { throw std::runtime_error{"a failed close"}; };
     });
@@ -143,7 +143,7 @@ TEST_CASE_TEMPLATE("threads: a pool may be closed while others use it [C11]", Po
     for (int round = 0; round < 50; ++round) {
         fake::network net;
         pool::manual_clock clock;
-        Pool conns{{.total = 8, .per_key = 3}, 20ms, {}, clock};
+        Pool conns{{.max_idle = 8, .max_idle_per_key = 3}, 20ms, {}, clock};
         together([&](int number) {
             std::mt19937 random{static_cast<std::uint32_t>(round * threads + number)};
             try {
@@ -164,7 +164,7 @@ TEST_CASE_TEMPLATE("threads: leases end in other threads while the pool goes [C1
         fake::network net;
         if (round % 2 == 0)
             net.prepare([](fake::line& far) { far.on_close = [] { throw std::runtime_error{"failed"}; }; });
-        std::optional<Pool> conns{std::in_place, pool::bounded{.total = 2}};
+        std::optional<Pool> conns{std::in_place, pool::bounded{.max_idle = 2}};
         std::vector<typename Pool::lease_type> leases;
         for (int number = 0; number < threads; ++number) leases.push_back(conns->acquire("a", net.dialer()));
         together([&](int number) {
@@ -180,7 +180,7 @@ TEST_CASE_TEMPLATE("threads: leases end in other threads while the pool goes [C1
 TEST_CASE("threads: lazy connections and streams end in other threads while the pool goes [C1]") {
     for (int round = 0; round < 300; ++round) {
         fake::network net;
-        std::optional<test_pool> conns{std::in_place, pool::bounded{.total = 2}};
+        std::optional<test_pool> conns{std::in_place, pool::bounded{.max_idle = 2}};
         using lazy = decltype(conns->get("a", net.dialer()));
         std::vector<lazy> peers;
         for (int number = 0; number < threads; ++number) peers.push_back(conns->get("a", net.dialer()));

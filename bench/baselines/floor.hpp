@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include <pool/core/key.hpp>
+#include <pool/key.hpp>
 #include <pool/policies/capacity.hpp>
 
 /// @file

@@ -15,10 +15,10 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
-#include <pool/core/connection.hpp>
-#include <pool/core/key.hpp>
-#include <pool/core/lease.hpp>
-#include <pool/core/stats.hpp>
+#include <pool/connection.hpp>
+#include <pool/key.hpp>
+#include <pool/lease.hpp>
+#include <pool/stats.hpp>
 #include <pool/policies/capacity.hpp>
 
 /// @file
@@ -63,7 +63,7 @@ class hand_written {
     };
     using groups = boost::intrusive::list<group>;
 
-    using lookup = pool::hashed_key<std::string>;
+    using lookup = pool::core::hashed_key<std::string>;
     struct hash {
         using is_transparent = void;
         using is_avalanching = void;
@@ -227,10 +227,10 @@ private:
 
     void push(node& lent, time_point now, leaving& retired) {
         ++stats_.puts;
-        if (capacity_.total == 0 || capacity_.per_key == 0) return drop(lent, stats_.refused, retired);
+        if (capacity_.max_idle == 0 || capacity_.max_idle_per_key == 0) return drop(lent, stats_.refused, retired);
         group& home = *lent.home;
-        while (home.idle.size() >= capacity_.per_key) retire(home.idle.front(), stats_.evicted, retired);
-        while (all_.size() >= capacity_.total) retire(all_.front(), stats_.evicted, retired);
+        while (home.idle.size() >= capacity_.max_idle_per_key) retire(home.idle.front(), stats_.evicted, retired);
+        while (all_.size() >= capacity_.max_idle) retire(all_.front(), stats_.evicted, retired);
         if constexpr (timed) lent.due = expiry_.expires_at(now);
         --home.lent;
         home.idle.push_back(lent);

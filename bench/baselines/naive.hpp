@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include <pool/core/stats.hpp>
+#include <pool/stats.hpp>
 #include <pool/policies/capacity.hpp>
 
 /// @file
@@ -110,13 +110,13 @@ public:
         {
             const std::lock_guard guard{lock_};
             ++stats_.puts;
-            if (dead || capacity_.total == 0 || capacity_.per_key == 0) {
+            if (dead || capacity_.max_idle == 0 || capacity_.max_idle_per_key == 0) {
                 ++stats_.refused;
                 retired.push_back(std::move(conn));
             } else {
                 line& home = line_of(key);
-                while (home.idle.size() >= capacity_.per_key) retire(home.idle.front(), stats_.evicted, retired);
-                while (order_.size() >= capacity_.total) retire(order_.begin(), stats_.evicted, retired);
+                while (home.idle.size() >= capacity_.max_idle_per_key) retire(home.idle.front(), stats_.evicted, retired);
+                while (order_.size() >= capacity_.max_idle) retire(order_.begin(), stats_.evicted, retired);
                 order_.push_back({std::move(conn), &home, deadline(now)});
                 home.idle.push_back(std::prev(order_.end()));
                 ++stats_.idle;

@@ -10,7 +10,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
-#include <pool/core/dial.hpp>
+#include <pool/dial.hpp>
 
 #include "protocol.hpp"
 

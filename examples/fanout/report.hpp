@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include <pool/core/stats.hpp>
+#include <pool/stats.hpp>
 
 #include "options.hpp"
 #include "phase.hpp"

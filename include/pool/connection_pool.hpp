@@ -8,47 +8,48 @@
 #include <string>
 #include <utility>
 
-#include <pool/core/basic_pool.hpp>
-#include <pool/core/reaper.hpp>
+#include <pool/basic_pool.hpp>
+#include <pool/reaper.hpp>
 
 /// @file
-/// The ready-made pool.
+/// The ready-made pools.
 
 namespace pool {
 
-/// What is chosen for a `connection_pool`. Of the bounds and of the expiration, zero means none; a negative one keeps no
-/// connection at all.
+/// The options of a `connection_pool`. Zero means no bound, or no expiration. A negative number keeps no connection at all.
 struct connection_pool_options {
-    int capacity = 0;                                    ///< idle connections in all
-    int key_capacity = 0;                                ///< idle connections of one key
+    int capacity = 0;                                     ///< idle connections in all
+    int key_capacity = 0;                                 ///< idle connections of one key
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration, such as `30s`
-    reuse_order reuse = reuse_order::oldest_first;       ///< which idle connection of a key is handed out first
-    std::string name = {};                               ///< how error messages call the pool
+    reuse_order reuse = reuse_order::oldest_first;        ///< which idle connection of a key is handed out first
+    std::string name = {};                                ///< how error messages call the pool
 };
 
-/// A thread-safe pool that expires by itself. Where there is an expiration, it has one thread, which sleeps until the
-/// earliest deadline and ends with the pool. Otherwise as `basic_pool`.
+/// A thread-safe pool that expires by itself. With an expiration it has one thread, which sleeps until the next connection
+/// expires, and ends with the pool. Otherwise as `basic_pool`.
 template <class Key, class Conn, class ClockPolicy = std::chrono::steady_clock>
 class connection_pool : public basic_pool<Key, Conn, bounded, after_idle, std::mutex, ClockPolicy> {
     using base = basic_pool<Key, Conn, bounded, after_idle, std::mutex, ClockPolicy>;
 
 public:
     /// Empty. Starts the thread, if there is an expiration: throws `std::system_error` if it cannot.
-    explicit connection_pool(connection_pool_options chosen = {}, ClockPolicy clock = ClockPolicy{})
-        : base{bounded{.total = bound(chosen.capacity), .per_key = bound(chosen.key_capacity)},
-              chosen.expiration.ttl() == std::chrono::nanoseconds::zero() ? after_idle{} : chosen.expiration,
-              pool_settings{.reuse = chosen.reuse, .name = std::move(chosen.name)}, std::move(clock)} {
-        const auto ttl = chosen.expiration.ttl();
-        if (ttl > ttl.zero() && ttl != ttl.max()) reaper_.emplace(*this);
+    explicit connection_pool(connection_pool_options options = {}, ClockPolicy clock = ClockPolicy{})
+        : base{bounded{.max_idle = bound(options.capacity), .max_idle_per_key = bound(options.key_capacity)},
+              options.expiration.ttl() == std::chrono::nanoseconds::zero() ? after_idle{} : options.expiration,
+              pool_settings{.reuse = options.reuse, .name = std::move(options.name)}, std::move(clock)} {
+        const auto ttl = options.expiration.ttl();
+        if constexpr (core::accepted<base>) {
+            if (ttl > ttl.zero() && ttl != ttl.max()) reaper_.emplace(*this);
+        }
     }
 
 private:
-    static constexpr std::size_t bound(int chosen) noexcept {
-        if (chosen == 0) return no_limit;
-        return chosen < 0 ? 0 : static_cast<std::size_t>(chosen);
+    static constexpr std::size_t bound(int option) noexcept {
+        if (option == 0) return no_limit;
+        return option < 0 ? 0 : static_cast<std::size_t>(option);
     }
 
-    std::optional<reaper<base>> reaper_;
+    std::optional<std::conditional_t<core::accepted<base>, reaper<base>, core::refused_pool>> reaper_;
 };
 
 /// The pool of a single thread: no lock, and nothing happens by itself.

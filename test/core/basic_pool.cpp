@@ -16,7 +16,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 
 #include <support/fake.hpp>
 
@@ -49,7 +49,7 @@ TEST_CASE("basic_pool: a pool without arguments keeps all that comes back") {
 TEST_CASE("basic_pool: the constructor takes capacity, expiry, settings and clock") {
     fake::network net;
     pool::manual_clock clock;
-    timed_pool conns{{.per_key = 2}, 10s, {.reuse = pool::reuse_order::newest_first, .name = "peers"}, clock};
+    timed_pool conns{{.max_idle_per_key = 2}, 10s, {.reuse = pool::reuse_order::newest_first, .name = "peers"}, clock};
     for (int i = 0; i < 3; ++i) conns.put("a", net.dial());
     CHECK(net.closed() == ids{1});
     CHECK(conns.try_acquire("a")->id() == 3);
@@ -450,8 +450,8 @@ TEST_CASE("basic_pool: a take that cannot move its connection closes it [C12]") 
 TEST_CASE("basic_pool: where nothing may be idle, a put closes at once [C2]") {
     fake::network net;
     bounded_pool conns;
-    SUBCASE("in all") { conns.reconfigure({.total = 0}); }
-    SUBCASE("of one key") { conns.reconfigure({.per_key = 0}); }
+    SUBCASE("in all") { conns.reconfigure({.max_idle = 0}); }
+    SUBCASE("of one key") { conns.reconfigure({.max_idle_per_key = 0}); }
     conns.put("a", net.dial());
     CHECK(net.closed() == ids{1});
     CHECK(conns.stats().refused == 1);
@@ -536,7 +536,7 @@ TEST_CASE("basic_pool: a smaller capacity evicts at once, of each key and then o
     fake::network net;
     bounded_pool conns;
     for (const auto* key : {"b", "a", "a", "a", "c"}) conns.put(key, net.dial());
-    CHECK(conns.reconfigure({.total = 3, .per_key = 2}) == 2);
+    CHECK(conns.reconfigure({.max_idle = 3, .max_idle_per_key = 2}) == 2);
     CHECK(net.closed() == ids{2, 1});
     CHECK(conns.stats().evicted == 2);
 }
@@ -545,7 +545,7 @@ TEST_CASE("basic_pool: a smaller capacity holds for what comes back later [C2]")
     fake::network net;
     bounded_pool conns;
     auto lent = conns.acquire("a", net.dialer());
-    CHECK(conns.reconfigure({.total = 1}) == 0);
+    CHECK(conns.reconfigure({.max_idle = 1}) == 0);
     conns.put("b", net.dial());
     lent.give_back();
     CHECK(net.closed() == ids{2});
@@ -553,9 +553,9 @@ TEST_CASE("basic_pool: a smaller capacity holds for what comes back later [C2]")
 
 TEST_CASE("basic_pool: a larger capacity evicts nothing and keeps more [C2]") {
     fake::network net;
-    bounded_pool conns{{.total = 1}};
+    bounded_pool conns{{.max_idle = 1}};
     conns.put("a", net.dial());
-    CHECK(conns.reconfigure({.total = 2}) == 0);
+    CHECK(conns.reconfigure({.max_idle = 2}) == 0);
     conns.put("a", net.dial());
     CHECK(conns.stats("a").idle == 2);
 }

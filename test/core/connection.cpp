@@ -4,7 +4,8 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/connection.hpp>
+#include <pool/connection.hpp>
+#include <pool/core/pointee.hpp>
 
 #include <support/fake.hpp>
 
@@ -106,7 +107,7 @@ TEST_CASE("connection_traits: a specialisation adapts a foreign type, and pointe
     auto descriptor_pointer = std::make_unique<descriptor>(descriptor{7});
     using traits = pool::connection_traits<decltype(descriptor_pointer)>;
 
-    static_assert(pool::connection<descriptor>);
+    static_assert(pool::poolable<descriptor>);
     CHECK(!traits::closed(descriptor_pointer));
     CHECK(traits::unblocked(descriptor_pointer));
     traits::close(descriptor_pointer);
@@ -115,27 +116,27 @@ TEST_CASE("connection_traits: a specialisation adapts a foreign type, and pointe
 }
 
 TEST_CASE("connection_traits: an answer may be anything that converts to bool") {
-    static_assert(pool::connection<terse>);
+    static_assert(pool::poolable<terse>);
     CHECK(pool::connection_traits<terse>::closed(terse{}));
     CHECK(!pool::connection_traits<terse>::unblocked(terse{}));
 }
 
-TEST_CASE("tells_reusable: is optional, and a pointer has it from what it points at") {
-    CHECK(pool::tells_reusable<fake::connection>);
-    CHECK(pool::tells_reusable<std::unique_ptr<fake::connection>>);
-    CHECK(pool::tells_reusable<std::shared_ptr<fake::connection>>);
-    CHECK(pool::connection<plain>);
-    CHECK(!pool::tells_reusable<plain>);
-    CHECK(!pool::tells_reusable<std::unique_ptr<plain>>);
-    CHECK(!pool::tells_reusable<std::shared_ptr<plain>>);
-    CHECK(!pool::tells_reusable<descriptor>);
+TEST_CASE("reusable_reporting: is optional, and a pointer has it from what it points at") {
+    CHECK(pool::reusable_reporting<fake::connection>);
+    CHECK(pool::reusable_reporting<std::unique_ptr<fake::connection>>);
+    CHECK(pool::reusable_reporting<std::shared_ptr<fake::connection>>);
+    CHECK(pool::poolable<plain>);
+    CHECK(!pool::reusable_reporting<plain>);
+    CHECK(!pool::reusable_reporting<std::unique_ptr<plain>>);
+    CHECK(!pool::reusable_reporting<std::shared_ptr<plain>>);
+    CHECK(!pool::reusable_reporting<descriptor>);
 }
 
 TEST_CASE("object_of: the members of a pointer are called on what it points at") {
     plain object;
     auto unique = std::make_unique<plain>();
     auto shared = std::make_shared<plain>();
-    CHECK(&pool::object_of(object) == &object);
-    CHECK(&pool::object_of(unique) == unique.get());
-    CHECK(&pool::object_of(shared) == shared.get());
+    CHECK(&pool::core::pointee(object) == &object);
+    CHECK(&pool::core::pointee(unique) == unique.get());
+    CHECK(&pool::core::pointee(shared) == shared.get());
 }

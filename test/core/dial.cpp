@@ -6,7 +6,8 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/dial.hpp>
+#include <pool/core/dial_with.hpp>
+#include <pool/dial.hpp>
 
 namespace {
 
@@ -51,14 +52,14 @@ TEST_CASE("dial_context: by default there is no limit") {
 }
 
 TEST_CASE("dial_with: a plain dial gets the key") {
-    CHECK(*pool::dial_with<conn>(connect, std::string{"a"}, {}) == "to a");
+    CHECK(*pool::core::dial_with<conn>(connect, std::string{"a"}, {}) == "to a");
 }
 
 TEST_CASE("dial_with: the key is not copied") {
     const std::string key = "a";
     const std::string* seen = nullptr;
     const auto dial = [&](const std::string& wanted) { return seen = &wanted, connect(wanted); };
-    pool::dial_with<conn>(dial, key, {});
+    pool::core::dial_with<conn>(dial, key, {});
     CHECK(seen == &key);
 }
 
@@ -72,34 +73,34 @@ TEST_CASE("dial_with: a dial that wants the context gets the limits of the call"
         CHECK(seen.stop.stop_requested());
         return connect(key);
     };
-    CHECK(*pool::dial_with<conn>(dial, std::string{"a"}, limits) == "to a");
+    CHECK(*pool::core::dial_with<conn>(dial, std::string{"a"}, limits) == "to a");
 }
 
 TEST_CASE("dial_with: a dial that is both kinds gets the context") {
     const either dial;
-    CHECK(*pool::dial_with<conn>(dial, std::string{"a"}, {}) == "context");
+    CHECK(*pool::core::dial_with<conn>(dial, std::string{"a"}, {}) == "context");
 }
 
 TEST_CASE("dial_with: a dial may change itself") {
     auto dial = [calls = 0](const std::string&) mutable { return std::make_unique<std::string>(++calls, '*'); };
-    pool::dial_with<conn>(dial, std::string{"a"}, {});
-    CHECK(*pool::dial_with<conn>(dial, std::string{"a"}, {}) == "**");
+    pool::core::dial_with<conn>(dial, std::string{"a"}, {});
+    CHECK(*pool::core::dial_with<conn>(dial, std::string{"a"}, {}) == "**");
 }
 
 TEST_CASE("dial_with: a member of the key can be the dial") {
     const auto dial = &address::open;
-    CHECK(*pool::dial_with<conn>(dial, address{"a"}, {}) == "to a");
+    CHECK(*pool::core::dial_with<conn>(dial, address{"a"}, {}) == "to a");
 }
 
 TEST_CASE("dial_with: a dial may return what converts to a connection") {
     const auto dial = [](const std::string& key) { return connect(key); };
-    const auto shared = pool::dial_with<std::shared_ptr<std::string>>(dial, std::string{"a"}, {});
+    const auto shared = pool::core::dial_with<std::shared_ptr<std::string>>(dial, std::string{"a"}, {});
     CHECK(*shared == "to a");
 }
 
 TEST_CASE("dial_with: a connection that cannot move is made in place") {
     const auto dial = [](int key) { return immovable{key}; };
-    const auto made = pool::dial_with<immovable>(dial, 7, {});
+    const auto made = pool::core::dial_with<immovable>(dial, 7, {});
     CHECK(made.id == 7);
 }
 
@@ -108,7 +109,7 @@ TEST_CASE("dial_with: what a dial throws passes through as it is") {
     const auto with_context = [](const std::string&, const pool::dial_context&) -> conn { throw refused{112}; };
     const auto code = [](const auto& dial) {
         try {
-            pool::dial_with<conn>(dial, std::string{"a"}, {});
+            pool::core::dial_with<conn>(dial, std::string{"a"}, {});
             return 0;
         } catch (const refused& error) {
             return error.code;

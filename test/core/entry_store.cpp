@@ -16,8 +16,8 @@
 #include <range/v3/view/all.hpp>
 
 #include <pool/core/entry_store.hpp>
-#include <pool/core/key.hpp>
-#include <pool/core/stats.hpp>
+#include <pool/key.hpp>
+#include <pool/stats.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/clock.hpp>
 
@@ -27,7 +27,7 @@ namespace {
 
 using pool::reuse_order;
 
-using untimed = pool::no_time;
+using untimed = pool::core::no_time;
 using timed = pool::manual_clock::time_point;
 
 constexpr timed at(int tick) { return timed{timed::duration{tick}}; }
@@ -47,29 +47,29 @@ struct ids : std::vector<int> {
 /// Connections are known by their numbers, in the order in which they were opened.
 template <class Time>
 class tended_store {
-    using store_type = pool::entry_store<std::string, fake::connection, Time>;
+    using store_type = pool::core::entry_store<std::string, fake::connection, Time>;
     using entries = typename store_type::entries;
-    using lookup = typename store_type::lookup;
+    using hashed = typename store_type::hashed;
 
 public:
     using entry = typename store_type::entry;
 
     explicit tended_store(pool::bounded limits = {}, reuse_order reuse = reuse_order::oldest_first)
         : store_{reuse},
-          limits_{limits.total, limits.per_key} {}
+          bounds_{limits.max_idle, limits.max_idle_per_key} {}
     ~tended_store() { clear(); }
 
     /// The new connection is lent.
     entry& open(std::string_view key, Time earliest = never<Time>()) {
-        entry& fresh = store_.reserve(lookup{key}, earliest);
-        fresh.open([this] { return net.dial(); });
-        store_.admit(fresh);
+        entry& fresh = store_.make_entry(hashed{key}, earliest);
+        fresh.construct([this] { return net.dial(); });
+        store_.mark_lent(fresh);
         return fresh;
     }
 
     entry* lend(std::string_view key, Time now = {}) {
         entry* found = nullptr;
-        retired = closed_after([&](entries& leaving) { found = store_.lend(lookup{key}, now, leaving); });
+        retired = closed_after([&](entries& leaving) { found = store_.lend(hashed{key}, now, leaving); });
         return found;
     }
 
@@ -81,7 +81,7 @@ public:
 
     // These return what was retired.
     ids give_back(entry& e, Time due = never<Time>(), Time now = {}) {
-        return closed_after([&](entries& leaving) { store_.give_back(e, limits_, due, now, leaving); });
+        return closed_after([&](entries& leaving) { store_.give_back(e, bounds_, due, now, leaving); });
     }
     ids put(std::string_view key, Time due = never<Time>(), Time now = {}) {
         return give_back(open(key, due), due, now);
@@ -90,13 +90,13 @@ public:
         return closed_after([&](entries& leaving) { store_.refuse(e, leaving); });
     }
     ids remove(entry& e) {
-        return closed_after([&](entries& leaving) { store_.discard(e, leaving); });
+        return closed_after([&](entries& leaving) { store_.retire_uncounted(e, leaving); });
     }
     ids clear(std::size_t most = pool::no_limit) {
         return closed_after([&](entries& leaving) { store_.clear(most, leaving); });
     }
     ids clear(std::string_view key, std::size_t most = pool::no_limit) {
-        return closed_after([&](entries& leaving) { store_.clear(lookup{key}, most, leaving); });
+        return closed_after([&](entries& leaving) { store_.clear(hashed{key}, most, leaving); });
     }
     ids expire(Time now) {
         CHECK(sweep(now, pool::no_limit));
@@ -114,10 +114,10 @@ public:
         return all;
     }
 
-    auto next_deadline(std::size_t most = pool::no_limit) { return store_.next_deadline(most); }
+    auto next_expiry(std::size_t most = pool::no_limit) { return store_.next_expiry(most); }
 
     const pool::stats& stats() const { return store_.stats(); }
-    pool::key_stats stats(std::string_view key) const { return store_.stats(lookup{key}); }
+    pool::key_stats stats(std::string_view key) const { return store_.stats(hashed{key}); }
 
     fake::network net;
     ids retired;  ///< by the last look-up or sweep
@@ -132,12 +132,12 @@ private:
             if (!each.conn().closed()) each.conn().close();
             each.destroy();
         }
-        store_.erase(leaving);
+        store_.erase_closed(leaving, 0);
         return all;
     }
 
     store_type store_;
-    typename store_type::bounds limits_;
+    typename store_type::idle_bounds bounds_;
 };
 
 }  // namespace
@@ -210,7 +210,7 @@ TEST_CASE_TEMPLATE("entry_store: there is nothing of an unknown key", Time, unti
 }
 
 TEST_CASE_TEMPLATE("entry_store: never more than the bound are idle [C2]", Time, untimed, timed) {
-    tended_store<Time> store{{.total = 2}};
+    tended_store<Time> store{{.max_idle = 2}};
     for (const auto* key : {"a", "b", "c", "a", "a", "b", "d"}) {
         store.put(key);
         CHECK(store.stats().idle <= 2);
@@ -220,7 +220,7 @@ TEST_CASE_TEMPLATE("entry_store: never more than the bound are idle [C2]", Time,
 }
 
 TEST_CASE_TEMPLATE("entry_store: never more than the bound of a key are idle [C2]", Time, untimed, timed) {
-    tended_store<Time> store{{.per_key = 2}};
+    tended_store<Time> store{{.max_idle_per_key = 2}};
     for (const auto* key : {"a", "a", "b", "a", "b", "a", "b"}) {
         store.put(key);
         CHECK(store.stats(key).idle <= 2);
@@ -231,7 +231,7 @@ TEST_CASE_TEMPLATE("entry_store: never more than the bound of a key are idle [C2
 }
 
 TEST_CASE_TEMPLATE("entry_store: what is lent counts toward no bound [C2]", Time, untimed, timed) {
-    tended_store<Time> store{{.total = 1, .per_key = 1}};
+    tended_store<Time> store{{.max_idle = 1, .max_idle_per_key = 1}};
     auto& first = store.open("a");
     auto& second = store.open("a");
     CHECK(store.put("a") == ids{});
@@ -241,8 +241,8 @@ TEST_CASE_TEMPLATE("entry_store: what is lent counts toward no bound [C2]", Time
 }
 
 TEST_CASE_TEMPLATE("entry_store: a bound of zero keeps none and evicts none [C2]", Time, untimed, timed) {
-    tended_store<Time> none_in_all{{.total = 0}};
-    tended_store<Time> none_of_a_key{{.per_key = 0}};
+    tended_store<Time> none_in_all{{.max_idle = 0}};
+    tended_store<Time> none_of_a_key{{.max_idle_per_key = 0}};
     for (auto* store : {&none_in_all, &none_of_a_key}) {
         CHECK(store->put("a") == ids{1});
         CHECK(store->stats().refused == 1);
@@ -252,14 +252,14 @@ TEST_CASE_TEMPLATE("entry_store: a bound of zero keeps none and evicts none [C2]
 }
 
 TEST_CASE_TEMPLATE("entry_store: a full key gives up its own oldest [C3]", Time, untimed, timed) {
-    tended_store<Time> store{{.per_key = 2}};
+    tended_store<Time> store{{.max_idle_per_key = 2}};
     for (const auto* key : {"b", "a", "a"}) store.put(key);
     CHECK(store.put("a") == ids{2});
     CHECK(store.put("a") == ids{3});
 }
 
 TEST_CASE_TEMPLATE("entry_store: a full store gives up its oldest, whatever its key [C3]", Time, untimed, timed) {
-    tended_store<Time> store{{.total = 3}};
+    tended_store<Time> store{{.max_idle = 3}};
     for (const auto* key : {"a", "b", "c"}) store.put(key);
     CHECK(store.put("c") == ids{1});
     CHECK(store.put("a") == ids{2});
@@ -267,14 +267,14 @@ TEST_CASE_TEMPLATE("entry_store: a full store gives up its oldest, whatever its 
 
 TEST_CASE_TEMPLATE(
     "entry_store: a full key in a full store gives up one connection, its own [C3]", Time, untimed, timed) {
-    tended_store<Time> store{{.total = 3, .per_key = 2}};
+    tended_store<Time> store{{.max_idle = 3, .max_idle_per_key = 2}};
     for (const auto* key : {"b", "a", "a"}) store.put(key);
     CHECK(store.put("a") == ids{2});
     CHECK(store.clear() == ids{1, 3, 4});
 }
 
 TEST_CASE_TEMPLATE("entry_store: the victim may be the last of the key that is put [C3]", Time, untimed, timed) {
-    tended_store<Time> store{{.total = 1}};
+    tended_store<Time> store{{.max_idle = 1}};
     CHECK(store.put("a") == ids{});
     CHECK(store.put("a") == ids{1});
     CHECK(store.put("b") == ids{2});
@@ -284,7 +284,7 @@ TEST_CASE_TEMPLATE("entry_store: the victim may be the last of the key that is p
 }
 
 TEST_CASE_TEMPLATE("entry_store: the oldest is the one given back first, not opened first [C3]", Time, untimed, timed) {
-    tended_store<Time> store{{.total = 2}};
+    tended_store<Time> store{{.max_idle = 2}};
     auto& first = store.open("a");
     auto& second = store.open("b");
     store.give_back(second);
@@ -293,7 +293,7 @@ TEST_CASE_TEMPLATE("entry_store: the oldest is the one given back first, not ope
 }
 
 TEST_CASE_TEMPLATE("entry_store: a connection that was lent meanwhile is young again [C3]", Time, untimed, timed) {
-    tended_store<Time> store{{.total = 3}};
+    tended_store<Time> store{{.max_idle = 3}};
     for (const auto* key : {"a", "b", "c"}) store.put(key);
     for (const auto* key : {"a", "c", "b"}) store.give_back(*store.lend(key));
     CHECK(store.put("d") == ids{1});
@@ -331,7 +331,7 @@ TEST_CASE_TEMPLATE("entry_store: by a setting the one given back last is lent fi
 }
 
 TEST_CASE_TEMPLATE("entry_store: the oldest goes for capacity, whichever is lent first [C3]", Time, untimed, timed) {
-    tended_store<Time> store{{.per_key = 2}, reuse_order::newest_first};
+    tended_store<Time> store{{.max_idle_per_key = 2}, reuse_order::newest_first};
     store.put("a");
     store.put("a");
     CHECK(store.put("a") == ids{1});
@@ -366,7 +366,7 @@ TEST_CASE_TEMPLATE("entry_store: all blocked is a miss [C5]", Time, untimed, tim
 }
 
 TEST_CASE_TEMPLATE("entry_store: a blocked connection counts and is evicted as any other [C5]", Time, untimed, timed) {
-    tended_store<Time> store{{.total = 2, .per_key = 1}};
+    tended_store<Time> store{{.max_idle = 2, .max_idle_per_key = 1}};
     store.put("a");
     store.put("b");
     store.net[1].blocked = true;
@@ -474,7 +474,7 @@ TEST_CASE("entry_store: a sweep retires the earliest first [C7]") {
     tended_store<timed> store;
     for (const int due : {30, 10, 40, 20}) store.put("a", at(due));
     CHECK(store.expire(at(30)) == ids{2, 4, 1});
-    CHECK(store.next_deadline() == at(40));
+    CHECK(store.next_expiry() == at(40));
 }
 
 TEST_CASE("entry_store: equal deadlines are due together [C7]") {
@@ -486,7 +486,7 @@ TEST_CASE("entry_store: equal deadlines are due together [C7]") {
 }
 
 TEST_CASE("entry_store: what is given back at its deadline is not kept [C7]") {
-    tended_store<timed> store{{.total = 1}};
+    tended_store<timed> store{{.max_idle = 1}};
     store.put("a", at(20));
     CHECK(store.put("a", at(10), at(10)) == ids{2});
     CHECK(store.stats().expired == 1);
@@ -499,7 +499,7 @@ TEST_CASE("entry_store: a lent connection does not expire [C7]") {
     store.put("a", at(10));
     auto* lent = store.lend("a");
     REQUIRE(lent != nullptr);
-    CHECK(store.next_deadline() == timed::max());
+    CHECK(store.next_expiry() == timed::max());
     CHECK(store.expire(at(1000)) == ids{});
     CHECK(store.stats().lent == 1);
     store.remove(*lent);
@@ -523,24 +523,24 @@ TEST_CASE("entry_store: max() is never, even then [C18]") {
 
 TEST_CASE("entry_store: the next deadline is the earliest of the idle ones") {
     tended_store<timed> store;
-    CHECK(store.next_deadline() == timed::max());
+    CHECK(store.next_expiry() == timed::max());
     store.put("a", at(20));
     store.put("b", at(10));
-    CHECK(store.next_deadline() == at(10));
+    CHECK(store.next_expiry() == at(10));
     auto* lent = store.lend("b");
     REQUIRE(lent != nullptr);
-    CHECK(store.next_deadline() == at(20));
+    CHECK(store.next_expiry() == at(20));
     store.give_back(*lent, at(30));
-    CHECK(store.next_deadline() == at(20));
+    CHECK(store.next_expiry() == at(20));
     CHECK(store.take("a") == 1);
-    CHECK(store.next_deadline() == at(30));
+    CHECK(store.next_expiry() == at(30));
 }
 
 TEST_CASE("entry_store: a deadline may come earlier than it was announced") {
     tended_store<timed> store;
     store.put("a", at(20));
     store.give_back(store.open("b", at(100)), at(10));
-    CHECK(store.next_deadline() == at(10));
+    CHECK(store.next_expiry() == at(10));
     CHECK(store.expire(at(10)) == ids{2});
 }
 
@@ -549,9 +549,9 @@ TEST_CASE("entry_store: a deadline asked for while its connection is lent does n
     store.put("a", at(10));
     auto* lent = store.lend("a");
     REQUIRE(lent != nullptr);
-    CHECK(store.next_deadline() == timed::max());
+    CHECK(store.next_expiry() == timed::max());
     store.give_back(*lent, at(20));
-    CHECK(store.next_deadline() == at(20));
+    CHECK(store.next_expiry() == at(20));
     CHECK(store.expire(at(20)) == ids{1});
 }
 
@@ -581,7 +581,7 @@ TEST_CASE("entry_store: a sweep finds what is due behind deadlines that have mov
     for (const int due : {10, 11, 12, 13}) store.put("a", at(due));
     for (const int due : {40, 30, 20}) store.give_back(*store.lend("a"), at(due));
     CHECK(store.expire(at(13)) == ids{4});
-    CHECK(store.next_deadline() == at(20));
+    CHECK(store.next_expiry() == at(20));
     CHECK(store.expire(at(30)) == ids{3, 2});
     CHECK(store.expire(at(40)) == ids{1});
 }
@@ -637,7 +637,7 @@ TEST_CASE_TEMPLATE("entry_store: trimming to nothing evicts all that are idle [C
 }
 
 TEST_CASE_TEMPLATE("entry_store: a key is known as long as it has a connection [C17]", Time, untimed, timed) {
-    tended_store<Time> store{{.total = 1}};
+    tended_store<Time> store{{.max_idle = 1}};
     const auto& keys = store.stats().keys;
     auto& lent = store.open("a");
     CHECK(keys == 1);
@@ -734,7 +734,7 @@ struct pool::key_traits<watched_key> {
 
 namespace {
 
-using lookup = pool::hashed_key<watched_key>;
+using hashed = pool::core::hashed_key<watched_key>;
 
 /// Counts the comparisons of all its instances.
 struct counted_time {
@@ -749,8 +749,8 @@ struct counted_time {
 
 /// A store that writes all that it does to keys and connections into a ledger.
 template <class Time>
-class watched_store : public pool::entry_store<watched_key, watched_connection, Time> {
-    using base = pool::entry_store<watched_key, watched_connection, Time>;
+class watched_store : public pool::core::entry_store<watched_key, watched_connection, Time> {
+    using base = pool::core::entry_store<watched_key, watched_connection, Time>;
 
 public:
     using typename base::entries;
@@ -763,16 +763,16 @@ public:
 
     /// The new connection is lent.
     entry& open(const watched_key& key, Time earliest = never<Time>()) {
-        entry& fresh = this->reserve(lookup{key}, earliest);
-        fresh.open([this] { return watched_connection{book_}; });
-        this->admit(fresh);
+        entry& fresh = this->make_entry(hashed{key}, earliest);
+        fresh.construct([this] { return watched_connection{book_}; });
+        this->mark_lent(fresh);
         return fresh;
     }
     entry& open(int value, Time earliest = never<Time>()) { return open(key(value), earliest); }
 
     entry* find(int value) {
         entries retired;
-        return this->lend(lookup{key(value)}, {}, retired);
+        return this->lend(hashed{key(value)}, {}, retired);
     }
 
     // These return how many were retired, which have left then.
@@ -780,12 +780,12 @@ public:
         return retired_by([&](entries& retired) { base::give_back(e, {limit, limit}, due, {}, retired); });
     }
     std::size_t discard(entry& e) {
-        return retired_by([&](entries& retired) { base::discard(e, retired); });
+        return retired_by([&](entries& retired) { base::retire_uncounted(e, retired); });
     }
     std::size_t clear() {
         return retired_by([&](entries& retired) { base::clear(pool::no_limit, retired); });
     }
-    std::size_t clear(const lookup& wanted) {
+    std::size_t clear(const hashed& wanted) {
         return retired_by([&](entries& retired) { base::clear(wanted, pool::no_limit, retired); });
     }
     std::size_t expire(Time now) {
@@ -807,7 +807,7 @@ private:
         step(retired);
         const std::size_t count = retired.size();
         for (entry& each : retired) each.destroy();
-        this->erase(retired);
+        this->erase_closed(retired, 0);
         return count;
     }
 
@@ -829,10 +829,10 @@ TEST_CASE_TEMPLATE("entry_store: a connection that cannot move stays at one addr
     CHECK(store.find(1) == &lent);
     CHECK(&lent.conn() == conn);
     typename watched_store<Time>::entries leaving;
-    static_cast<pool::entry_store<watched_key, watched_connection, Time>&>(store).discard(lent, leaving);
+    static_cast<pool::core::entry_store<watched_key, watched_connection, Time>&>(store).retire_uncounted(lent, leaving);
     CHECK(&leaving.front().conn() == conn);
     leaving.front().destroy();
-    store.erase(leaving);
+    store.erase_closed(leaving, 0);
 }
 
 TEST_CASE_TEMPLATE("entry_store: keys whose hashes collide are kept apart", Time, untimed, timed) {
@@ -845,7 +845,7 @@ TEST_CASE_TEMPLATE("entry_store: keys whose hashes collide are kept apart", Time
     CHECK(store.find(2) == lent[1]);
     CHECK(store.find(1) == lent[0]);
     store.discard(*lent[0]);
-    CHECK(store.clear(lookup{store.key(1)}) == 1);
+    CHECK(store.clear(hashed{store.key(1)}) == 1);
     CHECK(store.stats().keys == 1);
     CHECK(store.find(1) == nullptr);
     CHECK(store.find(2) == lent[3]);
@@ -898,15 +898,15 @@ TEST_CASE("entry_store: to re-key a deadline does not search through the others 
         static bool closed() noexcept { return true; }
         static bool unblocked() noexcept { return true; }
     };
-    using store_type = pool::entry_store<int, idle_connection, timed>;
+    using store_type = pool::core::entry_store<int, idle_connection, timed>;
     store_type store;
     constexpr std::size_t count = 300'000;
     const auto at = [](int time) { return timed{timed::duration{time}}; };
     std::vector<store_type::entry*> lent;
     for (std::size_t i = 0; i != count; ++i) {
-        lent.push_back(&store.reserve(pool::hashed_key<int>{1}, at(10)));
-        lent.back()->open([] { return idle_connection{}; });
-        store.admit(*lent.back());
+        lent.push_back(&store.make_entry(pool::core::hashed_key<int>{1}, at(10)));
+        lent.back()->construct([] { return idle_connection{}; });
+        store.mark_lent(*lent.back());
     }
     store_type::entries retired;
     for (auto* each : lent) store.give_back(*each, {pool::no_limit, pool::no_limit}, at(20), timed{}, retired);
@@ -914,7 +914,7 @@ TEST_CASE("entry_store: to re-key a deadline does not search through the others 
     CHECK(retired.empty());
     store.expire(at(20), pool::no_limit, retired);
     CHECK(retired.size() == count);
-    store.erase(retired);
+    store.erase_closed(retired, 0);
 }
 
 TEST_CASE_TEMPLATE("entry_store: evicting, clearing and trimming ask no connection [C10]", Time, untimed, timed) {
@@ -939,9 +939,9 @@ TEST_CASE_TEMPLATE("entry_store: draining closed connections asks each once [C10
         store.fill(many);
         book = {.keys = book.keys, .all_dead = true};
         typename watched_store<Time>::entries retired;
-        CHECK(store.lend(lookup{store.key(0)}, {}, retired) == nullptr);
+        CHECK(store.lend(hashed{store.key(0)}, {}, retired) == nullptr);
         CHECK(retired.size() == many);
-        store.erase(retired);
+        store.erase_closed(retired, 0);
         CHECK(book.questions == many);
         CHECK(book.comparisons == 1);
     }
@@ -980,9 +980,9 @@ TEST_CASE("entry_store: a deadline is put in order once after it has changed [C1
     watched_store<counted_time> store{book};
     store.fill(many, {1});
     for (int i = 0; i != many; ++i) store.keep(*store.find(0), {2 + i});
-    CHECK(store.next_deadline(pool::no_limit) == counted_time{2});
+    CHECK(store.next_expiry(pool::no_limit) == counted_time{2});
     const int before = counted_time::comparisons;
-    CHECK(store.next_deadline(pool::no_limit) == counted_time{2});
+    CHECK(store.next_expiry(pool::no_limit) == counted_time{2});
     CHECK(store.expire({1}) == 0);
     CHECK(counted_time::comparisons - before <= 10);
 }
@@ -1020,11 +1020,11 @@ TEST_CASE_TEMPLATE(
 TEST_CASE_TEMPLATE("entry_store: a place that is abandoned leaves no trace [C17]", Time, untimed, timed) {
     ledger book;
     watched_store<Time> store{book};
-    auto& fresh = store.reserve(lookup{store.key(1)}, never<Time>());
+    auto& fresh = store.make_entry(hashed{store.key(1)}, never<Time>());
     CHECK(book.keys == 1);
     CHECK(store.stats() == pool::stats{});
-    CHECK(store.stats(lookup{store.key(1)}) == pool::key_stats{});
-    store.abandon(fresh);
+    CHECK(store.stats(hashed{store.key(1)}) == pool::key_stats{});
+    store.erase_unopened(fresh);
     CHECK(book.keys == 0);
 }
 
@@ -1032,8 +1032,8 @@ TEST_CASE_TEMPLATE("entry_store: what is opened, lent or being closed is in nobo
     ledger book;
     watched_store<Time> store{book};
     typename watched_store<Time>::entries leaving;
-    static_cast<pool::entry_store<watched_key, watched_connection, Time>&>(store).discard(store.open(1), leaving);
-    auto& opening = store.reserve(lookup{store.key(1)}, never<Time>());
+    static_cast<pool::core::entry_store<watched_key, watched_connection, Time>&>(store).retire_uncounted(store.open(1), leaving);
+    auto& opening = store.make_entry(hashed{store.key(1)}, never<Time>());
     auto& lent = store.open(1);
     store.keep(store.open(1));
     CHECK(store.stats().idle == 1);
@@ -1051,9 +1051,9 @@ TEST_CASE_TEMPLATE("entry_store: what is opened, lent or being closed is in nobo
     CHECK(book.keys == 1);
 
     leaving.front().destroy();
-    store.erase(leaving);
+    store.erase_closed(leaving, 0);
     CHECK(store.stats().closing == 0);
-    store.abandon(opening);
+    store.erase_unopened(opening);
     CHECK(book.keys == 0);
 }
 
@@ -1098,10 +1098,10 @@ TEST_CASE("entry_store: the next deadline takes no more steps than it is allowed
     tended_store<timed> store;
     for (int i = 0; i != 3; ++i) store.put("a", at(10));
     for (int i = 0; i != 2; ++i) store.give_back(*store.lend("a"), at(30));
-    CHECK(store.next_deadline(1) == std::nullopt);
-    CHECK(store.next_deadline(0) == std::nullopt);
-    CHECK(store.next_deadline(1) == at(10));
-    CHECK(store.next_deadline(0) == at(10));
+    CHECK(store.next_expiry(1) == std::nullopt);
+    CHECK(store.next_expiry(0) == std::nullopt);
+    CHECK(store.next_expiry(1) == at(10));
+    CHECK(store.next_expiry(0) == at(10));
 }
 
 TEST_CASE_TEMPLATE("entry_store: a look-up that throws changes nothing [C12]", Time, untimed, timed) {
@@ -1110,7 +1110,7 @@ TEST_CASE_TEMPLATE("entry_store: a look-up that throws changes nothing [C12]", T
     store.fill(1);
     const auto before = store.stats();
     const auto key = store.key(0);
-    const lookup wanted{key};
+    const hashed wanted{key};
     typename watched_store<Time>::entries retired;
 
     book.comparison_throws = true;
@@ -1127,11 +1127,11 @@ TEST_CASE_TEMPLATE("entry_store: a look-up that throws changes nothing [C12]", T
 TEST_CASE_TEMPLATE("entry_store: it may end with idle connections in it, which end with it", Time, untimed, timed) {
     ledger book;
     {
-        pool::entry_store<watched_key, watched_connection, Time> store;
+        pool::core::entry_store<watched_key, watched_connection, Time> store;
         for (int i = 0; i != 3; ++i) {
-            auto& lent = store.reserve(lookup{watched_key{0, book}}, never<Time>());
-            lent.open([&] { return watched_connection{book}; });
-            store.admit(lent);
+            auto& lent = store.make_entry(hashed{watched_key{0, book}}, never<Time>());
+            lent.construct([&] { return watched_connection{book}; });
+            store.mark_lent(lent);
             typename decltype(store)::entries retired;
             store.give_back(lent, {pool::no_limit, pool::no_limit}, never<Time>(), {}, retired);
             CHECK(retired.empty());

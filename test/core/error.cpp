@@ -10,7 +10,7 @@
 #include <doctest/doctest.h>
 #include <range/v3/algorithm/equal.hpp>
 
-#include <pool/core/error.hpp>
+#include <pool/error.hpp>
 
 namespace {
 

@@ -16,7 +16,9 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/key.hpp>
+#include <pool/core/describe.hpp>
+#include <pool/core/hashed_key.hpp>
+#include <pool/key.hpp>
 
 namespace {
 
@@ -88,7 +90,7 @@ struct pool::key_traits<header_name> {
     static std::size_t hash(view name) {
         std::string lower{name};
         std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-        return hash_of(lower);
+        return std::hash<std::string>{}(lower);
     }
     static bool equal(view a, view b) {
         return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -169,15 +171,15 @@ TEST_CASE("key_traits: a specialisation decides what is alike, and what to look 
 }
 
 TEST_CASE("describe: a key is shown as a reader would write it") {
-    CHECK(pool::describe("10.0.0.7:7777"s) == "\"10.0.0.7:7777\"");
-    CHECK(pool::describe("10.0.0.7:7777"sv) == "\"10.0.0.7:7777\"");
-    CHECK(pool::describe(""s) == "\"\"");
-    CHECK(pool::describe(-7) == "-7");
-    CHECK(pool::describe(region::here) == "3");
-    CHECK(pool::describe(printable{}) == "a printable key");
+    CHECK(pool::core::describe("10.0.0.7:7777"s) == "\"10.0.0.7:7777\"");
+    CHECK(pool::core::describe("10.0.0.7:7777"sv) == "\"10.0.0.7:7777\"");
+    CHECK(pool::core::describe(""s) == "\"\"");
+    CHECK(pool::core::describe(-7) == "-7");
+    CHECK(pool::core::describe(region::here) == "3");
+    CHECK(pool::core::describe(printable{}) == "a printable key");
 }
 
 TEST_CASE("describe: a key that cannot be shown is said to be there") {
-    CHECK(pool::describe(endpoint{"localhost", 80}) == "(not printable)");
-    CHECK(pool::describe(std::pair{1, 2}) == "(not printable)");
+    CHECK(pool::core::describe(endpoint{"localhost", 80}) == "(not printable)");
+    CHECK(pool::core::describe(std::pair{1, 2}) == "(not printable)");
 }

@@ -10,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 
 #include <support/fake.hpp>
 
@@ -269,7 +269,7 @@ TEST_CASE("lease: after an exception, a connection that cannot tell whether it i
         using connection::closed;
         using connection::unblocked;
     };
-    static_assert(!pool::tells_reusable<silent_connection>);
+    static_assert(!pool::reusable_reporting<silent_connection>);
 
     fake::network net;
     pool::basic_pool<std::string, silent_connection> conns;

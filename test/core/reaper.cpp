@@ -16,8 +16,8 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
-#include <pool/core/reaper.hpp>
+#include <pool/basic_pool.hpp>
+#include <pool/reaper.hpp>
 
 #include <support/fake.hpp>
 
@@ -46,7 +46,7 @@ public:
             clock.sleeps_->until.push_back(until);
         }
         clock.sleeps_->begun.notify_one();
-        pool::sleep_until(static_cast<const Clock&>(clock), until, stop);
+        pool::core::sleep_until(static_cast<const Clock&>(clock), until, stop);
     }
 
 private:

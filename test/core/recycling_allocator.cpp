@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/recycling_allocator.hpp>
+#include <pool/core/block_cache.hpp>
 
 #include <support/allocations.hpp>
 
@@ -19,12 +19,12 @@ struct alignas(64) aligned_record {
     char byte;
 };
 
-using memory = pool::recycling_allocator<record>;
+using memory = pool::core::recycling_allocator<record>;
 
 }  // namespace
 
 TEST_CASE("recycling_allocator: a block that is freed is the next one's") {
-    pool::spare_blocks spare;
+    pool::core::block_cache spare;
     memory records{spare};
     record* const first = records.allocate(1);
     records.deallocate(first, 1);
@@ -36,9 +36,9 @@ TEST_CASE("recycling_allocator: a block that is freed is the next one's") {
 }
 
 TEST_CASE("recycling_allocator: blocks in use are different ones") {
-    pool::spare_blocks spare;
+    pool::core::block_cache spare;
     memory records{spare};
-    constexpr std::size_t count = 3 * pool::spare_blocks::most;
+    constexpr std::size_t count = 3 * pool::core::block_cache::most;
     for (int round = 0; round != 3; ++round) {
         std::set<record*> used;
         while (used.size() != count) {
@@ -51,20 +51,20 @@ TEST_CASE("recycling_allocator: blocks in use are different ones") {
 }
 
 TEST_CASE("recycling_allocator: no more than a few blocks are kept [C17]") {
-    pool::spare_blocks spare;
+    pool::core::block_cache spare;
     memory records{spare};
-    constexpr std::size_t count = 3 * pool::spare_blocks::most;
+    constexpr std::size_t count = 3 * pool::core::block_cache::most;
     std::vector<record*> used;
     for (std::size_t i = 0; i != count; ++i) used.push_back(records.allocate(1));
     for (record* const each : used) records.deallocate(each, 1);
     const auto before = allocations::count();
     for (record*& each : used) each = records.allocate(1);
-    CHECK(allocations::count() - before == count - pool::spare_blocks::most);
+    CHECK(allocations::count() - before == count - pool::core::block_cache::most);
     for (record* const each : used) records.deallocate(each, 1);
 }
 
 TEST_CASE("recycling_allocator: several objects at once go past the spare blocks") {
-    pool::spare_blocks spare;
+    pool::core::block_cache spare;
     memory records{spare};
     record* const several = records.allocate(2);
     records.deallocate(several, 2);
@@ -75,10 +75,10 @@ TEST_CASE("recycling_allocator: several objects at once go past the spare blocks
 }
 
 TEST_CASE("recycling_allocator: what has another size than the first goes past them") {
-    pool::spare_blocks spare;
+    pool::core::block_cache spare;
     memory records{spare};
     records.deallocate(records.allocate(1), 1);
-    pool::recycling_allocator<char> characters{records};
+    pool::core::recycling_allocator<char> characters{records};
     char* const one = characters.allocate(1);
     characters.deallocate(one, 1);
     const auto before = allocations::count();
@@ -91,8 +91,8 @@ TEST_CASE("recycling_allocator: what has another size than the first goes past t
 }
 
 TEST_CASE("recycling_allocator: what has an alignment of its own goes past them, and has it") {
-    pool::spare_blocks spare;
-    pool::recycling_allocator<aligned_record> records{spare};
+    pool::core::block_cache spare;
+    pool::core::recycling_allocator<aligned_record> records{spare};
     for (int i = 0; i != 2; ++i) {
         aligned_record* const block = records.allocate(1);
         CHECK(reinterpret_cast<std::size_t>(block) % alignof(aligned_record) == 0);
@@ -101,9 +101,9 @@ TEST_CASE("recycling_allocator: what has an alignment of its own goes past them,
 }
 
 TEST_CASE("recycling_allocator: those of the same blocks are alike") {
-    pool::spare_blocks spare;
-    pool::spare_blocks other;
+    pool::core::block_cache spare;
+    pool::core::block_cache other;
     CHECK(memory{spare} == memory{spare});
     CHECK(memory{spare} != memory{other});
-    CHECK(pool::recycling_allocator<record>{pool::recycling_allocator<int>{spare}} == memory{spare});
+    CHECK(pool::core::recycling_allocator<record>{pool::core::recycling_allocator<int>{spare}} == memory{spare});
 }

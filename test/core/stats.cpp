@@ -11,8 +11,8 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
-#include <pool/core/stats.hpp>
+#include <pool/basic_pool.hpp>
+#include <pool/stats.hpp>
 
 #include <support/fake.hpp>
 #include <support/figures.hpp>
@@ -36,7 +36,7 @@ struct step {
 TEST_CASE("stats: the identities hold after every step, and each figure counts its own kind [C16]") {
     fake::network net;
     pool::manual_clock clock;
-    pool_type pool{{.total = 3, .per_key = 2}, 10s, {}, clock};
+    pool_type pool{{.max_idle = 3, .max_idle_per_key = 2}, 10s, {}, clock};
     pool_type::lease_type held;
     const auto put = [&](const char* key) { pool.put(key, net.dial()); };
     const auto failing_dial = [](const auto&) -> fake::connection { throw std::runtime_error{"refused"}; };

@@ -12,7 +12,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 
 #include <support/fake.hpp>
 

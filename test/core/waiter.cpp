@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/waiter.hpp>
+#include <pool/core/parking.hpp>
 
 using namespace std::chrono_literals;
 
@@ -34,7 +34,7 @@ struct fixture {
 
     Lock lock;
     Clock clock{};
-    pool::waiter<Lock, Clock> waiting;
+    pool::core::parked_thread<Lock, Clock> waiting;
     bool served = false;
 };
 
@@ -87,7 +87,7 @@ TEST_CASE("waiter: what woke it before it looked does not wake it again") {
 TEST_CASE("waiter: the condition variable is the lock's own") {
     CHECK(std::is_same_v<pool::lock_traits<std::mutex>::condition_variable, std::condition_variable>);
     CHECK(std::is_same_v<pool::lock_traits<std::shared_mutex>::condition_variable,
-        pool::condition_variable_of<std::shared_mutex>>);
+        pool::core::condition_variable_for<std::shared_mutex>>);
     CHECK(pool::waiting_lock<std::recursive_mutex>);
     CHECK_FALSE(pool::waiting_lock<pool::null_mutex>);
 }

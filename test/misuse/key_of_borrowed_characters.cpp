@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: pool: a Key of characters must own them, as std::string does
+// expect: pool: a Key must own its characters, as std::string does
 #include <string>
 
 #include "parts.hpp"

@@ -12,7 +12,7 @@ struct half_open {
     std::size_t max_open_for(int) const noexcept { return 1; }
     std::size_t max_waiting() const noexcept { return 1; }
 #ifdef POOL_MISUSE_FIXED
-    std::size_t max_dialing_for(int) const noexcept { return 1; }
+    std::size_t max_dials_for(int) const noexcept { return 1; }
 #endif
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: pool: a sharded_pool cannot bound what is open: callers take turns in one queue
+// expect: pool: a sharded_pool cannot bound what is open: callers wait in one queue
 #include <pool/sharded_pool.hpp>
 
 #include "parts.hpp"

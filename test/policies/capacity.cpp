@@ -6,7 +6,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 #include <pool/policies/capacity.hpp>
 
 #include <support/fake.hpp>
@@ -27,7 +27,7 @@ struct few_primaries {
     static std::size_t max_idle_for(std::string_view) noexcept { return pool::no_limit; }
     static std::size_t max_open() noexcept { return 3; }
     static std::size_t max_open_for(std::string_view key) noexcept { return key == "primary" ? 1 : 2; }
-    static std::size_t max_dialing_for(std::string_view) noexcept { return 1; }
+    static std::size_t max_dials_for(std::string_view) noexcept { return 1; }
     static std::size_t max_waiting() noexcept { return 0; }
 };
 
@@ -40,8 +40,8 @@ TEST_CASE("unlimited: there is no bound at all") {
 
 TEST_CASE("bounded: each bound is as it was chosen, and no limit by default") {
     constexpr pool::bounded none;
-    constexpr pool::bounded total{.total = 64};
-    constexpr pool::bounded both{.total = 64, .per_key = 5};
+    constexpr pool::bounded total{.max_idle = 64};
+    constexpr pool::bounded both{.max_idle = 64, .max_idle_per_key = 5};
     CHECK(none.max_idle() == pool::no_limit);
     CHECK(none.max_idle_for("a") == pool::no_limit);
     CHECK(total.max_idle() == 64);
@@ -69,17 +69,17 @@ TEST_CASE("capacity_policy: a pool asks for the bound of the key that it fills [
 TEST_CASE("bounded_open: each bound is as it was chosen, and no limit by default") {
     constexpr pool::bounded_open none;
     for (const std::size_t each : {none.max_open(), none.max_open_for("a"), none.max_idle(), none.max_idle_for("a"),
-             none.max_waiting(), none.max_dialing_for("a")}) {
+             none.max_waiting(), none.max_dials_for("a")}) {
         CHECK(each == pool::no_limit);
     }
-    constexpr pool::bounded_open all{.total = 1, .per_key = 2, .idle_total = 3, .idle_per_key = 4, .max_waiters = 5,
-        .max_dialing_per_key = 6};
+    constexpr pool::bounded_open all{.max_open = 1, .max_open_per_key = 2, .max_idle = 3, .max_idle_per_key = 4, .max_waiting = 5,
+        .max_dials_per_key = 6};
     CHECK(all.max_open() == 1);
     CHECK(all.max_open_for("a") == 2);
     CHECK(all.max_idle() == 3);
     CHECK(all.max_idle_for("a") == 4);
     CHECK(all.max_waiting() == 5);
-    CHECK(all.max_dialing_for("a") == 6);
+    CHECK(all.max_dials_for("a") == 6);
 }
 
 TEST_CASE("open_capacity_policy: it is declared, and a pool asks for the bound of the key that it opens") {
@@ -90,9 +90,9 @@ TEST_CASE("open_capacity_policy: it is declared, and a pool asks for the bound o
     fake::network net;
     pool::basic_pool<std::string, fake::connection, few_primaries> pool;
     const auto first = pool.acquire("primary", net.dialer());
-    CHECK_THROWS_AS((void)pool.acquire("primary", net.dialer()), pool::too_many_waiters);
+    CHECK_THROWS_AS((void)pool.acquire("primary", net.dialer()), pool::queue_full);
     const auto second = pool.acquire("replica", net.dialer());
     const auto third = pool.acquire("replica", net.dialer());
-    CHECK_THROWS_AS((void)pool.acquire("other", net.dialer()), pool::too_many_waiters);
+    CHECK_THROWS_AS((void)pool.acquire("other", net.dialer()), pool::queue_full);
     CHECK(pool.stats().lent == 3);
 }

@@ -11,9 +11,12 @@
 
 #include <doctest/doctest.h>
 
+#include <pool/core/parking.hpp>
 #include <pool/policies/clock.hpp>
 
 namespace {
+
+using pool::core::sleep_until;
 
 using namespace std::chrono_literals;
 using pool::manual_clock;
@@ -132,7 +135,7 @@ TEST_CASE("sleep_until: a stop that was requested is not waited for") {
     std::stop_source stop;
     stop.request_stop();
     sleep_until(manual_clock{}, manual_clock::time_point::max(), stop.get_token());
-    pool::sleep_until(std::chrono::steady_clock{}, std::chrono::steady_clock::time_point::max(), stop.get_token());
+    sleep_until(std::chrono::steady_clock{}, std::chrono::steady_clock::time_point::max(), stop.get_token());
 }
 
 TEST_CASE("sleep_until: a manual clock wakes its sleeper at the time, and not before") {
@@ -172,7 +175,7 @@ TEST_CASE_TEMPLATE("sleep_until: a stop wakes the sleeper", Clock, manual_clock,
     std::latch started{1};
     std::jthread sleeper{[&](const std::stop_token& stop) {
         started.count_down();
-        while (!stop.stop_requested()) pool::sleep_until(Clock{}, Clock::time_point::max(), stop);
+        while (!stop.stop_requested()) sleep_until(Clock{}, Clock::time_point::max(), stop);
     }};
     started.wait();
     sleeper.request_stop();
@@ -182,12 +185,12 @@ TEST_CASE_TEMPLATE("sleep_until: a stop wakes the sleeper", Clock, manual_clock,
 TEST_CASE("sleep_until: a real clock wakes its sleeper by itself") {
     using std::chrono::steady_clock;
     const auto until = steady_clock::now() + 1ms;
-    while (steady_clock::now() < until) pool::sleep_until(steady_clock{}, until, {});
+    while (steady_clock::now() < until) sleep_until(steady_clock{}, until, {});
 }
 
 TEST_CASE("sleep_until: the time is that of the clock object") {
     const stopped clock{.time = stopped::time_point{5s}};
-    pool::sleep_until(clock, stopped::time_point{5s}, {});
+    sleep_until(clock, stopped::time_point{5s}, {});
 }
 
 TEST_CASE_TEMPLATE("sleep_until: the end of time is far in any unit, and does not overflow [C18]", Duration,
@@ -197,6 +200,6 @@ TEST_CASE_TEMPLATE("sleep_until: the end of time is far in any unit, and does no
     static_assert(pool::clock_policy<clock>);
     std::stop_source stop;
     stop.request_stop();
-    pool::sleep_until(clock{}, clock::time_point::max(), stop.get_token());
-    pool::sleep_until(clock{}, clock::time_point::min(), {});
+    sleep_until(clock{}, clock::time_point::max(), stop.get_token());
+    sleep_until(clock{}, clock::time_point::min(), {});
 }

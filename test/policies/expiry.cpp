@@ -13,8 +13,8 @@
 namespace {
 
 using namespace std::chrono_literals;
-using pool::saturating_add;
-using pool::saturating_cast;
+using pool::core::saturating_add;
+using pool::core::saturating_cast;
 using std::chrono::duration;
 using std::chrono::hours;
 using std::chrono::nanoseconds;

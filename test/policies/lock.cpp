@@ -11,7 +11,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/basic_pool.hpp>
+#include <pool/basic_pool.hpp>
 #include <pool/policies/lock.hpp>
 
 #include <support/fake.hpp>

@@ -99,7 +99,7 @@ struct stepped_processor {
     static void pause() noexcept {}
 };
 
-using stepped_mutex = pool::basic_adaptive_mutex<stepped_processor>;
+using stepped_mutex = pool::core::basic_adaptive_mutex<stepped_processor>;
 
 /// How far a thread is in one run. Time is counted in changes of the lock's state.
 struct progress {

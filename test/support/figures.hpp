@@ -5,7 +5,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/stats.hpp>
+#include <pool/stats.hpp>
 
 /// @file
 /// What the documentation of `stats` says of any snapshot.

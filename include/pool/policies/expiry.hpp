@@ -3,17 +3,18 @@
 
 #include <chrono>
 #include <concepts>
-#include <ratio>
+
+#include <pool/core/saturating.hpp>
 
 /// @file
-/// How long a connection may stay idle. An expiry policy answers with a deadline, and does nothing else: from that
-/// instant on the connection is no longer handed out, and the next sweep closes it.
+/// How long a connection may stay idle. An expiry policy answers with a point in time and does nothing else: from that
+/// instant on the pool no longer lends the connection, and the next sweep closes it.
 
 namespace pool {
 
-/// A model of ExpiryPolicy says whether it expires anything at all and, if so, when a connection that was given back at
-/// `since` is due; `TimePoint::max()` is never. The answer must not come earlier for a later `since`, must not throw,
-/// and may be asked by several threads at once.
+/// A model of ExpiryPolicy says whether anything expires at all and, if so, when a connection that was given back at `since`
+/// does; `TimePoint::max()` is never. The answer must not come earlier for a later `since`, must not throw, and may be asked
+/// by several threads at once.
 template <class Policy, class TimePoint>
 concept expiry_policy = std::movable<Policy> && requires {
     { Policy::can_expire } -> std::convertible_to<bool>;
@@ -21,35 +22,7 @@ concept expiry_policy = std::movable<Policy> && requires {
     { policy.expires_at(since) } noexcept -> std::same_as<TimePoint>;
 });
 
-/// `at + by`, held within the range of TimePoint instead of overflowing.
-template <class TimePoint>
-constexpr TimePoint saturating_add(TimePoint at, typename TimePoint::duration by) noexcept {
-    using duration = typename TimePoint::duration;
-    if (by > duration::zero() && at > TimePoint::max() - by) return TimePoint::max();
-    if (by < duration::zero() && at < TimePoint::min() - by) return TimePoint::min();
-    return at + by;
-}
-
-/// Converts between units, held within the range of Duration instead of overflowing; NaN becomes zero.
-/// A fraction of a tick is rounded up, so that nothing expires early.
-template <class Duration, class Rep, class Period>
-constexpr Duration saturating_cast(std::chrono::duration<Rep, Period> from) noexcept {
-    using real = std::chrono::duration<long double, typename Duration::period>;
-    const real wide = from;
-    if (wide != wide) return Duration::zero();
-    if (wide >= real{Duration::max()}) return Duration::max();
-    if (wide <= real{Duration::min()}) return Duration::min();
-    using ratio = std::ratio_divide<Period, typename Duration::period>;
-    if constexpr (std::chrono::treat_as_floating_point_v<typename Duration::rep>) {
-        return std::chrono::duration_cast<Duration>(wide);
-    } else if constexpr (ratio::num == 1 || ratio::den == 1) {
-        return std::chrono::ceil<Duration>(from);
-    } else {  // the exact arithmetic of std::chrono overflows on the way
-        return std::chrono::ceil<Duration>(wide);
-    }
-}
-
-/// Nothing expires: the pool keeps no deadlines and does not read the clock.
+/// Nothing expires: the pool keeps no times of expiry and does not read the clock.
 struct never {
     static constexpr bool can_expire = false;  ///< so there is no `expires_at`
 };
@@ -65,7 +38,7 @@ public:
     /// From any duration, held within the range of nanoseconds (292 years).
     template <class Rep, class Period>
     constexpr explicit(false) after_idle(std::chrono::duration<Rep, Period> ttl) noexcept
-        : ttl_{saturating_cast<std::chrono::nanoseconds>(ttl)} {}
+        : ttl_{core::saturating_cast<std::chrono::nanoseconds>(ttl)} {}
 
     /// How long a connection may be idle; `max()` is for ever.
     constexpr std::chrono::nanoseconds ttl() const noexcept { return ttl_; }
@@ -74,7 +47,7 @@ public:
     template <class TimePoint>
     constexpr TimePoint expires_at(TimePoint since) const noexcept {
         if (ttl_ == std::chrono::nanoseconds::max()) return TimePoint::max();
-        return saturating_add(since, saturating_cast<typename TimePoint::duration>(ttl_));
+        return core::saturating_add(since, core::saturating_cast<typename TimePoint::duration>(ttl_));
     }
 
 private:

@@ -2,30 +2,33 @@
 #pragma once
 
 #include <atomic>
+#include <cassert>
 #include <concepts>
 #include <functional>
 #include <memory>
 #include <type_traits>
 #include <utility>
 
-#include <pool/core/connection.hpp>
-#include <pool/core/dial.hpp>
-#include <pool/core/error.hpp>
-#include <pool/core/key.hpp>
-#include <pool/core/lease.hpp>
-#include <pool/core/stream.hpp>
+#include <pool/core/blocking_acquire.hpp>
+#include <pool/core/describe.hpp>
+#include <pool/core/pointee.hpp>
+#include <pool/core/runs_later.hpp>
+#include <pool/dial.hpp>
+#include <pool/error.hpp>
+#include <pool/lease.hpp>
+#include <pool/stream.hpp>
 
 /// @file
 /// The lazy connection that `get` returns.
 
 namespace pool {
 
-/// Stands for the connections of one key. Each call lends an idle one or dials, calls, and gives it back, so that calls
-/// at the same time use a connection each. It is itself a connection, so what is written against one works against the
-/// pool, and pools nest.
+/// Stands for the connections of one key. Each call lends an idle one or dials, calls, and gives it back, so calls at the
+/// same time use a connection each. It is itself a connection, so code that is written for one works with the pool, and
+/// pools nest.
 ///
-/// Thread-safe, but for moves, if `dial` may be called by several threads at once. It may outlive its pool: a call then
-/// throws `pool_closed`.
+/// Several threads may call it at once, if they may call `dial` at once; moves are not thread-safe. It may outlive its pool:
+/// a call then throws `pool_closed`.
 template <class State, class Dial>
 class pooled_connection {
     using key_type = typename State::key_type;
@@ -44,19 +47,23 @@ public:
           dial_{std::move(other.dial_)},
           closed_{other.closed_.load()} {}
 
-    /// Calls `f(conn)` on a connection, and returns what it returns once the connection is given back. If `f` throws, the
-    /// connection is closed unless it says that it is `reusable`. Throws what `f` and `dial` throw, `pool_closed`, and
-    /// `connection_closed`.
+    /// Calls `f(conn)` on a connection, gives the connection back, and returns the result. If `f` throws, the connection is
+    /// closed unless it says that it is `reusable`. Throws what `f` and `dial` throw, `pool_closed`, and `connection_closed`.
+    ///
+    /// The result must not refer to the connection, which may be closed or lent again by then. References are refused; so are
+    /// results that stand for work still to be done, such as a future or an awaitable.
     template <std::invocable<conn_type&> F>
     decltype(auto) invoke(F&& f) {
         return invoke(dial_context{}, std::forward<F>(f));
     }
 
-    /// The same, with limits for the dial.
+    /// The same, with a context for the dial and the wait.
     template <std::invocable<conn_type&> F>
-    decltype(auto) invoke(dial_context limits, F&& f) {
-        const lease_type conn = lend(limits);
-        return std::invoke(std::forward<F>(f), *conn);
+    decltype(auto) invoke(dial_context context, F&& f) {
+        if constexpr (check_result<std::invoke_result_t<F, conn_type&>>()) {
+            const lease_type conn = lend(context);
+            return std::invoke(std::forward<F>(f), *conn);
+        }
     }
 
     /// The connection's own `invoke`, with its arguments.
@@ -64,7 +71,10 @@ public:
     decltype(auto) invoke(Args&&... args) {
         static_assert(forwards_invoke<conn_type, Args...>,
             "pool: invoke needs a function that takes a Conn&, or the arguments of Conn's own invoke");
-        return invoke([&](conn_type& c) -> decltype(auto) { return pool::object_of(c).invoke(std::forward<Args>(args)...); });
+        if constexpr (forwards_invoke<conn_type, Args...>) {
+            return invoke(
+                [&](conn_type& c) -> decltype(auto) { return core::pointee(c).invoke(std::forward<Args>(args)...); });
+        }
     }
 
     /// Calls `f(conn)`, which returns a stream, and keeps the connection for it until it is done. See `pooled_stream`.
@@ -73,14 +83,15 @@ public:
         return open_stream(dial_context{}, std::forward<F>(f));
     }
 
-    /// The same, with limits for the dial.
+    /// The same, with a context for the dial and the wait.
     template <std::invocable<conn_type&> F>
-    [[nodiscard]] auto open_stream(dial_context limits, F&& f) {
+    [[nodiscard]] auto open_stream(dial_context context, F&& f) {
         using stream_type = std::remove_cvref_t<std::invoke_result_t<F, conn_type&>>;
         static_assert(std::move_constructible<stream_type>, "pool: a stream must be movable");
-        static_assert(stream<stream_type>,
+        static_assert(poolable_stream<stream_type> || !std::move_constructible<stream_type>,
             "pool: a stream needs a member bool done() noexcept, or a stream_traits with done(Stream&)");
-        return pooled_stream<lease_type, stream_type>{lend(limits), std::forward<F>(f)};
+        if constexpr (poolable_stream<stream_type>)
+            return pooled_stream<lease_type, stream_type>{lend(context), std::forward<F>(f)};
     }
 
     /// A stream of the connection's own `new_stream`, with its arguments.
@@ -88,7 +99,8 @@ public:
     [[nodiscard]] auto new_stream(Args&&... args) {
         static_assert(forwards_new_stream<conn_type, Args...>,
             "pool: new_stream needs the arguments of Conn's own new_stream");
-        return open_stream([&](conn_type& c) { return pool::object_of(c).new_stream(std::forward<Args>(args)...); });
+        if constexpr (forwards_new_stream<conn_type, Args...>)
+            return open_stream([&](conn_type& c) { return core::pointee(c).new_stream(std::forward<Args>(args)...); });
     }
 
     /// Ends the use of this object: calls through it throw from now on. The pool keeps its connections.
@@ -107,16 +119,28 @@ public:
 private:
     template <class C, class... Args>
     static constexpr bool forwards_invoke =
-        requires(C& c, Args&&... args) { pool::object_of(c).invoke(std::forward<Args>(args)...); };
+        requires(C& c, Args&&... args) { core::pointee(c).invoke(std::forward<Args>(args)...); };
     template <class C, class... Args>
     static constexpr bool forwards_new_stream =
-        requires(C& c, Args&&... args) { pool::object_of(c).new_stream(std::forward<Args>(args)...); };
+        requires(C& c, Args&&... args) { core::pointee(c).new_stream(std::forward<Args>(args)...); };
 
-    lease_type lend(const dial_context& limits) {
+    /// Refuses a result that must not outlive the lease.
+    template <class Result>
+    static consteval bool check_result() {
+        static_assert(!std::is_reference_v<Result>,
+            "pool: invoke must not return a reference: the connection is with the pool again by then. Return a value");
+        static_assert(!core::runs_later<Result>,
+            "pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later. "
+            "Acquire a lease, and keep it until the work is done");
+        return !std::is_reference_v<Result> && !core::runs_later<Result>;
+    }
+
+    lease_type lend(const dial_context& context) {
+        assert(state_ != nullptr && "pool: a call through a pooled_connection that was moved from");
         if (closed_)
             throw connection_closed{"pool \"" + state_->name() + "\": a call through a closed connection for key " +
-                                    pool::describe(key_)};
-        return {*state_, state_->acquire(typename State::lookup{key_}, dial_, limits)};
+                                    core::describe(key_)};
+        return {*state_, core::acquire(*state_, typename State::hashed{key_}, dial_, context)};
     }
 
     std::shared_ptr<State> state_;

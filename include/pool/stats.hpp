@@ -5,8 +5,8 @@
 #include <cstdint>
 
 /// @file
-/// What a pool has done and holds. Every figure changes in the same locked step as what it counts, so these hold in any
-/// snapshot:
+/// The figures of a pool: what it has done and what it holds. Each figure changes in the same locked step as what it counts,
+/// so these hold in any snapshot:
 /// - `hits + misses` is the number of look-ups;
 /// - `puts == idle + hits + evicted + expired + refused + cleared + found_closed`.
 
@@ -40,12 +40,12 @@ struct stats {
     // what it holds now
     std::size_t idle = 0;     ///< in the pool's keeping
     std::size_t lent = 0;     ///< with a caller, by a lease
-    std::size_t closing = 0;  ///< retired, and their close not finished
+    std::size_t closing = 0;  ///< retired, with a close that is not finished
     std::size_t keys = 0;     ///< keys that have a connection, idle or lent
 
-    // only of a pool that bounds what is open
+    // only of a pool that bounds the open connections
     std::size_t dialing = 0;  ///< dials under way
-    std::size_t waiting = 0;  ///< callers that wait for their turn
+    std::size_t waiting = 0;  ///< callers that wait
 
     friend bool operator==(const stats&, const stats&) = default;  ///< figure by figure
 
@@ -75,14 +75,14 @@ struct stats {
     }
 };
 
-/// What a pool holds of one key.
+/// The figures of one key.
 struct key_stats {
     std::size_t idle = 0;  ///< in the pool's keeping
     std::size_t lent = 0;  ///< with a caller, by a lease
 
-    // only of a pool that bounds what is open
+    // only of a pool that bounds the open connections
     std::size_t dialing = 0;  ///< dials under way
-    std::size_t waiting = 0;  ///< callers that wait for their turn
+    std::size_t waiting = 0;  ///< callers that wait
 
     friend bool operator==(const key_stats&, const key_stats&) = default;  ///< figure by figure
 };

@@ -10,9 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include <pool/core/what.hpp>
+
 /// @file
-/// What the pool throws and returns of its own. What a dial or a call throws is never wrapped: it reaches the caller as
-/// it was thrown.
+/// The pool's own errors. Exceptions of a dial or a call are never wrapped: they reach the caller as they were thrown.
 
 namespace pool {
 
@@ -28,20 +29,20 @@ public:
     using error::error;
 };
 
-/// A caller's deadline passed before it was its turn.
+/// A caller's deadline passed while it waited.
 class acquire_timeout : public error {
 public:
     using error::error;
 };
 
-/// A caller's stop token was triggered before it was its turn.
+/// A stop was requested of a caller that waited.
 class acquire_cancelled : public error {
 public:
     using error::error;
 };
 
-/// Nothing was free, and as many callers were waiting as may.
-class too_many_waiters : public error {
+/// Nothing was free, and the wait queue was full.
+class queue_full : public error {
 public:
     using error::error;
 };
@@ -58,19 +59,8 @@ public:
     using error::error;
 };
 
-/// What an exception says of itself.
-inline std::string message(const std::exception_ptr& error) {
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& known) {
-        return known.what();
-    } catch (...) {
-        return "an exception that is not a std::exception";
-    }
-}
-
-/// All that went wrong while a pool closed its idle connections: a range of `std::exception_ptr`, empty when nothing
-/// did. It is itself an exception whose message lists them all. Copying it does not throw.
+/// The errors of a pool's closes: a range of `std::exception_ptr`, empty if there were none. It is itself an exception, and
+/// its message lists them all. Copying it does not throw.
 class close_errors : public error {
 public:
     /// None.
@@ -81,7 +71,7 @@ public:
         : error{text(pool_name, errors)},
           errors_{std::make_shared<const std::vector<std::exception_ptr>>(std::move(errors))} {}
 
-    /// Copies share the errors. There is no move, so that none is left without.
+    /// Copies share the errors. There is no move, which would leave an object without any.
     close_errors(const close_errors&) noexcept = default;
     close_errors& operator=(const close_errors&) noexcept = default;  ///< likewise
 
@@ -104,7 +94,7 @@ private:
         std::string all = "pool \"" + pool_name + "\": " + std::to_string(errors.size()) + " failed to close";
         const char* separator = ": ";
         for (const auto& error : errors) {
-            all += separator + message(error);
+            all += separator + core::what(error);
             separator = "; ";
         }
         return all;

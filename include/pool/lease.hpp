@@ -2,24 +2,25 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <concepts>
 #include <exception>
 #include <memory>
 #include <utility>
 
-#include <pool/core/connection.hpp>
+#include <pool/connection.hpp>
 
 /// @file
 /// The handle of a lent connection.
 
 namespace pool {
 
-/// A lent connection: used like a pointer, and given back at the end of its scope. Two pointers wide, move-only.
+/// A lent connection. It is used like a pointer, and given back at the end of its scope. Two pointers wide, move-only.
 ///
 /// If an exception ends the scope, the connection may have stopped in the middle of a call. It is closed then, unless it
 /// says that it is `reusable`.
 ///
-/// A lease may outlive its pool. Different leases may be used by different threads at once; one lease may not.
+/// A lease may outlive its pool. Different threads may use different leases at once, but not one lease.
 template <class State>
 class lease {
 public:
@@ -37,7 +38,7 @@ public:
     /// Leaves `other` empty.
     lease(lease&& other) noexcept { adopt(other); }
 
-    /// Gives its own connection back first, and leaves `other` empty. To move it to itself does nothing.
+    /// Gives its own connection back first, and leaves `other` empty. Moving it to itself does nothing.
     lease& operator=(lease&& other) noexcept {
         if (this != &other) {
             release();
@@ -49,54 +50,63 @@ public:
     /// Gives the connection back, or what an exception asks for (see above).
     ~lease() { release(); }
 
-    /// Has a connection. Without one, a lease can be assigned to, given back or discarded; the rest needs one.
+    /// Whether it has a connection. An empty lease can be assigned to, given back or discarded. Anything else is a mistake,
+    /// which is asserted.
     explicit operator bool() const noexcept { return entry_ != nullptr; }
 
-    connection_type& operator*() const noexcept { return entry_->conn(); }    ///< at one address while it is lent
-    connection_type* operator->() const noexcept { return std::addressof(entry_->conn()); }  ///< likewise
+    connection_type& operator*() const noexcept { return entry().conn(); }                   ///< at one address while lent
+    connection_type* operator->() const noexcept { return std::addressof(entry().conn()); }  ///< likewise
 
-    /// What it was lent for. The reference is valid while it is lent: copy it before the lease ends.
-    const key_type& key() const noexcept { return entry_->key(); }
+    /// The key that it was lent for. The reference is valid while it is lent: copy it before the lease ends.
+    const key_type& key() const noexcept { return entry().key(); }
 
     /// Whether it was idle before, as opposed to dialled for this lease. After a failure on a reused connection, a new one
     /// may well succeed.
-    bool reused() const noexcept { return entry_->reused; }
+    bool reused() const noexcept { return entry().reused; }
 
-    /// Gives the connection back now. It is closed instead if it is `closed()`, if there is no room, or if the pool is
-    /// closed. Closing errors are counted in the statistics. An empty lease does nothing, so a second return is harmless.
+    /// Gives the connection back now. It is closed instead if there is no room or if the pool is closed, and only dropped if
+    /// it is `closed()` already. Errors of closing are counted in the statistics. Does nothing on an empty lease, so a second
+    /// return is harmless.
     void give_back() noexcept {
         if (entry_ != nullptr) state_->give_back(*std::exchange(entry_, nullptr));
     }
 
-    /// Closes the connection instead of giving it back. An empty lease does nothing.
+    /// Closes the connection instead of giving it back. Does nothing on an empty lease.
     void discard() noexcept {
         if (entry_ != nullptr) state_->discard(*std::exchange(entry_, nullptr));
     }
 
-    /// What follows a failed call: gives back a connection that says it is `reusable`, and closes any other.
+    /// After a failed call: gives back a connection that says it is `reusable`, and closes any other.
     void give_back_if_reusable() noexcept {
-        if constexpr (tells_reusable<connection_type>) {
+        if constexpr (reusable_reporting<connection_type>) {
             if (entry_ != nullptr && connection_traits<connection_type>::reusable(**this)) return give_back();
         }
         discard();
     }
 
-    /// Takes the connection out of the pool's knowledge: the caller keeps it. If its move throws, nothing has changed.
+    /// Moves the connection out: the pool forgets it, the caller keeps it. If its move throws, nothing has changed.
     connection_type detach() {
         static_assert(std::move_constructible<connection_type>, "pool: detach needs a Conn that can be moved");
-        connection_type kept(std::move(**this));
-        state_->detach(*std::exchange(entry_, nullptr));
-        return kept;
+        if constexpr (std::move_constructible<connection_type>) {
+            connection_type kept(std::move(**this));
+            state_->detach(*std::exchange(entry_, nullptr));
+            return kept;
+        }
     }
 
 private:
+    typename State::entry& entry() const noexcept {
+        assert(entry_ != nullptr && "pool: an empty lease has no connection");
+        return *entry_;
+    }
+
     void release() noexcept {
         if (entry_ == nullptr) return;
         if (std::uncaught_exceptions() > entry_->exceptions) give_back_if_reusable();
         else give_back();
     }
 
-    /// A lease that was made during an exception, and moved on after it, sees the next one.
+    /// Keeps the lower exception count, so that a lease created during unwinding detects a later exception.
     void adopt(lease& other) noexcept {
         state_ = other.state_;
         entry_ = std::exchange(other.entry_, nullptr);

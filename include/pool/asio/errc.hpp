@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <string>
+#include <type_traits>
+
+#include <boost/system/error_code.hpp>
+
+/// @file
+/// The error codes of an asynchronous acquire.
+
+namespace pool::asio {
+
+/// The errors of `async_acquire` itself. Errors of a dial reach its caller unchanged. A caller that is cancelled gets
+/// `boost::asio::error::operation_aborted`.
+enum class errc {
+    pool_closed = 1,  ///< the pool is closed
+    queue_full,       ///< nothing was free, and the wait queue was full
+    dial_failed,      ///< the dial threw something else than a `boost::system::system_error`
+    dial_dropped,     ///< the dial destroyed its handler without having called it
+};
+
+/// The category of `errc`.
+inline const boost::system::error_category& category() noexcept {
+    static const struct final : boost::system::error_category {
+        const char* name() const noexcept override { return "pool"; }
+        std::string message(int value) const override {
+            switch (static_cast<errc>(value)) {
+            case errc::pool_closed: return "the pool is closed";
+            case errc::queue_full: return "the wait queue is full";
+            case errc::dial_failed: return "the dial failed with an exception";
+            case errc::dial_dropped: return "the dial was dropped before it was over";
+            }
+            return "unknown error";
+        }
+    } instance;
+    return instance;
+}
+
+/// An error code of this category.
+inline boost::system::error_code make_error_code(errc value) noexcept {
+    return {static_cast<int>(value), category()};
+}
+
+}  // namespace pool::asio
+
+namespace boost::system {
+
+/// Makes `pool::asio::errc` convert to an error code.
+template <>
+struct is_error_code_enum<pool::asio::errc> : std::true_type {};
+
+}  // namespace boost::system

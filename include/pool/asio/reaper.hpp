@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <pool/core/parking.hpp>
+#include <pool/policies/clock.hpp>
+
+/// @file
+/// A timer that closes what is due, for programs on Boost.Asio.
+
+namespace pool::asio {
+
+/// Calls `expire()` whenever something may be due, from a timer of your executor instead of a thread (see `pool::reaper`).
+/// While it exists, its `io_context` does not run out of work.
+///
+/// The pool must outlive it. Like a timer, it is not thread-safe: destroy it on its executor, or while nobody runs that. A
+/// close, or a Conn's destructor, may destroy the reaper and its pool in the middle of a sweep.
+template <class Pool>
+class reaper {
+    static_assert(Pool::can_expire, "pool: a reaper needs a pool whose ExpiryPolicy can expire");
+    static_assert(keeps_real_time<typename Pool::clock_type>, "pool: a timer needs a pool whose clock keeps real time");
+
+public:
+    /// Sweeps for the first time soon, on `executor`.
+    template <class Executor>
+    reaper(Executor executor, Pool& pool) : sweeper_{std::make_shared<sweeper>(std::move(executor), pool)} {
+        sweeper_->wait(boost::asio::steady_timer::duration::zero());
+    }
+
+    reaper(const reaper&) = delete;
+    reaper& operator=(const reaper&) = delete;
+
+    /// No sweep begins after this.
+    ~reaper() {
+        sweeper_->stopped = true;
+        sweeper_->timer.cancel();
+    }
+
+private:
+    struct sweeper : std::enable_shared_from_this<sweeper> {
+        sweeper(auto executor, Pool& of) : timer{std::move(executor)}, pool{of} {}
+
+        void wait(boost::asio::steady_timer::duration time) {
+            timer.expires_after(time);
+            timer.async_wait([self = this->shared_from_this()](boost::system::error_code) {
+                if (self->stopped) return;
+                self->pool.expire();
+                if (self->stopped) return;  // the pool may have gone in a close
+                const auto next = core::bounded_wait(self->pool.clock(), self->pool.next_expiry());
+                self->wait(std::chrono::ceil<boost::asio::steady_timer::duration>(next));
+            });
+        }
+
+        boost::asio::steady_timer timer;
+        Pool& pool;
+        bool stopped = false;
+    };
+
+    std::shared_ptr<sweeper> sweeper_;
+};
+
+}  // namespace pool::asio

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <concepts>
+#include <memory>
+#include <type_traits>
+
+/// @file
+/// What a pool asks of a Conn: three answers. A class gives them by members of the same names. Any other type, such as a file
+/// descriptor, gives them by a specialisation of `connection_traits`.
+
+namespace pool {
+
+/// Adapts a connection type.
+/// - `close(c)` ends the connection. It may throw. The pool calls it at most once, and never under its lock.
+/// - `closed(c)` says that the connection is dead for good and needs no `close`: its destructor releases the rest.
+/// - `unblocked(c)` says that it can take a call now. It is false while a cancelled call is still being wound up.
+/// - `reusable(c)`, which is optional, says after a failed call that the connection is fit for the next one.
+///
+/// The pool may ask the last three under its lock, so they must be cheap, must not throw and must not call the pool.
+///
+/// The primary template calls the members of the same names. A specialisation has these functions as static members.
+template <class Conn>
+struct connection_traits {
+    /// Calls `c.close()`.
+    static void close(Conn& c)
+        requires requires { c.close(); }
+    {
+        c.close();
+    }
+
+    /// Calls `c.closed()`.
+    static bool closed(const Conn& c) noexcept
+        requires requires {
+            { c.closed() } noexcept -> std::convertible_to<bool>;
+        }
+    {
+        return c.closed();
+    }
+
+    /// Calls `c.unblocked()`.
+    static bool unblocked(const Conn& c) noexcept
+        requires requires {
+            { c.unblocked() } noexcept -> std::convertible_to<bool>;
+        }
+    {
+        return c.unblocked();
+    }
+
+    /// Calls `c.reusable()`.
+    static bool reusable(const Conn& c) noexcept
+        requires requires {
+            { c.reusable() } noexcept -> std::convertible_to<bool>;
+        }
+    {
+        return c.reusable();
+    }
+};
+
+/// Can be closed.
+template <class Conn>
+concept closable = requires(Conn& c) { connection_traits<Conn>::close(c); };
+
+/// Says whether it is closed, without throwing.
+template <class Conn>
+concept closed_reporting = requires(const Conn& c) {
+    { connection_traits<Conn>::closed(c) } noexcept -> std::same_as<bool>;
+};
+
+/// Says whether it is unblocked, without throwing.
+template <class Conn>
+concept unblocked_reporting = requires(const Conn& c) {
+    { connection_traits<Conn>::unblocked(c) } noexcept -> std::same_as<bool>;
+};
+
+/// Says after a failed call whether it is fit for the next one. A connection that does not say so is closed after an exception.
+template <class Conn>
+concept reusable_reporting = requires(const Conn& c) {
+    { connection_traits<Conn>::reusable(c) } noexcept -> std::same_as<bool>;
+};
+
+/// What a pool can keep.
+template <class Conn>
+concept poolable = std::destructible<Conn> && closable<Conn> && closed_reporting<Conn> && unblocked_reporting<Conn>;
+
+namespace core {
+
+/// `std::unique_ptr` and `std::shared_ptr` answer as what they point at; a null pointer is a closed connection.
+template <class Pointer>
+struct pointer_connection_traits {
+    using target = connection_traits<typename Pointer::element_type>;  ///< answers for what is pointed at
+
+    /// Closes the pointee.
+    static void close(Pointer& p)
+        requires closable<typename Pointer::element_type>
+    {
+        if (p) target::close(*p);
+    }
+
+    /// A null pointer is closed.
+    static bool closed(const Pointer& p) noexcept
+        requires closed_reporting<typename Pointer::element_type>
+    {
+        return !p || target::closed(*p);
+    }
+
+    /// As the pointee.
+    static bool unblocked(const Pointer& p) noexcept
+        requires unblocked_reporting<typename Pointer::element_type>
+    {
+        return !p || target::unblocked(*p);
+    }
+
+    /// As the pointee; a null pointer is not.
+    static bool reusable(const Pointer& p) noexcept
+        requires reusable_reporting<typename Pointer::element_type>
+    {
+        return p && target::reusable(*p);
+    }
+};
+
+}  // namespace core
+
+/// As what it points at.
+template <class T, class Deleter>
+    requires(!std::is_array_v<T>)
+struct connection_traits<std::unique_ptr<T, Deleter>> : core::pointer_connection_traits<std::unique_ptr<T, Deleter>> {};
+
+/// As what it points at.
+template <class T>
+    requires(!std::is_array_v<T>)
+struct connection_traits<std::shared_ptr<T>> : core::pointer_connection_traits<std::shared_ptr<T>> {};
+
+}  // namespace pool

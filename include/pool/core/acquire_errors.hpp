@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <string>
+
+#include <pool/core/describe.hpp>
+#include <pool/core/request.hpp>
+#include <pool/core/what.hpp>
+#include <pool/error.hpp>
+#include <pool/stats.hpp>
+
+/// @file
+/// The texts of the errors of an acquire.
+
+namespace pool::core {
+
+/// The pool is closed.
+template <class State>
+pool_closed closed_error(const State& state, const typename State::hashed& key) {
+    const pool::stats seen = state.stats();
+    return pool_closed{"pool \"" + state.name() + "\": no connection for key " + core::describe(key.key) +
+                       ": the pool is closed (" + std::to_string(seen.idle) + " idle, " + std::to_string(seen.lent) +
+                       " lent)"};
+}
+
+/// Why a caller stops waiting.
+template <class Error, class State>
+Error wait_error(const State& state, const typename State::hashed& key, const char* why, const dial_error& last_error) {
+    const pool::stats seen = state.stats();
+    return Error{"pool \"" + state.name() + "\": no connection for key " + core::describe(key.key) + ": " + why + " (" +
+                 std::to_string(seen.idle + seen.lent + seen.dialing + seen.closing) + " open, " +
+                 std::to_string(seen.idle) + " idle, " + std::to_string(seen.lent) + " lent, " +
+                 std::to_string(seen.dialing) + " dialling, " + std::to_string(seen.waiting) + " waiting)" +
+                 (last_error ? "; the last dial failed: " + *last_error : "")};
+}
+
+/// A text to keep as the last error of a key; none if there is no memory for it.
+inline dial_error kept_text(const std::string& text) noexcept {
+    try {
+        return std::make_shared<const std::string>(text);
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+/// The same for an exception.
+inline dial_error kept_text(const std::exception_ptr& error) noexcept {
+    try {
+        return core::kept_text(core::what(error));
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+}  // namespace pool::core

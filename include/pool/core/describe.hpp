@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <concepts>
+#include <ostream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+/// @file
+/// A key as error messages show it.
+
+namespace pool::core {
+
+/// Text in quotes, numbers, whatever has an `operator<<`; else only that there is one.
+template <class Key>
+std::string describe(const Key& key) {
+    if constexpr (std::convertible_to<const Key&, std::string_view>) {
+        return '"' + std::string{std::string_view{key}} + '"';
+    } else if constexpr (std::is_enum_v<Key>) {
+        return std::to_string(static_cast<std::underlying_type_t<Key>>(key));
+    } else if constexpr (requires(std::ostream& out) { out << key; }) {
+        std::ostringstream out;
+        out << key;
+        return std::move(out).str();
+    } else {
+        return "(not printable)";
+    }
+}
+
+}  // namespace pool::core

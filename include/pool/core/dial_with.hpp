@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <type_traits>
+
+#include <pool/core/saturating.hpp>
+#include <pool/dial.hpp>
+#include <pool/policies/clock.hpp>
+
+/// @file
+/// How the pool calls a dial, and reads its context.
+
+namespace pool::core {
+
+/// Calls `dial`. Its exceptions pass through.
+template <class Conn, class Key, dial_function<Key, Conn> Dial>
+Conn dial_with(Dial& dial, const Key& key, const dial_context& context) {
+    if constexpr (context_dial_function<Dial, Key, Conn>) return std::invoke(dial, key, context);
+    else return std::invoke(dial, key);
+}
+
+/// The deadline of a context on the clock of a pool. On another clock than `std::chrono::steady_clock`, it is as far from
+/// that clock's now.
+template <clock_policy Clock>
+typename Clock::time_point deadline_on(const Clock& clock, const dial_context& context) {
+    using time_point = typename Clock::time_point;
+    if constexpr (std::is_same_v<time_point, decltype(context.deadline)>) {
+        return context.deadline;
+    } else {
+        if (context.deadline == context.deadline.max()) return time_point::max();
+        const auto now = std::chrono::steady_clock::now();
+        if (context.deadline <= now) return clock.now();
+        return saturating_add(clock.now(), saturating_cast<typename Clock::duration>(context.deadline - now));
+    }
+}
+
+}  // namespace pool::core

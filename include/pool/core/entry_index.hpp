@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <boost/multi_index/hashed_index.hpp>
+#include <boost/multi_index/mem_fun.hpp>
+#include <boost/multi_index/ordered_index.hpp>
+#include <boost/multi_index/sequenced_index.hpp>
+#include <boost/multi_index/tag.hpp>
+#include <boost/multi_index_container.hpp>
+
+#include <pool/core/block_cache.hpp>
+#include <pool/core/entry.hpp>
+#include <pool/core/hashed_key.hpp>
+
+/// @file
+/// The container of all connections: where an entry is found, by key, by order and by expiry.
+
+namespace pool::core {
+
+/// One Boost.MultiIndex container with three indices.
+/// - By key, hashed: any entry of a key leads to its group.
+/// - By order, sequenced: as they were given back last. So the idle entries are in that order; each other one keeps its old
+///   place.
+/// - By expiry, ordered by a lower bound of when each entry expires. It exists only if anything does.
+///
+/// Also makes the groups, each of which lives as long as its last use. Not thread-safe.
+template <class Key, class Conn, class TimePoint>
+class entry_index {
+public:
+    using entry = core::entry<Key, Conn, TimePoint>;  ///< one connection
+    using group = typename entry::group;              ///< what the entries of one key share
+    using hashed = hashed_key<Key>;                   ///< what groups are found by
+
+    static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;  ///< whether anything expires
+
+    entry_index() = default;
+    entry_index(const entry_index&) = delete;
+    entry_index& operator=(const entry_index&) = delete;
+
+    /// The group of a key, or nullptr. O(1).
+    group* find(const hashed& key) const {
+        const auto& keyed = container_.template get<by_key>();
+        const auto found = keyed.find(key, group_hash{}, group_equal{});
+        return found == keyed.end() ? nullptr : found->group_;
+    }
+
+    /// The group of a key, for one more use. Copies a key that is new. Strong guarantee.
+    group& use(const hashed& key) {
+        group* used = find(key);
+        if (used == nullptr) {
+            group_memory memory{group_blocks_};
+            used = group_memory_traits::allocate(memory, 1);
+            try {
+                std::construct_at(used, key);
+            } catch (...) {
+                group_memory_traits::deallocate(memory, used, 1);
+                throw;
+            }
+        }
+        ++used->uses;
+        return *used;
+    }
+
+    /// Ends a use of a group, and the group with its last use.
+    void release(group& used) noexcept {
+        if (--used.uses != 0) return;
+        group_memory memory{group_blocks_};
+        std::destroy_at(&used);
+        group_memory_traits::deallocate(memory, &used, 1);
+    }
+
+    /// Adds an entry, which is a use of its group, at the end of the order. Strong guarantee.
+    entry& add(group& of, TimePoint earliest) {
+        entry* made = nullptr;
+        if constexpr (timed) made = &unconst(*dated().emplace_hint(dated().end(), of, earliest));
+        else made = &unconst(*ordered().emplace_back(of, earliest).first);
+        ++of.uses;
+        return *made;
+    }
+
+    /// Removes an entry.
+    void erase(entry& e) noexcept {
+        group& its = *e.group_;
+        if (oldest_ == position(e)) ++oldest_;
+        ordered().erase(position(e));
+        release(its);
+    }
+
+    /// Moves an entry, which is about to become idle, to the end of the order. `is_first`: no other one is idle.
+    void move_to_end(entry& e, bool is_first) noexcept {
+        const auto here = position(e);
+        if (is_first) oldest_ = here;
+        else if (oldest_ == here) ++oldest_;
+        ordered().relocate(ordered().end(), here);
+    }
+
+    /// The entry that has been idle longest; there has to be one. Amortised O(1): it passes over each other entry once.
+    entry& oldest_idle() noexcept {
+        while (!oldest_->is_idle()) ++oldest_;
+        return unconst(*oldest_);
+    }
+
+    /// Puts an entry where its expiry belongs: O(log n). Extracts the node and inserts it again, at the same place of the
+    /// order. The entry stays where it is, and nothing can throw, as the hash table does not grow. `modify` would do the
+    /// same, but it searches the hashed index for the node, through all entries of its key.
+    void reindex(entry& e) noexcept {
+        const bool was_oldest = oldest_ == position(e);
+        const auto next = std::next(position(e));
+        auto node = ordered().extract(position(e));
+        e.expiry_.indexed = e.expiry_.at;
+        ordered().insert(next, std::move(node));
+        if (was_oldest) oldest_ = position(e);
+    }
+
+    bool empty() const noexcept { return container_.empty(); }  ///< no entry at all
+
+    auto& ordered() noexcept { return container_.template get<by_order>(); }  ///< all entries, in order
+    auto& dated() noexcept { return container_.template get<by_expiry>(); }   ///< all entries, by expiry
+
+    /// Where an entry is in the order. Nothing idle is before `oldest_position()`.
+    auto position(const entry& e) noexcept { return ordered().iterator_to(e); }
+    auto oldest_position() const noexcept { return oldest_; }  ///< likewise
+
+    /// The container shows its elements as const, to protect what it orders them by. That is the group, which never
+    /// changes, and the indexed time, which only `reindex` changes.
+    static entry& unconst(const entry& e) noexcept { return const_cast<entry&>(e); }
+
+    /// Makes room in the hashed index for so many entries. Strong guarantee.
+    void reserve(std::size_t count) { container_.template get<by_key>().reserve(count); }
+
+private:
+    struct by_key {};
+    struct by_order {};
+    struct by_expiry {};
+
+    struct group_hash {
+        std::size_t operator()(const group* of) const noexcept { return of->hash; }
+        std::size_t operator()(const hashed& key) const noexcept { return key.hash; }
+    };
+    struct group_equal {
+        bool operator()(const group* a, const group* b) const noexcept { return a == b; }
+        bool operator()(const hashed& key, const group* of) const { return key.equals(of->key, of->hash); }
+        bool operator()(const group* of, const hashed& key) const { return (*this)(key, of); }
+    };
+    struct indexed_expiry {
+        using result_type = TimePoint;
+        TimePoint operator()(const entry& e) const noexcept { return e.expiry_.indexed; }
+    };
+
+    using keyed_index = boost::multi_index::hashed_non_unique<boost::multi_index::tag<by_key>,
+        boost::multi_index::const_mem_fun<entry, const group*, &entry::of>, group_hash, group_equal>;
+    using ordered_index = boost::multi_index::sequenced<boost::multi_index::tag<by_order>>;
+    using dated_index = boost::multi_index::ordered_non_unique<boost::multi_index::tag<by_expiry>, indexed_expiry>;
+    using indices = std::conditional_t<timed, boost::multi_index::indexed_by<keyed_index, ordered_index, dated_index>,
+        boost::multi_index::indexed_by<keyed_index, ordered_index>>;
+    using container = boost::multi_index_container<entry, indices, recycling_allocator<entry>>;
+
+    using group_memory = recycling_allocator<group>;
+    using group_memory_traits = std::allocator_traits<group_memory>;
+
+    block_cache entry_blocks_;
+    block_cache group_blocks_;
+    container container_{typename container::ctor_args_list{}, recycling_allocator<entry>{entry_blocks_}};
+    typename boost::multi_index::index<container, by_order>::type::iterator oldest_ = ordered().end();
+};
+
+}  // namespace pool::core

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+/// @file
+/// The fields of an aggregate, found without its help.
+
+namespace pool::core::fields {
+
+/// The most fields an aggregate key may have.
+inline constexpr std::size_t most = 6;
+
+/// The most values that an aggregate is tried with. An array has one for each of its elements.
+inline constexpr std::size_t most_values = 256;
+
+/// Stands for one value in the braces of an aggregate, whatever its type.
+template <std::size_t = 0>
+struct any {
+    /// Never defined: only asked for in unevaluated operands.
+    template <class T>
+    operator T() const noexcept;
+};
+
+/// Whether the braces may hold so many values.
+template <class Aggregate, std::size_t... I>
+constexpr bool holds(std::index_sequence<I...>) {
+    return requires { Aggregate{any<I>{}...}; };
+}
+
+/// Whether they may hold values, then braces with values, then more values.
+template <class Aggregate, std::size_t... Before, std::size_t... Inner, std::size_t... After>
+constexpr bool holds(std::index_sequence<Before...>, std::index_sequence<Inner...>, std::index_sequence<After...>) {
+    return requires { Aggregate{any<Before>{}..., {any<Inner>{}...}, any<After>{}...}; };
+}
+
+/// How many values the braces may hold: one for each field, and for each element of a field that is an array. 0 if there are
+/// too many.
+template <class Aggregate, std::size_t N = 1, bool Found = false>
+consteval std::size_t count_values() {
+    if constexpr (N > most_values) {
+        return 0;
+    } else if constexpr (holds<Aggregate>(std::make_index_sequence<N>{})) {
+        return count_values<Aggregate, N + 1, true>();
+    } else if constexpr (Found || N > sizeof(Aggregate)) {
+        return Found ? N - 1 : 0;
+    } else {  // a field without a default constructor needs a value
+        return count_values<Aggregate, N + 1, false>();
+    }
+}
+
+/// How many values the field takes whose first value is at `First`. Only an array takes several: its values may stand in
+/// braces of their own, and then leave no room for one more value behind them.
+template <class Aggregate, std::size_t Values, std::size_t First, std::size_t N = Values - First>
+consteval std::size_t values_of_field() {
+    if constexpr (N <= 1) {
+        return 1;
+    } else {
+        constexpr std::make_index_sequence<First> before{};
+        constexpr std::make_index_sequence<N> inner{};
+        if constexpr (holds<Aggregate>(before, inner, std::make_index_sequence<Values - First - N>{}) &&
+                      !holds<Aggregate>(before, inner, std::make_index_sequence<Values - First - N + 1>{}))
+            return N;
+        else return values_of_field<Aggregate, Values, First, N - 1>();
+    }
+}
+
+template <class Aggregate, std::size_t Values, std::size_t First = 0>
+consteval std::size_t count_fields() {
+    if constexpr (First >= Values) return 0;
+    else return 1 + count_fields<Aggregate, Values, First + values_of_field<Aggregate, Values, First>()>();
+}
+
+/// How many fields an aggregate has; 0 if that cannot be told.
+template <class Aggregate>
+inline constexpr std::size_t count = count_fields<Aggregate, count_values<Aggregate>()>();
+
+/// The fields of an aggregate as a tuple of references.
+template <class Aggregate>
+constexpr auto tie(const Aggregate& key) {
+    constexpr std::size_t n = count<Aggregate>;
+    static_assert(n >= 1 && n <= most);
+    if constexpr (n == 1) {
+        const auto& [a] = key;
+        return std::tie(a);
+    } else if constexpr (n == 2) {
+        const auto& [a, b] = key;
+        return std::tie(a, b);
+    } else if constexpr (n == 3) {
+        const auto& [a, b, c] = key;
+        return std::tie(a, b, c);
+    } else if constexpr (n == 4) {
+        const auto& [a, b, c, d] = key;
+        return std::tie(a, b, c, d);
+    } else if constexpr (n == 5) {
+        const auto& [a, b, c, d, e] = key;
+        return std::tie(a, b, c, d, e);
+    } else {
+        const auto& [a, b, c, d, e, f] = key;
+        return std::tie(a, b, c, d, e, f);
+    }
+}
+
+/// The types of the fields, as a tuple of them.
+template <class... Field>
+auto without_references(const std::tuple<const Field&...>&) -> std::type_identity<std::tuple<Field...>>;
+template <class Aggregate>
+using types = typename decltype(without_references(tie(std::declval<const Aggregate&>())))::type;
+
+}  // namespace pool::core::fields

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <boost/container_hash/hash.hpp>
+
+#include <pool/core/fields.hpp>
+
+/// @file
+/// The hash of a key, and why a type may be no key.
+
+namespace pool::core {
+
+/// Has a `std::hash`: strings, integers, enums, pointers, and whatever a program has specialised it for.
+template <class T>
+concept std_hashable = requires(const T& value) {
+    { std::hash<T>{}(value) } -> std::same_as<std::size_t>;
+};
+
+/// A pair, a tuple or a `std::array`: it has fields, too.
+template <class T>
+concept tuple_like = requires { std::tuple_size<T>::value; };
+
+/// A character, whose pointers are nearly always text.
+template <class T>
+inline constexpr bool is_character =
+    std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> || std::same_as<T, char16_t> ||
+    std::same_as<T, char32_t>;
+
+/// Refers to what somebody else owns: a reference, a pointer to characters, a string view.
+template <class T>
+inline constexpr bool is_borrowed =
+    std::is_reference_v<T> || (std::is_pointer_v<T> && is_character<std::remove_cv_t<std::remove_pointer_t<T>>>);
+template <class Char, class Traits>
+inline constexpr bool is_borrowed<std::basic_string_view<Char, Traits>> = true;  ///< a string view
+template <class T>
+inline constexpr bool is_borrowed<std::optional<T>> = is_borrowed<T>;  ///< what it may hold
+
+/// What is wrong with a type as a key that is told apart by its value.
+enum class key_fault : unsigned char {
+    none,
+    borrowed,          ///< it, or a field of it, does not own its text
+    field_count,       ///< an aggregate with no field, or with too many
+    unhashable_field,  ///< a field without a hash
+    unhashable,        ///< no hash, and no fields
+};
+
+template <class T>
+consteval key_fault fault_of_key();
+
+/// The first fault of the fields.
+template <class... Field>
+consteval key_fault fault_of_fields(std::type_identity<std::tuple<Field...>>) {
+    key_fault first = key_fault::none;
+    for (const key_fault each : {key_fault::none, fault_of_key<std::remove_cv_t<Field>>()...}) {
+        if (first == key_fault::none) first = each == key_fault::unhashable ? key_fault::unhashable_field : each;
+    }
+    return first;
+}
+
+/// The elements of a tuple-like type, as a tuple of the same types.
+template <class T, std::size_t... I>
+auto elements(std::index_sequence<I...>) -> std::type_identity<std::tuple<std::tuple_element_t<I, T>...>>;
+
+/// The fault of a key or of a field, or none.
+template <class T>
+consteval key_fault fault_of_key() {
+    if constexpr (is_borrowed<T>) {
+        return key_fault::borrowed;
+    } else if constexpr (std_hashable<T>) {
+        return key_fault::none;
+    } else if constexpr (std::is_array_v<T>) {
+        return fault_of_fields(std::type_identity<std::tuple<std::remove_all_extents_t<T>>>{});
+    } else if constexpr (tuple_like<T>) {
+        return fault_of_fields(decltype(elements<T>(std::make_index_sequence<std::tuple_size_v<T>>{})){});
+    } else if constexpr (std::is_aggregate_v<T>) {
+        if constexpr (fields::count<T> == 0 || fields::count<T> > fields::most) return key_fault::field_count;
+        else return fault_of_fields(std::type_identity<fields::types<T>>{});
+    } else {
+        return key_fault::unhashable;
+    }
+}
+
+/// The `std::hash` of a key or, where there is none, the hashes of its fields combined.
+template <class T>
+std::size_t hash_of(const T& value) {
+    if constexpr (std_hashable<T>) {
+        return std::hash<T>{}(value);
+    } else {
+        std::size_t seed = 0;
+        const auto combine = [&seed](const auto&... field) { (boost::hash_combine(seed, core::hash_of(field)), ...); };
+        if constexpr (std::is_array_v<T>) {
+            for (const auto& element : value) combine(element);
+        } else if constexpr (tuple_like<T>) {
+            std::apply(combine, value);
+        } else {
+            std::apply(combine, fields::tie(value));
+        }
+        return seed;
+    }
+}
+
+}  // namespace pool::core

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+
+/// @file
+/// A bound as a capacity policy keeps it.
+
+namespace pool::core {
+
+/// A number that is set like a member and asked like a function. So one name serves both the caller who sets a bound and the
+/// pool that asks for it: `bounded{.max_idle = 64}` and `policy.max_idle()`.
+class limit {
+public:
+    constexpr explicit(false) limit(std::size_t value) noexcept : value_{value} {}      ///< this many
+    constexpr explicit(false) operator std::size_t() const noexcept { return value_; }  ///< as a number
+    constexpr std::size_t operator()() const noexcept { return value_; }                ///< as an answer
+
+private:
+    std::size_t value_;
+};
+
+}  // namespace pool::core

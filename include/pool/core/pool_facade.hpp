@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <pool/core/blocking_acquire.hpp>
+#include <pool/core/requirements.hpp>
+#include <pool/dial.hpp>
+#include <pool/error.hpp>
+#include <pool/key.hpp>
+#include <pool/lease.hpp>
+#include <pool/pooled_connection.hpp>
+#include <pool/stats.hpp>
+
+/// @file
+/// What a caller can do with a pool, whether it has one state or several.
+
+namespace pool::core {
+
+/// Which of the shards a key of this hash is in. By the high bits of a multiplicative hash (Knuth, The Art of Computer
+/// Programming, volume 3, 6.4: the golden ratio spreads even the hashes of integers, which are the integers), and from
+/// these by a multiplication (Lemire, Fast Random Integer Generation in an Interval, 2019). The index of each shard
+/// takes the remainder of a division by a prime, and so is filled as evenly as that of a whole pool.
+template <std::size_t Shards>
+constexpr std::size_t shard_of(std::size_t hash) noexcept {
+    const std::uint64_t mixed = std::uint64_t{hash} * 0x9e37'79b9'7f4a'7c15;
+    return static_cast<std::size_t>((mixed >> 32) * Shards >> 32);
+}
+
+struct pool_access;
+
+/// The base of the pools: an array of states, of which the hash of a key chooses one. With one state, keys are not hashed for
+/// the choice, and all of this compiles to calls of that state.
+template <class State, std::size_t Shards>
+class pool_facade {
+    using Key = typename State::key_type;
+    using Conn = typename State::connection_type;
+    using ClockPolicy = typename State::clock_type;
+    using hashed = typename State::hashed;
+    using state_ptr = std::shared_ptr<State>;
+
+public:
+    using key_type = Key;                                 ///< the parameter
+    using connection_type = Conn;                         ///< the parameter
+    using clock_type = ClockPolicy;                       ///< the parameter
+    using lease_type = lease<State>;                      ///< what `acquire` returns
+    using time_point = typename ClockPolicy::time_point;  ///< what deadlines are
+
+    static constexpr bool can_expire = State::timed;  ///< whether anything expires
+
+    pool_facade(const pool_facade&) = delete;
+    pool_facade& operator=(const pool_facade&) = delete;
+
+    /// Lends an idle connection of `key`, or dials one. `dial` is called as `Conn(const Key&)` or
+    /// `Conn(const Key&, const dial_context&)`. It gets `context`, and may take its time, as nothing is locked.
+    /// Throws what `dial` throws, unchanged, and `pool_closed`.
+    ///
+    /// A pool that bounds the open connections waits as the overload below does, until the context's deadline or stop.
+    template <class Dial>
+    [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, const dial_context& context = {}) {
+        if constexpr (check_dial<Dial, Key, Conn>() && check_wait<State>()) {
+            const hashed wanted{key};
+            State& state = *of(wanted);
+            return {state, core::acquire(state, wanted, dial, context)};
+        } else {
+            return {};
+        }
+    }
+
+    /// The same, and waits until a connection is free or may be dialled: until `deadline`, which is one of the pool's clock,
+    /// or until `stop` is requested. That bounds the wait, not a dial: the dial gets both as a `dial_context` (the deadline
+    /// if the clock is `std::chrono::steady_clock`), and should heed them. Throws `acquire_timeout`, `acquire_cancelled` and
+    /// `queue_full`, too.
+    template <class Dial>
+    [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, time_point deadline, std::stop_token stop = {}) {
+        static_assert(State::bounds_open,
+            "pool: acquire with a deadline or a stop_token needs a CapacityPolicy that bounds what is open, such as "
+            "bounded_open: this pool never waits");
+        if constexpr (State::bounds_open && check_dial<Dial, Key, Conn>() && check_wait<State>()) {
+            dial_context context{.stop = std::move(stop)};
+            if constexpr (std::same_as<time_point, decltype(context.deadline)>) context.deadline = deadline;
+            const hashed wanted{key};
+            State& state = *of(wanted);
+            return {state, core::acquire(state, wanted, dial, context, deadline)};
+        } else {
+            return {};
+        }
+    }
+
+    /// The same, without a deadline.
+    template <class Dial>
+    [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, std::stop_token stop) {
+        return acquire(key, std::forward<Dial>(dial), time_point::max(), std::move(stop));
+    }
+
+    /// Lends an idle connection of `key`, or returns an empty lease.
+    [[nodiscard]] lease_type try_acquire(key_view<Key> key) {
+        const hashed wanted{key};
+        State& state = *of(wanted);
+        auto* const found = state.lend(wanted);
+        return found != nullptr ? lease_type{state, *found} : lease_type{};
+    }
+
+    /// Removes an idle connection of `key` from the pool. The caller closes it, or puts it back.
+    [[nodiscard]] std::optional<Conn> take(key_view<Key> key) {
+        static_assert(std::move_constructible<Conn>, "pool: take needs a Conn that can be moved");
+        if constexpr (std::move_constructible<Conn>) {
+            const hashed wanted{key};
+            return of(wanted)->take(wanted);
+        } else {
+            return {};
+        }
+    }
+
+    /// Adds an idle connection. It is closed instead if there is no room or the pool is closed, and only dropped if it is
+    /// `closed()` already. If this throws, `conn` is still the caller's, as its move has left it.
+    void put(key_view<Key> key, Conn&& conn) {
+        static_assert(std::move_constructible<Conn>, "pool: put needs a Conn that can be moved");
+        if constexpr (std::move_constructible<Conn>) {
+            const hashed wanted{key};
+            of(wanted)->put(wanted, std::move(conn));
+        }
+    }
+
+    /// A lazy connection: each call through it lends an idle one of `key` or dials, calls, and gives back. See
+    /// `pooled_connection`.
+    template <class Dial>
+    [[nodiscard]] auto get(key_view<Key> key, Dial dial) {
+        if constexpr (check_dial<Dial, Key, Conn>() && check_wait<State>()) {
+            return pooled_connection<State, Dial>{of(key), Key(key), std::move(dial)};
+        } else {
+            return refused_pool{};
+        }
+    }
+
+    /// Closes what is due. Returns how many. O(log n) for each, and for each that was lent since the last call. Like `clear`
+    /// and `close`, it lets others have the lock in between, so that a large sweep keeps nobody waiting.
+    std::size_t expire() {
+        static_assert(can_expire, "pool: expire needs an ExpiryPolicy that can expire, and this pool's cannot");
+        if constexpr (can_expire) return sum([](State& state) { return state.expire(); });
+        else return 0;
+    }
+
+    /// When to call `expire()` next: no connection that is idle now, or is given back from now on, expires before. Is max()
+    /// if nothing is idle and nothing that is given back would be kept.
+    ///
+    /// A thread that gives back reads the clock before it takes the lock. If it is held up in between for a time, its
+    /// connection may expire that much before the time that this returns meanwhile. It is not lent after it has expired, but
+    /// whoever sleeps until then closes it that much later.
+    /// O(log n) for each connection that was lent since the last call.
+    time_point next_expiry() const {
+        static_assert(can_expire, "pool: next_expiry needs an ExpiryPolicy that can expire, and this pool's cannot");
+        time_point earliest = time_point::max();
+        if constexpr (can_expire) {
+            for (const state_ptr& state : states_) earliest = std::min(earliest, state->next_expiry());
+        }
+        return earliest;
+    }
+
+    /// Closes all idle connections, the oldest first. Returns how many.
+    std::size_t clear() {
+        return sum([](State& state) { return state.clear(); });
+    }
+
+    /// Closes all idle connections of one key, the oldest first. Returns how many.
+    std::size_t clear(key_view<Key> key) {
+        const hashed wanted{key};
+        const state_ptr kept = of(wanted);
+        return kept->clear(wanted);
+    }
+
+    /// A snapshot of the pool's figures.
+    pool::stats stats() const {
+        pool::stats all = states_.front()->stats();
+        for (std::size_t i = 1; i < Shards; ++i) all += states_[i]->stats();
+        return all;
+    }
+
+    /// A snapshot of one key's figures: zero for one without connections.
+    key_stats stats(key_view<Key> key) const {
+        const hashed wanted{key};
+        return of(wanted)->stats(wanted);
+    }
+
+    /// Closes what is idle, and keeps nothing from now on: `acquire` throws `pool_closed`, and what is given back is
+    /// closed. Does not wait for what is lent. Returns all errors of the closes. A second call does nothing.
+    close_errors close() {
+        std::vector<std::exception_ptr> errors;
+        const std::array kept = states_;  // a close may end the pool
+        close_all(kept, &errors);
+        return {kept.front()->name(), std::move(errors)};
+    }
+
+    /// Waits until nothing is lent, being dialled or being closed, or until `deadline`, which is one of the pool's clock.
+    /// Returns how many still are. After `close()`, that is the end of all that the pool has opened. Do not call it from a
+    /// close or a dial: it would wait for itself.
+    std::size_t drain(time_point deadline) {
+        static_assert(State::can_wait,
+            "pool: drain waits, which only a pool can that has a lock and whose CapacityPolicy bounds what is open");
+        if constexpr (State::can_wait) return states_.front()->drain(deadline);
+        else return 0;
+    }
+
+    const std::string& name() const noexcept { return states_.front()->name(); }    ///< from the settings
+    const ClockPolicy& clock() const noexcept { return states_.front()->clock(); }  ///< what the pool reads
+
+protected:
+    /// An empty pool. `capacity_of(i)` is the capacity of state i.
+    template <class CapacityOf, class ExpiryPolicy>
+    pool_facade(const CapacityOf& capacity_of, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock) {
+        if constexpr (Shards == 1) {
+            states_[0] = share(new State{capacity_of(0), std::move(expiry), std::move(settings), std::move(clock)});
+        } else {
+            for (std::size_t i = 0; i < Shards; ++i)
+                states_[i] = share(new State{capacity_of(i), expiry, settings, clock});
+        }
+    }
+
+    /// Closes what is idle. Leases and lazy connections may outlive the pool: what is given back later is closed.
+    ~pool_facade() { close_all(states_, nullptr); }
+
+    /// The states. A close may end the pool: copy them before one that this pool's member goes on after.
+    const std::array<state_ptr, Shards>& states() const noexcept { return states_; }
+
+    /// What `act(state)` says of each, added up, also if a close in it ends the pool.
+    template <class Act>
+    std::size_t sum(const Act& act) const {
+        std::size_t all = 0;
+        const std::array kept = states_;
+        for (const state_ptr& state : kept) all += act(*state);
+        return all;
+    }
+
+private:
+    friend pool_access;
+
+    static state_ptr share(State* made) { return {made, &State::orphan}; }
+
+    const state_ptr& of(const hashed& key) const noexcept {
+        if constexpr (Shards == 1) return states_.front();
+        else return states_[shard_of<Shards>(key.hash)];
+    }
+    const state_ptr& of(key_view<Key> key) const {
+        if constexpr (Shards == 1) return states_.front();
+        else return of(hashed{key});
+    }
+
+    static void close_all(const std::array<state_ptr, Shards>& states, std::vector<std::exception_ptr>* errors) noexcept {
+        for (const state_ptr& state : states) state->close_all(errors);
+    }
+
+    std::array<state_ptr, Shards> states_;
+};
+
+/// The base of a pool of `Shards` states over these parameters, if they are right.
+template <bool are_right, std::size_t Shards, class Key, class Conn, class CapacityPolicy, class ExpiryPolicy,
+    class LockPolicy, class ClockPolicy>
+struct facade {
+    using type = pool_facade<state_for<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>, Shards>;
+};
+/// The base of a pool whose parameters are wrong.
+template <std::size_t Shards, class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy,
+    class ClockPolicy>
+struct facade<false, Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
+    using type = refused_pool;
+};
+
+/// Lets other parts of the library use the state of a pool, which they may keep.
+struct pool_access {
+    /// The state of a pool; the first, if it has several.
+    template <class State, std::size_t Shards>
+    static const std::shared_ptr<State>& state(const pool_facade<State, Shards>& pool) noexcept {
+        return pool.states_.front();
+    }
+
+    /// The type of the states of a pool.
+    template <class Pool>
+    using state_of = std::remove_cvref_t<decltype(*state(std::declval<const Pool&>()))>;
+};
+
+}  // namespace pool::core

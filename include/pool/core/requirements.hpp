@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include <pool/connection.hpp>
+#include <pool/dial.hpp>
+#include <pool/key.hpp>
+#include <pool/policies/capacity.hpp>
+#include <pool/policies/clock.hpp>
+#include <pool/policies/expiry.hpp>
+#include <pool/policies/lock.hpp>
+
+/// @file
+/// What a pool requires of its parameters. Each mistake is refused by one plain sentence, and nothing is instantiated after it.
+
+namespace pool::core {
+
+/// A key that is told apart by its value does not borrow its text.
+template <class Key>
+inline constexpr key_fault fault_of = [] {
+    if constexpr (std::is_base_of_v<told_apart_by_value, key_traits<Key>>) return fault_of_key<Key>();
+    else return key_fault::none;
+}();
+
+/// Checks Key.
+template <class Key>
+consteval bool check_key() {
+    constexpr key_fault fault = fault_of<Key>;
+    static_assert(fault != key_fault::borrowed,
+        "pool: a Key must own its characters, as std::string does: a pointer or a view refers to text that may be gone");
+    static_assert(fault != key_fault::field_count,
+        "pool: an aggregate Key is hashed field by field, and may have one to six fields");
+    static_assert(fault != key_fault::unhashable_field, "pool: a field of Key has no std::hash");
+    static_assert(fault != key_fault::unhashable,
+        "pool: Key needs a std::hash, or to be an aggregate of fields that have one, or a key_traits<Key>");
+    if constexpr (fault != key_fault::none) {
+        return false;
+    } else {
+        static_assert(hashable_key<Key>, "pool: a key_traits<Key> needs std::size_t hash(view)");
+        static_assert(comparable_key<Key>, "pool: Key needs an operator==, or a key_traits<Key>");
+        static_assert(std::copy_constructible<Key>, "pool: Key must be copyable");
+        static_assert(viewable_key<Key>, "pool: Key must convert to the view of its key_traits<Key>, and be made from one");
+        return hashable_key<Key> && comparable_key<Key> && std::copy_constructible<Key> && viewable_key<Key>;
+    }
+}
+
+/// Checks Conn.
+template <class Conn>
+consteval bool check_connection() {
+    static_assert(closable<Conn>, "pool: Conn needs a member close(), or a connection_traits<Conn> with close(Conn&)");
+    static_assert(closed_reporting<Conn>,
+        "pool: Conn needs a member bool closed() const noexcept, or a connection_traits<Conn> with closed(const Conn&)");
+    static_assert(unblocked_reporting<Conn>,
+        "pool: Conn needs a member bool unblocked() const noexcept, or a connection_traits<Conn> with "
+        "unblocked(const Conn&)");
+    return poolable<Conn>;
+}
+
+/// Checks the policies.
+template <class Key, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
+consteval bool check_policies() {
+    static_assert(capacity_policy<CapacityPolicy, Key>,
+        "pool: CapacityPolicy needs std::size_t max_idle() const noexcept and "
+        "std::size_t max_idle_for(const Key&) const noexcept");
+    constexpr bool bounds_are_whole = !declares_open_bounds<CapacityPolicy> || open_capacity_policy<CapacityPolicy, Key> ||
+                                      !capacity_policy<CapacityPolicy, Key>;
+    static_assert(bounds_are_whole,
+        "pool: a CapacityPolicy that declares bounds_open needs max_open(), max_open_for(const Key&), "
+        "max_dials_for(const Key&) and max_waiting(), each std::size_t and const noexcept");
+    static_assert(lock_policy<LockPolicy>, "pool: LockPolicy needs lock() and unlock(), and a default constructor");
+    static_assert(clock_policy<ClockPolicy>,
+        "pool: ClockPolicy needs now(), and must be steady: a wall clock can be set back");
+    if constexpr (!clock_policy<ClockPolicy>) {
+        return false;
+    } else {
+        static_assert(expiry_policy<ExpiryPolicy, typename ClockPolicy::time_point>,
+            "pool: ExpiryPolicy needs a constant can_expire and, if that is true, "
+            "a time_point expires_at(time_point) const noexcept");
+        return capacity_policy<CapacityPolicy, Key> && bounds_are_whole && lock_policy<LockPolicy> &&
+               expiry_policy<ExpiryPolicy, typename ClockPolicy::time_point>;
+    }
+}
+
+/// Checks all parameters of a pool. Returns whether they are right, so that a pool need not be instantiated if they are not.
+template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
+consteval bool check_parameters() {
+    if constexpr (!check_key<Key>()) return false;
+    else if constexpr (!check_connection<Conn>()) return false;
+    else return check_policies<Key, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>();
+}
+
+/// The base of a pool with a wrong parameter: takes any arguments, and can do nothing.
+struct refused_pool {
+    explicit refused_pool(auto&&...) noexcept {}  ///< whatever it is given
+};
+
+/// A pool whose parameters are right.
+template <class Pool>
+concept accepted = !std::derived_from<Pool, refused_pool>;
+
+/// Checks a dial. Returns whether it can be called.
+template <class Dial, class Key, class Conn>
+consteval bool check_dial() {
+    static_assert(dial_function<Dial, Key, Conn>,
+        "pool: dial must be callable as Conn(const Key&) or as Conn(const Key&, const dial_context&)");
+    return dial_function<Dial, Key, Conn>;
+}
+
+/// Checks a pool whose callers may have to wait. Returns whether somebody could end the wait.
+template <class State>
+consteval bool check_wait() {
+    constexpr bool can_end = !State::bounds_open || State::can_wait;
+    static_assert(can_end,
+        "pool: acquire and get may wait, and with this LockPolicy no thread could end the wait: use try_acquire or "
+        "async_acquire");
+    return can_end;
+}
+
+}  // namespace pool::core

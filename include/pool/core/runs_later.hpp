@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// @file
+/// Results of a function that stand for work still to be done.
+
+namespace pool::core {
+
+/// The return type of a coroutine: a task, a generator.
+template <class T>
+concept coroutine_result = requires { typename T::promise_type; };
+
+/// Can be awaited: by its own members, or by its `operator co_await`.
+template <class T>
+concept awaitable_result = requires(T& result) { result.await_ready(); } ||
+                           requires(T& result) { result.operator co_await(); } ||
+                           requires(T& result) { operator co_await(result); };
+
+/// A future: there is something to wait for, and then to get.
+template <class T>
+concept future_result = requires(T& result) {
+    result.valid();
+    result.wait();
+    result.get();
+};
+
+/// One of these. A function with such a result has not done its work when it returns.
+template <class T>
+concept runs_later = coroutine_result<T> || awaitable_result<T> || future_result<T>;
+
+}  // namespace pool::core

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <ratio>
+
+/// @file
+/// Arithmetic of times that stops at the ends of their range instead of overflowing.
+
+namespace pool::core {
+
+/// `at + by`, held within the range of TimePoint.
+template <class TimePoint>
+constexpr TimePoint saturating_add(TimePoint at, typename TimePoint::duration by) noexcept {
+    using duration = typename TimePoint::duration;
+    if (by > duration::zero() && at > TimePoint::max() - by) return TimePoint::max();
+    if (by < duration::zero() && at < TimePoint::min() - by) return TimePoint::min();
+    return at + by;
+}
+
+/// Converts between units, held within the range of Duration; NaN becomes zero.
+/// A fraction of a tick is rounded up, so that nothing expires early.
+template <class Duration, class Rep, class Period>
+constexpr Duration saturating_cast(std::chrono::duration<Rep, Period> from) noexcept {
+    using real = std::chrono::duration<long double, typename Duration::period>;
+    const real wide = from;
+    if (wide != wide) return Duration::zero();
+    if (wide >= real{Duration::max()}) return Duration::max();
+    if (wide <= real{Duration::min()}) return Duration::min();
+    using ratio = std::ratio_divide<Period, typename Duration::period>;
+    if constexpr (std::chrono::treat_as_floating_point_v<typename Duration::rep>) {
+        return std::chrono::duration_cast<Duration>(wide);
+    } else if constexpr (ratio::num == 1 || ratio::den == 1) {
+        return std::chrono::ceil<Duration>(from);
+    } else {  // the exact arithmetic of std::chrono overflows on the way
+        return std::chrono::ceil<Duration>(wide);
+    }
+}
+
+}  // namespace pool::core

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include <pool/core/key_hash.hpp>
+
+/// @file
+/// What a pool asks of a Key: a hash, equality, and the type it is looked up by. A key is the whole of what decided how its
+/// connections were opened: two connections of one key are interchangeable.
+
+namespace pool {
+
+namespace core {
+/// Marks the primary template: a key that is told apart by its value, and so must own it.
+struct told_apart_by_value {};
+}  // namespace core
+
+/// How keys are told apart: by `std::hash` and `operator==`. A key without a `std::hash` is hashed field by field, if it is a
+/// pair, a tuple, an array or an aggregate of up to six fields.
+///
+/// Specialise it for a Key of your own with these three members. `view` is what a caller looks up with: a Key converts to
+/// it, it converts to a Key, if only explicitly, and both hash alike. A specialisation may also take keys that do not own
+/// their text, such as a `std::string_view` of literals; the text must then outlive the pool.
+template <class Key>
+struct key_traits : core::told_apart_by_value {
+    using view = const Key&;  ///< what it is looked up with
+
+    /// By `std::hash`, or field by field.
+    static std::size_t hash(const Key& key)
+        requires(core::fault_of_key<Key>() == core::key_fault::none)
+    {
+        return core::hash_of(key);
+    }
+    /// By `operator==`.
+    static bool equal(const Key& a, const Key& b)
+        requires std::equality_comparable<Key>
+    {
+        return a == b;
+    }
+};
+
+/// Strings are looked up by `std::string_view`: a literal or a part of a buffer finds its key, and no string is built.
+template <class Char, class Traits, class Allocator>
+struct key_traits<std::basic_string<Char, Traits, Allocator>> {
+    using view = std::basic_string_view<Char, Traits>;  ///< what it is looked up with
+
+    static std::size_t hash(view key) noexcept { return std::hash<view>{}(key); }  ///< as the string's `std::hash`
+    static bool equal(view a, view b) noexcept { return a == b; }                  ///< by `operator==`
+};
+
+/// What a Key is looked up with.
+template <class Key>
+using key_view = typename key_traits<Key>::view;
+
+/// A key that `key_traits` can hash: by `std::hash`, field by field, or by a specialisation.
+template <class Key>
+concept hashable_key = requires(key_view<Key> key) {
+    { key_traits<Key>::hash(key) } -> std::same_as<std::size_t>;
+};
+
+/// A key that `key_traits` can compare: by `operator==`, or by a specialisation.
+template <class Key>
+concept comparable_key = requires(key_view<Key> key) {
+    { key_traits<Key>::equal(key, key) } -> std::convertible_to<bool>;
+};
+
+/// A key that can be looked up with its view, and made from one.
+template <class Key>
+concept viewable_key = std::convertible_to<const Key&, key_view<Key>> && std::constructible_from<Key, key_view<Key>>;
+
+}  // namespace pool
