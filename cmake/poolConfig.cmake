@@ -3,4 +3,4 @@ include(CMakeFindDependencyMacro)
 find_dependency(Boost 1.74)
 find_dependency(Threads)
 
-include("${CMAKE_CURRENT_LIST_DIR}/basic_pool-targets.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/poolTargets.cmake")
