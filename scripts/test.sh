@@ -26,6 +26,10 @@ if [[ ${chosen[*]} == *bench* ]]; then
     build_tools+=("${bench_tools[@]}")
     build_packages+=("${bench_packages[@]}")
 fi
+if [[ " ${chosen[*]} " == *" consumers "* ]]; then
+    build_tools+=(pkg-config python3)
+    build_packages+=('pkg-config|pkgconf' python3)
+fi
 require "${build_tools[@]}" -- "${build_packages[@]}"
 cd "$root"
 

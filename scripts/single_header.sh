@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSL-1.0
+#
+# Writes the library as single headers into a directory, build/single_header unless another is named:
+#   pool.hpp       what <pool/pool.hpp> and <pool/sharded_pool.hpp> bring
+#   pool_asio.hpp  what <pool/asio.hpp> adds. It is a second file because Boost.Asio takes long to compile, and most users
+#                  do without it.
+# Needs bash and awk. Includes of the standard library and of Boost stay where they are; the first of several is enough.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+[[ $# -le 2 ]] || { echo "usage: ${0##*/} [<directory> [<include directory>]]" >&2; exit 2; }
+directory=${1:-$root/build/single_header}
+include=${2:-$root/include}  # another one is for the test of this script
+version=$(awk '$1 == "VERSION" { print $2; exit }' "$root/CMakeLists.txt")
+
+mkdir -p "$directory"
+# shellcheck disable=SC2016  # awk's own dollars
+awk -v include="$include" -v directory="$directory" -v license="$root/LICENSE" -v version="$version" '
+    function fail(message) {
+        print "single_header.sh: " message >"/dev/stderr"
+        failed = 1
+        exit 1
+    }
+
+    # Prints a line, but no second empty line.
+    function put(line) {
+        if (line == "" && blank) return
+        blank = line == ""
+        print line >output
+    }
+
+    function begin(file, what,    line) {
+        output = directory "/" file
+        blank = 0
+        put("// SPDX-License-Identifier: BSL-1.0")
+        put("//")
+        put("// pool " version ": " what)
+        put("// Made by scripts/single_header.sh of the library. Do not edit it.")
+        put("//")
+        while ((getline line <license) > 0) put(line == "" ? "//" : "// " line)
+        close(license)
+        put("#pragma once")
+        put("")
+    }
+
+    # Prints a header in place of its include, and before it those that it includes. Conditional is whether the include is
+    # inside of an #if: then another include may need the text again, and a macro keeps the compiler from both.
+    function inline(header, conditional,    path, line, name, depth, status, macro, number) {
+        if (header in whole) return
+        if (header in open) fail(header " includes itself: by way of others, or at once")
+        open[header] = 1
+        path = include "/" header
+        if (!conditional) whole[header] = 1
+        reached[header] = 1
+        if (conditional || header in partial) {
+            macro = toupper(header)
+            gsub(/[^A-Z0-9]/, "_", macro)
+            macro = "POOL_SINGLE_HEADER_" macro
+            put("#ifndef " macro)
+            put("#define " macro)
+        }
+        if (conditional) partial[header] = 1
+        put("// " header)
+        depth = 0
+        for (number = 1; (status = (getline line <path)) > 0; ++number) {
+            if (number == 1 && line ~ /^\/\/ SPDX-License-Identifier:/) continue
+            if (line ~ /^[ \t]*#[ \t]*pragma[ \t]+once/) continue
+            if (line ~ /^[ \t]*#[ \t]*if/) ++depth
+            if (line ~ /^[ \t]*#[ \t]*endif/) --depth
+            if (line ~ /^[ \t]*#[ \t]*include[ \t]*"/) fail(path ":" number ": an include in quotes; write <pool/...>")
+            if (line ~ /^[ \t]*#[ \t]*include[ \t]*</) {
+                name = line
+                sub(/^[^<]*</, "", name)
+                sub(/>.*/, "", name)
+                if (name ~ /^pool\//) {
+                    # It checks how <pool/...> is found. A single header is not found that way.
+                    if (name == "pool/core/include_path.hpp") reached[name] = 1
+                    else inline(name, conditional || depth > 0)
+                    continue
+                }
+                if (!conditional && depth == 0) {
+                    if (name in included) continue
+                    included[name] = 1
+                }
+            }
+            put(line)
+        }
+        if (status < 0) fail("cannot read " path)
+        close(path)
+        if (macro != "") put("#endif  // " macro)
+        put("")
+        delete open[header]
+    }
+
+    BEGIN {
+        begin("pool.hpp", "<pool/pool.hpp> and <pool/sharded_pool.hpp> in one file.")
+        inline("pool/pool.hpp", 0)
+        inline("pool/sharded_pool.hpp", 0)
+        begin("pool_asio.hpp", "<pool/asio.hpp> in one file, besides pool.hpp.")
+        put("#include \"pool.hpp\"")
+        put("")
+        inline("pool/asio.hpp", 0)
+        find = "cd \"" include "\" && find pool -name \"*.hpp\""
+        while ((find | getline header) > 0)
+            if (!(header in reached)) fail(header " is included by none of pool.hpp, sharded_pool.hpp and asio.hpp")
+    }
+    END { exit failed }
+' || { rm -f "$directory"/pool.hpp "$directory"/pool_asio.hpp; exit 1; }

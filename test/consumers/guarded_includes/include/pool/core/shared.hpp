@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <pool/core/size.hpp>
+
+struct shared {
+    char bytes[8];
+};
