@@ -74,9 +74,7 @@ awk -v include="$include" -v directory="$directory" -v license="$root/LICENSE" -
                 sub(/^[^<]*</, "", name)
                 sub(/>.*/, "", name)
                 if (name ~ /^pool\//) {
-                    # It checks how <pool/...> is found. A single header is not found that way.
-                    if (name == "pool/core/include_path.hpp") reached[name] = 1
-                    else inline(name, conditional || depth > 0)
+                    if (name != include_path) inline(name, conditional || depth > 0)
                     continue
                 }
                 if (!conditional && depth == 0) {
@@ -94,6 +92,10 @@ awk -v include="$include" -v directory="$directory" -v license="$root/LICENSE" -
     }
 
     BEGIN {
+        # It checks how <pool/...> is found. A single header is not found that way.
+        include_path = "pool/core/include_path.hpp"
+        reached[include_path] = 1
+
         begin("pool.hpp", "<pool/pool.hpp> and <pool/sharded_pool.hpp> in one file.")
         inline("pool/pool.hpp", 0)
         inline("pool/sharded_pool.hpp", 0)
