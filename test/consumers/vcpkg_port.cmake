@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSL-1.0
+
+# Checks the vcpkg port in PORT_DIR without vcpkg: its manifest is JSON and names VERSION, and its portfile runs, with
+# functions in place of vcpkg's that do no more than the port needs. Packages go to CURRENT_PACKAGES_DIR.
+cmake_minimum_required(VERSION 3.25)
+
+file(READ "${PORT_DIR}/vcpkg.json" manifest)
+string(JSON PORT GET "${manifest}" name)
+string(JSON found GET "${manifest}" version)
+if(NOT PORT STREQUAL "pool" OR NOT found STREQUAL VERSION)
+    message(FATAL_ERROR "vcpkg.json is of ${PORT} ${found}, not of pool ${VERSION}")
+endif()
+
+function(must_exist path)
+    if(NOT EXISTS "${path}")
+        message(FATAL_ERROR "the port needs ${path}, which is not there")
+    endif()
+endfunction()
+
+function(vcpkg_cmake_configure)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "" "SOURCE_PATH" "OPTIONS")
+    execute_process(
+        COMMAND
+            "${CMAKE_COMMAND}" -S "${arg_SOURCE_PATH}" -B "${CURRENT_PACKAGES_DIR}.build" ${CONFIGURE}
+            "-DCMAKE_INSTALL_PREFIX=${CURRENT_PACKAGES_DIR}" ${arg_OPTIONS}
+        COMMAND_ERROR_IS_FATAL ANY
+    )
+endfunction()
+
+function(vcpkg_cmake_install)
+    execute_process(COMMAND "${CMAKE_COMMAND}" --install "${CURRENT_PACKAGES_DIR}.build" COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+function(vcpkg_cmake_config_fixup)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "" "CONFIG_PATH" "")
+    must_exist("${CURRENT_PACKAGES_DIR}/${arg_CONFIG_PATH}/${PORT}Config.cmake")
+endfunction()
+
+function(vcpkg_fixup_pkgconfig)
+    must_exist("${CURRENT_PACKAGES_DIR}/share/pkgconfig/${PORT}.pc")
+endfunction()
+
+function(vcpkg_install_copyright)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "FILE_LIST")
+    must_exist("${arg_FILE_LIST}")
+endfunction()
+
+file(REMOVE_RECURSE "${CURRENT_PACKAGES_DIR}")
+include("${PORT_DIR}/portfile.cmake")
+must_exist("${CURRENT_PACKAGES_DIR}/include/pool/pool.hpp")
+must_exist("${CURRENT_PACKAGES_DIR}/share/${PORT}/usage")
