@@ -1,22 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
 #
-# Writes the library as single headers into a directory, build/single_header unless another is named:
-#   pool.hpp       what <pool/pool.hpp> and <pool/sharded_pool.hpp> bring
-#   pool_asio.hpp  what <pool/asio.hpp> adds. It is a second file because Boost.Asio takes long to compile, and most users
-#                  do without it.
-# Needs bash and awk. Includes of the standard library and of Boost stay where they are; the first of several is enough.
+# Writes the library as two headers into a directory, build/single_header by default:
+#   pool.hpp       <pool/pool.hpp> and <pool/sharded_pool.hpp>, with all that they include
+#   pool_asio.hpp  what <pool/asio.hpp> adds. It is a file of its own because Boost.Asio takes long to compile.
+# Needs bash and any awk. The includes of the standard library and of Boost stay, once each.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 [[ $# -le 2 ]] || { echo "usage: ${0##*/} [<directory> [<include directory>]]" >&2; exit 2; }
 directory=${1:-$root/build/single_header}
-include=${2:-$root/include}  # another one is for the test of this script
+headers=${2:-$root/include}  # another one is for the test of this script
 version=$(awk '$1 == "VERSION" { print $2; exit }' "$root/CMakeLists.txt")
 
 mkdir -p "$directory"
 # shellcheck disable=SC2016  # awk's own dollars
-awk -v include="$include" -v directory="$directory" -v license="$root/LICENSE" -v version="$version" '
+awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -v version="$version" '
     function fail(message) {
         print "single_header.sh: " message >"/dev/stderr"
         failed = 1
@@ -44,13 +43,14 @@ awk -v include="$include" -v directory="$directory" -v license="$root/LICENSE" -
         put("")
     }
 
-    # Prints a header in place of its include, and before it those that it includes. Conditional is whether the include is
-    # inside of an #if: then another include may need the text again, and a macro keeps the compiler from both.
+    # Prints a header where it is included first. Its own includes are replaced in the same way.
+    # An include inside of an #if is conditional: the compiler may skip this text, and another include must then print it
+    # again. A macro makes sure that the compiler sees only one of them.
     function inline(header, conditional,    path, line, name, depth, status, macro, number) {
         if (header in whole) return
         if (header in open) fail(header " includes itself: by way of others, or at once")
         open[header] = 1
-        path = include "/" header
+        path = headers "/" header
         if (!conditional) whole[header] = 1
         reached[header] = 1
         if (conditional || header in partial) {
@@ -103,7 +103,7 @@ awk -v include="$include" -v directory="$directory" -v license="$root/LICENSE" -
         put("#include \"pool.hpp\"")
         put("")
         inline("pool/asio.hpp", 0)
-        find = "cd \"" include "\" && find pool -name \"*.hpp\""
+        find = "cd \"" headers "\" && find pool -name \"*.hpp\""
         while ((find | getline header) > 0)
             if (!(header in reached)) fail(header " is included by none of pool.hpp, sharded_pool.hpp and asio.hpp")
     }
