@@ -55,7 +55,7 @@ count() {
         /^[0-9]+\/[0-9]+ Testing: / { finish(); open = 1; ok = doctest = good = bad = 0 }
         /^\[doctest\] test cases:/ { doctest = 1; cases += number(1); good = number(2); bad = number(3) }
         /^\[doctest\] assertions:/ { assertions += number(1) }
-        /^Test Passed\.$/ { ok = 1 }
+        /^Test Pass(ed\.| Reason:)$/ { ok = 1 }  # the latter for a PASS_REGULAR_EXPRESSION
         END { finish(); print cases + 0, assertions + 0, others + 0, passed + 0, failed + 0 }
     ' "$1"
 }

@@ -18,9 +18,8 @@ bool reuses_with_asio() {
 
     bool reused = false;
     pool::asio::async_acquire(connections, "peer", dial,
-        boost::asio::bind_executor(context, [&](boost::system::error_code error, auto lease) {
-            reused = !error && lease.reused();
-        }));
+        boost::asio::bind_executor(
+            context, [&](boost::system::error_code error, auto lease) { reused = !error && lease.reused(); }));
     context.run();
     return reused;
 }

@@ -5,6 +5,4 @@
 
 #include <pool/core/shared.hpp>
 
-inline constexpr std::int32_t twice(std::int32_t number) {
-    return 2 * number;
-}
+inline constexpr std::int32_t twice(std::int32_t number) { return 2 * number; }
