@@ -6,8 +6,8 @@
 #include <type_traits>
 
 /// @file
-/// What a pool asks of a Conn: three answers. A class gives them by members of the same names. Any other type, such as a file
-/// descriptor, gives them by a specialisation of `connection_traits`.
+/// What a pool asks of a Conn: three answers. A class gives them by members of the same names. Any other type, such as
+/// a file descriptor, gives them by a specialisation of `connection_traits`.
 
 namespace pool {
 
@@ -73,7 +73,8 @@ concept unblocked_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::unblocked(c) } noexcept -> std::same_as<bool>;
 };
 
-/// Says after a failed call whether it is fit for the next one. A connection that does not say so is closed after an exception.
+/// Says after a failed call whether it is fit for the next one. A connection that does not say so is closed after an
+/// exception.
 template <class Conn>
 concept reusable_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::reusable(c) } noexcept -> std::same_as<bool>;

@@ -16,7 +16,8 @@
 
 namespace pool {
 
-/// The options of a `connection_pool`. Zero means no bound, or no expiration. A negative number keeps no connection at all.
+/// The options of a `connection_pool`. Zero means no bound, or no expiration. A negative number keeps no connection at
+/// all.
 struct connection_pool_options {
     int capacity = 0;                                     ///< idle connections in all
     int key_capacity = 0;                                 ///< idle connections of one key
@@ -25,8 +26,8 @@ struct connection_pool_options {
     std::string name = {};                                ///< how error messages call the pool
 };
 
-/// A thread-safe pool that expires by itself. With an expiration it has one thread, which sleeps until the next connection
-/// expires, and ends with the pool. Otherwise as `basic_pool`.
+/// A thread-safe pool that expires by itself. With an expiration it has one thread, which sleeps until the next
+/// connection expires, and ends with the pool. Otherwise as `basic_pool`.
 template <class Key, class Conn, class ClockPolicy = std::chrono::steady_clock>
 class connection_pool : public basic_pool<Key, Conn, bounded, after_idle, std::mutex, ClockPolicy> {
     using base = basic_pool<Key, Conn, bounded, after_idle, std::mutex, ClockPolicy>;

@@ -6,14 +6,14 @@
 #include <type_traits>
 
 /// @file
-/// How a connection is opened: by a function of the caller's. It takes the key and, if it asks for it, the context of the
-/// call that it dials for.
+/// How a connection is opened: by a function of the caller's. It takes the key and, if it asks for it, the context of
+/// the call that it dials for.
 
 namespace pool {
 
-/// The deadline and the stop token of one call. The pool passes them to the dial, and a dial that waits should heed both.
-/// A pool that bounds the open connections also lets its caller wait no longer than that: until `deadline` or until `stop`
-/// is requested. The deadline of a pool on another clock is as far away on that clock.
+/// The deadline and the stop token of one call. The pool passes them to the dial, and a dial that waits should heed
+/// both. A pool that bounds the open connections also lets its caller wait no longer than that: until `deadline` or
+/// until `stop` is requested. The deadline of a pool on another clock is as far away on that clock.
 struct dial_context {
     std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();  ///< max() is none
     std::stop_token stop{};  ///< requested when the caller has lost interest

@@ -59,8 +59,8 @@ public:
     using error::error;
 };
 
-/// The errors of a pool's closes: a range of `std::exception_ptr`, empty if there were none. It is itself an exception, and
-/// its message lists them all. Copying it does not throw.
+/// The errors of a pool's closes: a range of `std::exception_ptr`, empty if there were none. It is itself an exception,
+/// and its message lists them all. Copying it does not throw.
 class close_errors : public error {
 public:
     /// None.

@@ -10,8 +10,8 @@
 #include <pool/core/key_hash.hpp>
 
 /// @file
-/// What a pool asks of a Key: a hash, equality, and the type it is looked up by. A key is the whole of what decided how its
-/// connections were opened: two connections of one key are interchangeable.
+/// What a pool asks of a Key: a hash, equality, and the type it is looked up by. A key is the whole of what decided how
+/// its connections were opened: two connections of one key are interchangeable.
 
 namespace pool {
 
@@ -20,12 +20,12 @@ namespace core {
 struct told_apart_by_value {};
 }  // namespace core
 
-/// How keys are told apart: by `std::hash` and `operator==`. A key without a `std::hash` is hashed field by field, if it is a
-/// pair, a tuple, an array or an aggregate of up to six fields.
+/// How keys are told apart: by `std::hash` and `operator==`. A key without a `std::hash` is hashed field by field, if
+/// it is a pair, a tuple, an array or an aggregate of up to six fields.
 ///
-/// Specialise it for a Key of your own with these three members. `view` is what a caller looks up with: a Key converts to
-/// it, it converts to a Key, if only explicitly, and both hash alike. A specialisation may also take keys that do not own
-/// their text, such as a `std::string_view` of literals; the text must then outlive the pool.
+/// Specialise it for a Key of your own with these three members. `view` is what a caller looks up with: a Key converts
+/// to it, it converts to a Key, if only explicitly, and both hash alike. A specialisation may also take keys that do
+/// not own their text, such as a `std::string_view` of literals; the text must then outlive the pool.
 template <class Key>
 struct key_traits : core::told_apart_by_value {
     using view = const Key&;  ///< what it is looked up with

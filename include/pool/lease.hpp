@@ -17,8 +17,8 @@ namespace pool {
 
 /// A lent connection. It is used like a pointer, and given back at the end of its scope. Two pointers wide, move-only.
 ///
-/// If an exception ends the scope, the connection may have stopped in the middle of a call. It is closed then, unless it
-/// says that it is `reusable`.
+/// If an exception ends the scope, the connection may have stopped in the middle of a call. It is closed then, unless
+/// it says that it is `reusable`.
 ///
 /// A lease may outlive its pool. Different threads may use different leases at once, but not one lease.
 template <class State>
@@ -50,23 +50,23 @@ public:
     /// Gives the connection back, or what an exception asks for (see above).
     ~lease() { release(); }
 
-    /// Whether it has a connection. An empty lease can be assigned to, given back or discarded. Anything else is a mistake,
-    /// which is asserted.
+    /// Whether it has a connection. An empty lease can be assigned to, given back or discarded. Anything else is a
+    /// mistake, which is asserted.
     explicit operator bool() const noexcept { return entry_ != nullptr; }
 
-    connection_type& operator*() const noexcept { return entry().conn(); }                   ///< at one address while lent
+    connection_type& operator*() const noexcept { return entry().conn(); }                   ///< at one address
     connection_type* operator->() const noexcept { return std::addressof(entry().conn()); }  ///< likewise
 
     /// The key that it was lent for. The reference is valid while it is lent: copy it before the lease ends.
     const key_type& key() const noexcept { return entry().key(); }
 
-    /// Whether it was idle before, as opposed to dialled for this lease. After a failure on a reused connection, a new one
-    /// may well succeed.
+    /// Whether it was idle before, as opposed to dialled for this lease. After a failure on a reused connection, a new
+    /// one may well succeed.
     bool reused() const noexcept { return entry().reused; }
 
-    /// Gives the connection back now. It is closed instead if there is no room or if the pool is closed, and only dropped if
-    /// it is `closed()` already. Errors of closing are counted in the statistics. Does nothing on an empty lease, so a second
-    /// return is harmless.
+    /// Gives the connection back now. It is closed instead if there is no room or if the pool is closed, and only
+    /// dropped if it is `closed()` already. Errors of closing are counted in the statistics. Does nothing on an empty
+    /// lease, so a second return is harmless.
     void give_back() noexcept {
         if (entry_ != nullptr) state_->give_back(*std::exchange(entry_, nullptr));
     }

@@ -23,12 +23,12 @@
 
 namespace pool {
 
-/// Stands for the connections of one key. Each call lends an idle one or dials, calls, and gives it back, so calls at the
-/// same time use a connection each. It is itself a connection, so code that is written for one works with the pool, and
-/// pools nest.
+/// Stands for the connections of one key. Each call lends an idle one or dials, calls, and gives it back, so calls at
+/// the same time use a connection each. It is itself a connection, so code that is written for one works with the pool,
+/// and pools nest.
 ///
-/// Several threads may call it at once, if they may call `dial` at once; moves are not thread-safe. It may outlive its pool:
-/// a call then throws `pool_closed`.
+/// Several threads may call it at once, if they may call `dial` at once; moves are not thread-safe. It may outlive its
+/// pool: a call then throws `pool_closed`.
 template <class State, class Dial>
 class pooled_connection {
     using key_type = typename State::key_type;
@@ -47,11 +47,12 @@ public:
           dial_{std::move(other.dial_)},
           closed_{other.closed_.load()} {}
 
-    /// Calls `f(conn)` on a connection, gives the connection back, and returns the result. If `f` throws, the connection is
-    /// closed unless it says that it is `reusable`. Throws what `f` and `dial` throw, `pool_closed`, and `connection_closed`.
+    /// Calls `f(conn)` on a connection, gives the connection back, and returns the result. If `f` throws, the
+    /// connection is closed unless it says that it is `reusable`. Throws what `f` and `dial` throw, `pool_closed`, and
+    /// `connection_closed`.
     ///
-    /// The result must not refer to the connection, which may be closed or lent again by then. References are refused; so are
-    /// results that stand for work still to be done, such as a future or an awaitable.
+    /// The result must not refer to the connection, which may be closed or lent again by then. References are refused;
+    /// so are results that stand for work still to be done, such as a future or an awaitable.
     template <std::invocable<conn_type&> F>
     decltype(auto) invoke(F&& f) {
         return invoke(dial_context{}, std::forward<F>(f));

@@ -13,13 +13,13 @@
 
 namespace pool {
 
-/// Calls `expire()` whenever something may be due, and sleeps in between until `next_expiry()`. While nothing is idle, that is
-/// the time at which a connection would expire that is given back just now. So nobody has to wake the reaper, and giving
-/// back costs nothing for it.
+/// Calls `expire()` whenever something may be due, and sleeps in between until `next_expiry()`. While nothing is idle,
+/// that is the time at which a connection would expire that is given back just now. So nobody has to wake the reaper,
+/// and giving back costs nothing for it.
 ///
 /// The pool must outlive it. The destructor waits for a sweep under way, and for the closes in it. A close, or a Conn's
-/// destructor, may destroy the reaper and its pool on the reaper's own thread: the destructor then does not wait, and the
-/// thread ends by itself after that sweep.
+/// destructor, may destroy the reaper and its pool on the reaper's own thread: the destructor then does not wait, and
+/// the thread ends by itself after that sweep.
 template <class Pool>
 class reaper {
     static_assert(Pool::can_expire, "pool: a reaper needs a pool whose ExpiryPolicy can expire");

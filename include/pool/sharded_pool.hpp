@@ -20,8 +20,8 @@ namespace pool {
 
 namespace core {
 
-/// The part of a capacity policy that one of several shards has. The bound of a key is whole, because all connections of a
-/// key are in one shard. The total is divided: the first shards get one more, if it leaves a remainder.
+/// The part of a capacity policy that one of several shards has. The bound of a key is whole, because all connections
+/// of a key are in one shard. The total is divided: the first shards get one more, if it leaves a remainder.
 template <class CapacityPolicy, std::size_t Shards>
 struct shard_capacity {
     [[no_unique_address]] CapacityPolicy whole;  ///< what is divided
@@ -61,29 +61,33 @@ consteval bool check_shards() {
     else return check_parameters<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>();
 }
 
+/// The base of a sharded pool.
+template <std::size_t Shards, class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy,
+    class ClockPolicy>
+using sharded_facade =
+    facade_if<check_shards<Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>(), Shards, Key,
+        Conn, shard_capacity<CapacityPolicy, Shards>, ExpiryPolicy, padded_lock<LockPolicy>, ClockPolicy>;
+
 }  // namespace core
 
-/// A pool of several states, each behind a lock of its own. The hash of a key chooses one of them, so threads that ask for
-/// different keys seldom wait for each other. A caller can do the same as with `basic_pool`, and is promised the same, but
-/// for this:
-/// - The total bound is divided, so that all shards together never keep more. A full shard evicts its own oldest, though
-///   others may have room, or older ones. A total below the number of shards leaves the last shards nothing to keep, and
-///   their keys without reuse. So choose one that is many times as great, or bound only the keys: that bound is exact.
+/// A pool of several states, each behind a lock of its own. The hash of a key chooses one of them, so threads that ask
+/// for different keys seldom wait for each other. A caller can do the same as with `basic_pool`, and is promised the
+/// same, but for this:
+/// - The total bound is divided, so that all shards together never keep more. A full shard evicts its own oldest,
+///   though others may have room, or older ones. A total below the number of shards leaves the last shards nothing to
+///   keep, and their keys without reuse. So choose one that is many times as great, or bound only the keys: that bound
+///   is exact.
 /// - `stats()` is a snapshot of each shard, but not of all at one instant. What holds in each holds in their sum, too.
-/// - `clear()`, `expire()`, `reconfigure()` and `close()` take one shard after the other, and close in the order of each.
-///   Of two `reconfigure()` at once, each may have the last word in some of the shards.
+/// - `clear()`, `expire()`, `reconfigure()` and `close()` take one shard after the other, and close in the order of
+///   each. Of two `reconfigure()` at once, each may have the last word in some of the shards.
 /// - Each shard has a copy of the policies. Several threads may ask the copies at once.
 /// - It cannot bound the open connections.
 template <std::size_t Shards, class Key, class Conn, class CapacityPolicy = unlimited, class ExpiryPolicy = never,
     class LockPolicy = std::mutex, class ClockPolicy = std::chrono::steady_clock>
 class sharded_pool
-    : public core::facade<core::check_shards<Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>(),
-          Shards, Key, Conn, core::shard_capacity<CapacityPolicy, Shards>, ExpiryPolicy, core::padded_lock<LockPolicy>,
-          ClockPolicy>::type {
+    : public core::sharded_facade<Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
     using shard_capacity = core::shard_capacity<CapacityPolicy, Shards>;
-    using base =
-        typename core::facade<core::check_shards<Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>(),
-            Shards, Key, Conn, shard_capacity, ExpiryPolicy, core::padded_lock<LockPolicy>, ClockPolicy>::type;
+    using base = core::sharded_facade<Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
 public:
     using lock_type = LockPolicy;  ///< the parameter
@@ -94,10 +98,10 @@ public:
         : base{[&](std::size_t i) { return shard_capacity{capacity, i}; }, std::move(expiry), std::move(settings),
               std::move(clock)} {}
 
-    /// Makes room in the indices of keys. `count` is divided among the shards, and an eighth more, because keys do not divide
-    /// evenly. While no shard has more connections than its part, no operation stops to make an index grow. If most
-    /// connections are of a few keys, reserve more: all connections of a key are in one shard. Throws `std::bad_alloc`, and
-    /// `std::length_error` if no memory could hold so many.
+    /// Makes room in the indices of keys. `count` is divided among the shards, and an eighth more, because keys do not
+    /// divide evenly. While no shard has more connections than its part, no operation stops to make an index grow. If
+    /// most connections are of a few keys, reserve more: all connections of a key are in one shard. Throws
+    /// `std::bad_alloc`, and `std::length_error` if no memory could hold so many.
     void reserve(std::size_t count) {
         for (const auto& state : this->states()) state->reserve(count / Shards + count / Shards / 8 + 1);
     }

@@ -5,8 +5,8 @@
 #include <cstdint>
 
 /// @file
-/// The figures of a pool: what it has done and what it holds. Each figure changes in the same locked step as what it counts,
-/// so these hold in any snapshot:
+/// The figures of a pool: what it has done and what it holds. Each figure changes in the same locked step as what it
+/// counts, so these hold in any snapshot:
 /// - `hits + misses` is the number of look-ups;
 /// - `puts == idle + hits + evicted + expired + refused + cleared + found_closed`.
 

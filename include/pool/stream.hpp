@@ -12,13 +12,14 @@
 #include <pool/error.hpp>
 
 /// @file
-/// Streams: calls that go on, such as the rows of a query or the messages of an RPC. A stream keeps its connection until it is
-/// done.
+/// Streams: calls that go on, such as the rows of a query or the messages of an RPC. A stream keeps its connection
+/// until it is done.
 
 namespace pool {
 
 /// Adapts a stream type. `done(s)` says that `s` will not touch its connection any more, not even when it is destroyed.
-/// Destroying a stream that is not done ends its call. Until that is wound up, the connection must be closed or blocked.
+/// Destroying a stream that is not done ends its call. Until that is wound up, the connection must be closed or
+/// blocked.
 template <class Stream>
 struct stream_traits {
     /// Calls `s.done()`, or that of the object that it points at. A null pointer is done.
@@ -41,8 +42,8 @@ concept poolable_stream = std::move_constructible<Stream> && requires(Stream& s)
 };
 
 /// A stream with the lease of its connection. A call that ends the stream gives the connection back before it returns.
-/// Dropping a stream half-way gives it back, too. If a call throws, the stream is over: it is destroyed, and its connection
-/// closed unless it is `reusable`, before the exception reaches the caller.
+/// Dropping a stream half-way gives it back, too. If a call throws, the stream is over: it is destroyed, and its
+/// connection closed unless it is `reusable`, before the exception reaches the caller.
 ///
 /// Move-only. Not thread-safe. It may outlive the pool and the lazy connection that it came from.
 template <class Lease, class Stream>

@@ -89,7 +89,8 @@ private:
         using allocator_type = boost::asio::associated_allocator_t<Handler>;
 
         explicit continuation(self_ptr operation)
-            : allocator_{boost::asio::get_associated_allocator(*operation->handler_)}, operation_{std::move(operation)} {}
+            : allocator_{boost::asio::get_associated_allocator(*operation->handler_)},
+              operation_{std::move(operation)} {}
         continuation(continuation&&) noexcept = default;
         continuation& operator=(continuation&&) = delete;
         ~continuation() {
@@ -121,7 +122,8 @@ private:
             if (const self_ptr ended = std::exchange(operation_, nullptr)) ended->failed(error, error.message());
         }
         void failed(const std::exception_ptr& error) noexcept {
-            if (const self_ptr ended = std::exchange(operation_, nullptr)) ended->failed(code_of(error), core::what(error));
+            if (const self_ptr ended = std::exchange(operation_, nullptr))
+                ended->failed(code_of(error), core::what(error));
         }
 
     private:
@@ -251,8 +253,8 @@ private:
     executor work_executor() const noexcept { return work_.get_executor(); }
 
 #if BOOST_VERSION >= 107700
-    /// A cancellation takes it out of the queue. Like any use of a slot, that is not thread-safe: it has to come from the
-    /// handler's executor.
+    /// A cancellation takes it out of the queue. Like any use of a slot, that is not thread-safe: it has to come from
+    /// the handler's executor.
     void cancel_by_slot() {
         auto slot = boost::asio::get_associated_cancellation_slot(*handler_);
         if (!slot.is_connected()) return;
@@ -279,24 +281,25 @@ private:
 
 namespace pool::asio {
 
-/// Lends an idle connection of `key`, or dials one, waiting for either without blocking a thread: the asynchronous form of
-/// `basic_pool::acquire`. Completes with `void(boost::system::error_code, lease)`. The lease is empty if there is an error.
-/// The pool must bound the open connections. Its blocking and asynchronous callers wait in one queue.
+/// Lends an idle connection of `key`, or dials one, waiting for either without blocking a thread: the asynchronous form
+/// of `basic_pool::acquire`. Completes with `void(boost::system::error_code, lease)`. The lease is empty if there is an
+/// error. The pool must bound the open connections. Its blocking and asynchronous callers wait in one queue.
 ///
 /// `dial` is an asynchronous operation, too. It is called on the executor of the handler, as one of
 /// - `dial(const Key&, handler)`, which calls `handler(error_code, Conn)`, or `handler(error_code)` where it has no
-///   connection to show with the error. The handler has the executor of the caller's handler, and can be moved and copied.
+///   connection to show with the error. The handler has the executor of the caller's handler, and can be moved and
+///   copied.
 /// - `awaitable<Conn> dial(const Key&)`, a coroutine. Its exception becomes an error code: that of a `system_error`, or
 ///   `errc::dial_failed`.
 ///
-/// The key is valid until the dial is over. While a dial is under way, a connection that comes back may serve its caller,
-/// and the caller may be cancelled. The dial then goes on, and its connection goes to the next caller that waits, or becomes
-/// idle. So a dial may outlive its caller. Whatever it refers to has to live as long as the dial.
+/// The key is valid until the dial is over. While a dial is under way, a connection that comes back may serve its
+/// caller, and the caller may be cancelled. The dial then goes on, and its connection goes to the next caller that
+/// waits, or becomes idle. So a dial may outlive its caller. Whatever it refers to has to live as long as the dial.
 ///
-/// The handler is called on its executor, never within this call. Its cancellation slot is heeded (Boost 1.77 or later), and
-/// its allocator allocates what is posted for it. Cancelling takes the caller out of the queue. If it has got a connection by
-/// then, it gets that. If the pool goes before the operation is over, the operation ends with `pool_closed`. The executor's
-/// context must not go while the operation waits in the queue: close the pool before it.
+/// The handler is called on its executor, never within this call. Its cancellation slot is heeded (Boost 1.77 or
+/// later), and its allocator allocates what is posted for it. Cancelling takes the caller out of the queue. If it has
+/// got a connection by then, it gets that. If the pool goes before the operation is over, the operation ends with
+/// `pool_closed`. The executor's context must not go while the operation waits in the queue: close the pool before it.
 /// Throws `std::bad_alloc` and what the key's hash throws, as far as the token lets it.
 template <class Key, class Conn, class Capacity, class Expiry, class Lock, class Clock, class Dial, class Token>
 auto async_acquire(basic_pool<Key, Conn, Capacity, Expiry, Lock, Clock>& pool, key_view<std::type_identity_t<Key>> key,

@@ -16,11 +16,11 @@
 
 namespace pool::asio {
 
-/// Calls `expire()` whenever something may be due, from a timer of your executor instead of a thread (see `pool::reaper`).
-/// While it exists, its `io_context` does not run out of work.
+/// Calls `expire()` whenever something may be due, from a timer of your executor instead of a thread (see
+/// `pool::reaper`). While it exists, its `io_context` does not run out of work.
 ///
-/// The pool must outlive it. Like a timer, it is not thread-safe: destroy it on its executor, or while nobody runs that. A
-/// close, or a Conn's destructor, may destroy the reaper and its pool in the middle of a sweep.
+/// The pool must outlive it. Like a timer, it is not thread-safe: destroy it on its executor, or while nobody runs
+/// that. A close, or a Conn's destructor, may destroy the reaper and its pool in the middle of a sweep.
 template <class Pool>
 class reaper {
     static_assert(Pool::can_expire, "pool: a reaper needs a pool whose ExpiryPolicy can expire");

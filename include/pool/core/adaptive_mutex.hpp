@@ -9,8 +9,8 @@
 
 namespace pool::core {
 
-/// The processor that an `adaptive_mutex` runs on. Its tests bring one of their own, which chooses the thread that makes the
-/// next step.
+/// The processor that an `adaptive_mutex` runs on. Its tests bring one of their own, which chooses the thread that
+/// makes the next step.
 struct spin_platform {
     using atomic = std::atomic<unsigned>;  ///< its notify uses nothing of it but its address
 
@@ -24,14 +24,14 @@ struct spin_platform {
     }
 };
 
-/// A lock for short steps on several cores. A thread that finds it taken looks again four times, at growing intervals, for
-/// about the time that falling asleep and waking up would take (480 pause instructions: 5 to 20 microseconds). Only then
-/// does it sleep. Waiting longer between two looks lets the other thread finish several steps, with all that it needs in
-/// its cache.
+/// A lock for short steps on several cores. A thread that finds it taken looks again four times, at growing intervals,
+/// for about the time that falling asleep and waking up would take (480 pause instructions: 5 to 20 microseconds). Only
+/// then does it sleep. Waiting longer between two looks lets the other thread finish several steps, with all that it
+/// needs in its cache.
 ///
-/// Nobody starves: a thread that has slept twice in vain reserves the lock, and threads that have slept less often do not
-/// get it then. Has the size of an `unsigned`. Where there are more threads than cores, and each holds a connection for
-/// long, `std::mutex` does as well.
+/// Nobody starves: a thread that has slept twice in vain reserves the lock, and threads that have slept less often do
+/// not get it then. Has the size of an `unsigned`. Where there are more threads than cores, and each holds a connection
+/// for long, `std::mutex` does as well.
 template <class Platform = spin_platform>
 class basic_adaptive_mutex {
 public:
@@ -62,12 +62,12 @@ public:
     }
 
 private:
-    // The state: two flags, the reservation, and above them a count of wake-ups. Each unlock that has to wake a thread counts
-    // one, so that the thread sees that it was woken even if the lock has been taken again.
+    // The state: two flags, the reservation, and above them a count of wake-ups. Each unlock that has to wake a thread
+    // counts one, so that the thread sees that it was woken even if the lock has been taken again.
     static constexpr unsigned locked = 1;
     static constexpr unsigned asleep = 2;  ///< a thread may be asleep and has to be woken
     static constexpr unsigned one_sleep = 4;
-    static constexpr unsigned reserved = 255 * one_sleep;  ///< for threads that have slept this often; raised only while it is locked
+    static constexpr unsigned reserved = 255 * one_sleep;  ///< for who has slept so often; raised only while locked
     static constexpr unsigned flags = locked | asleep | reserved;
     static constexpr unsigned one_wake = flags + 1;
 

@@ -13,9 +13,9 @@
 #include <pool/stats.hpp>
 
 /// @file
-/// Who gets what in a pool that bounds the open connections. It is pure, like the store whose connections it hands out: no
-/// lock, no clock, no thread, no dial. The caller provides the mutual exclusion, dials for requests that may, and closes
-/// what is retired.
+/// Who gets what in a pool that bounds the open connections. It is pure, like the store whose connections it hands out:
+/// no lock, no clock, no thread, no dial. The caller provides the mutual exclusion, dials for requests that may, and
+/// closes what is retired.
 
 namespace pool::core {
 
@@ -24,9 +24,9 @@ namespace pool::core {
 /// An open connection is idle, lent, being dialled or being closed, and holds a permit. The permit is free when the
 /// connection has been closed, not before, so the peers never see more than the bound either.
 ///
-/// The requests of all keys are in one queue, by age. A connection goes to the oldest request of its key, also to one whose
-/// own dial is still under way. A permit goes to the oldest request of all that may use it: a request whose key is at its
-/// own bound is passed over. Not thread-safe.
+/// The requests of all keys are in one queue, by age. A connection goes to the oldest request of its key, also to one
+/// whose own dial is still under way. A permit goes to the oldest request of all that may use it: a request whose key
+/// is at its own bound is passed over. Not thread-safe.
 template <class Store>
 class admission {
     using entry = typename Store::entry;
@@ -78,7 +78,8 @@ public:
         return held.idle + held.lent + dialing(known.hashed());
     }
 
-    /// More are open than may be, `lent` counted. Closes under way do not count: they need no further close to make room.
+    /// More are open than may be, `lent` counted. Closes under way do not count: they need no further close to make
+    /// room.
     template <class Policy>
     bool is_over_bounds(const entry& lent, const Policy& policy) const noexcept {
         return open_count() - store_.stats().closing > policy.max_open() ||
@@ -141,9 +142,9 @@ public:
         while (!by_age_.empty()) cancel(by_age_.begin()->requests.front(), request_state::closed);
     }
 
-    /// Hands idle connections and free permits to waiting requests. Close what it retires, then call it again; call it also
-    /// after anything else that freed a connection or a permit. O(1) while nothing is free, else O(log n) for each key that
-    /// is waited for.
+    /// Hands idle connections and free permits to waiting requests. Close what it retires, then call it again; call it
+    /// also after anything else that freed a connection or a permit. O(1) while nothing is free, else O(log n) for each
+    /// key that is waited for.
     template <class Policy, class Time>
     void serve(const Policy& policy, Time now, entries& retired) noexcept {
         std::size_t reserved = 0;  // permits that come free soon, and are for an older request
@@ -173,8 +174,8 @@ public:
         }
     }
 
-    /// A dial has succeeded, and `fresh`, its connection, is in the store, as lent. If its own request still needs one, the
-    /// oldest request of its key gets it, and this returns true. Otherwise the caller has to give it back.
+    /// A dial has succeeded, and `fresh`, its connection, is in the store, as lent. If its own request still needs one,
+    /// the oldest request of its key gets it, and this returns true. Otherwise the caller has to give it back.
     bool dial_succeeded(request& dialing, entry& fresh) noexcept {
         const bool needed = dialing.state_ == request_state::dialing;
         if (needed) {

@@ -11,8 +11,8 @@
 
 namespace pool::core {
 
-/// A few unused blocks of memory of one size. Where connections come and go, each new record takes the block of an erased
-/// one. There are few, so that memory stays proportional to the connections. Not thread-safe.
+/// A few unused blocks of memory of one size. Where connections come and go, each new record takes the block of an
+/// erased one. There are few, so that memory stays proportional to the connections. Not thread-safe.
 class block_cache {
 public:
     static constexpr std::size_t most = 8;  ///< blocks kept
@@ -34,9 +34,9 @@ private:
     std::size_t size_ = 0;  ///< of each block; 0 until the first is asked for
 };
 
-/// An allocator that takes single objects from a block cache and returns them to it. The first request decides the size of
-/// the blocks. Requests of another size, of several objects or of a special alignment bypass the cache: a container also
-/// asks for arrays, and an array may have one element.
+/// An allocator that takes single objects from a block cache and returns them to it. The first request decides the size
+/// of the blocks. Requests of another size, of several objects or of a special alignment bypass the cache: a container
+/// also asks for arrays, and an array may have one element.
 template <class T>
 class recycling_allocator {
 public:

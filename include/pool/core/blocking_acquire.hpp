@@ -10,8 +10,8 @@
 #include <pool/core/parking.hpp>
 
 /// @file
-/// How a thread acquires a connection: it submits a request, waits, and dials when it may. The asynchronous form uses the
-/// same operations.
+/// How a thread acquires a connection: it submits a request, waits, and dials when it may. The asynchronous form uses
+/// the same operations.
 
 namespace pool::core {
 
@@ -26,13 +26,14 @@ private:
     void notified() noexcept override { this->wake(); }
 };
 
-/// Lends an idle connection, or else a new one, waiting for either until `deadline` or until a stop is requested. Throws what
-/// `dial` throws, `pool_closed`, `acquire_timeout`, `acquire_cancelled` and `queue_full`.
+/// Lends an idle connection, or else a new one, waiting for either until `deadline` or until a stop is requested.
+/// Throws what `dial` throws, `pool_closed`, `acquire_timeout`, `acquire_cancelled` and `queue_full`.
 template <class State, class Dial>
 typename State::entry& acquire(State& state, const typename State::hashed& key, Dial& dial, const dial_context& context,
     typename State::clock_time_point deadline) {
     using key_type = typename State::key_type;
-    if (context.stop.stop_requested()) throw wait_error<acquire_cancelled>(state, key, "cancelled before it began", nullptr);
+    if (context.stop.stop_requested())
+        throw wait_error<acquire_cancelled>(state, key, "cancelled before it began", nullptr);
     if (state.is_past(deadline)) throw wait_error<acquire_timeout>(state, key, "its deadline has passed", nullptr);
 
     blocking_request<State> asking;
@@ -84,7 +85,8 @@ typename State::entry& acquire(State& state, const typename State::hashed& key, 
 template <class State, class Dial>
 typename State::entry& acquire(
     State& state, const typename State::hashed& key, Dial& dial, const dial_context& context) {
-    if constexpr (State::bounds_open) return core::acquire(state, key, dial, context, deadline_on(state.clock(), context));
+    if constexpr (State::bounds_open)
+        return core::acquire(state, key, dial, context, deadline_on(state.clock(), context));
     else return state.acquire(key, dial, context);
 }
 

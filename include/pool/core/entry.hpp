@@ -68,8 +68,8 @@ public:
         if (std::exchange(has_conn_, false)) std::destroy_at(std::addressof(conn_));
     }
 
-    Conn& conn() noexcept { return conn_; }                              ///< at one address all its life
-    const Key& key() const noexcept { return group_->key; }              ///< what it was made for
+    Conn& conn() noexcept { return conn_; }                               ///< at one address all its life
+    const Key& key() const noexcept { return group_->key; }               ///< what it was made for
     hashed_key<Key> hashed() const noexcept { return group_->hashed(); }  ///< what it is found by
 
     // Notes of whoever holds the lent entry. The store only sets the second.

@@ -25,8 +25,8 @@ namespace pool::core {
 
 /// One Boost.MultiIndex container with three indices.
 /// - By key, hashed: any entry of a key leads to its group.
-/// - By order, sequenced: as they were given back last. So the idle entries are in that order; each other one keeps its old
-///   place.
+/// - By order, sequenced: as they were given back last. So the idle entries are in that order; each other one keeps its
+///   old place.
 /// - By expiry, ordered by a lower bound of when each entry expires. It exists only if anything does.
 ///
 /// Also makes the groups, each of which lives as long as its last use. Not thread-safe.
@@ -106,9 +106,9 @@ public:
         return unconst(*oldest_);
     }
 
-    /// Puts an entry where its expiry belongs: O(log n). Extracts the node and inserts it again, at the same place of the
-    /// order. The entry stays where it is, and nothing can throw, as the hash table does not grow. `modify` would do the
-    /// same, but it searches the hashed index for the node, through all entries of its key.
+    /// Puts an entry where its expiry belongs: O(log n). Extracts the node and inserts it again, at the same place of
+    /// the order. The entry stays where it is, and nothing can throw, as the hash table does not grow. `modify` would
+    /// do the same, but it searches the hashed index for the node, through all entries of its key.
     void reindex(entry& e) noexcept {
         const bool was_oldest = oldest_ == position(e);
         const auto next = std::next(position(e));

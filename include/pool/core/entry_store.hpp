@@ -19,9 +19,9 @@
 #include <pool/stats.hpp>
 
 /// @file
-/// The rules of all connections. They are pure: no lock, no clock, no I/O, no policy. Time and bounds are arguments. A store
-/// cannot close: it adds what has to be closed to a list of its caller's, `retired`. The caller provides the mutual
-/// exclusion.
+/// The rules of all connections. They are pure: no lock, no clock, no I/O, no policy. Time and bounds are arguments. A
+/// store cannot close: it adds what has to be closed to a list of its caller's, `retired`. The caller provides the
+/// mutual exclusion.
 
 namespace pool::core {
 
@@ -34,12 +34,13 @@ enum class count_miss : bool {
 /// All connections of a pool in one container. An entry exists from before its connection opens until it is closed. Its
 /// address never changes. Meanwhile it is a caller's, idle, or being closed.
 ///
-/// With `TimePoint = no_time` nothing expires, and there is no index for it. Key's equality and copies, and Conn's `closed`
-/// and `unblocked`, are the only foreign code that runs in here. Not thread-safe.
+/// With `TimePoint = no_time` nothing expires, and there is no index for it. Key's equality and copies, and Conn's
+/// `closed` and `unblocked`, are the only foreign code that runs in here. Not thread-safe.
 template <class Key, class Conn, class TimePoint = no_time>
 class entry_store {
 public:
-    static_assert(alignof(Conn) <= 128, "pool: a Conn may be aligned to 128 bytes at most");  // Boost.MultiIndex's limit
+    // The limit of Boost.MultiIndex.
+    static_assert(alignof(Conn) <= 128, "pool: a Conn may be aligned to 128 bytes at most");
 
     using entry = core::entry<Key, Conn, TimePoint>;  ///< one connection
     using entries = boost::intrusive::list<entry>;    ///< connections that a caller has to close
@@ -64,7 +65,7 @@ public:
 
         ~kept_key() { index_.release(group_); }
 
-        const Key& key() const noexcept { return group_.key; }               ///< the key
+        const Key& key() const noexcept { return group_.key; }                   ///< the key
         entry_store::hashed hashed() const noexcept { return group_.hashed(); }  ///< what it is found by
 
     private:
@@ -113,8 +114,8 @@ public:
         index_.erase(e);
     }
 
-    /// Finds an idle connection that can be used at `now`, and lends it; nullptr if there is none. Passes over blocked ones,
-    /// which stay. Retires the closed and the expired ones that it meets.
+    /// Finds an idle connection that can be used at `now`, and lends it; nullptr if there is none. Passes over blocked
+    /// ones, which stay. Retires the closed and the expired ones that it meets.
     entry* lend(const hashed& key, TimePoint now, entries& retired, count_miss count = count_miss::yes) {
         if (group* const found = index_.find(key)) {
             for (entry* each = first(*found); each != nullptr;) {
@@ -143,8 +144,9 @@ public:
 
     // How lent connections come back, or leave.
 
-    /// Makes a lent entry idle; it expires at `expires_at`. Retires what has to go for it: the key's own oldest while the key
-    /// is full, then the oldest of all while the pool is. Retires the entry itself if there is no room or no time at all.
+    /// Makes a lent entry idle; it expires at `expires_at`. Retires what has to go for it: the key's own oldest while
+    /// the key is full, then the oldest of all while the pool is. Retires the entry itself if there is no room or no
+    /// time at all.
     void give_back(
         entry& e, const idle_bounds& bounds, TimePoint expires_at, TimePoint now, entries& retired) noexcept {
         ++stats_.puts;
@@ -157,8 +159,8 @@ public:
         link(e, expires_at);
     }
 
-    /// Makes a lent entry idle, then calls `serve(retired)`, which may lend or retire it as any other. Only then it enforces
-    /// the bounds, by the same rule.
+    /// Makes a lent entry idle, then calls `serve(retired)`, which may lend or retire it as any other. Only then it
+    /// enforces the bounds, by the same rule.
     template <class Serve>
     void give_back(entry& e, const idle_bounds& bounds, TimePoint expires_at, TimePoint now, entries& retired,
         const Serve& serve) noexcept {
@@ -212,11 +214,11 @@ public:
         }
     }
 
-    // What is done to idle connections. A function that may have much to do takes at most `most` steps, so that its caller
-    // can let others have the lock in between.
+    // What is done to idle connections. A function that may have much to do takes at most `most` steps, so that its
+    // caller can let others have the lock in between.
 
-    /// Retires the oldest idle entry of another key than `key`. Returns whether there was one. O(1), but for older ones of
-    /// that key and the lent ones among these.
+    /// Retires the oldest idle entry of another key than `key`. Returns whether there was one. O(1), but for older ones
+    /// of that key and the lent ones among these.
     bool make_room(const hashed& key, entries& retired) noexcept {
         if (stats_.idle == 0) return false;
         for (auto next = index_.position(index_.oldest_idle()); next != index_.ordered().end(); ++next) {
@@ -232,8 +234,8 @@ public:
     std::optional<TimePoint> next_expiry(std::size_t most) noexcept
         requires timed
     {
-        // Giving back updates only `at`. Re-index the front until its indexed time equals `at`: it is then the earliest,
-        // because indexed times are lower bounds.
+        // Giving back updates only `at`. Re-index the front until its indexed time equals `at`: it is then the
+        // earliest, because indexed times are lower bounds.
         for (; !index_.empty(); --most) {
             entry& front = index_.unconst(*index_.dated().begin());
             if (front.expiry_.indexed == front.expiry_.at) return front.expiry_.at;
@@ -276,7 +278,8 @@ public:
         }
     }
 
-    /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of its key. O(n).
+    /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of its key.
+    /// O(n).
     template <class PerKey>
     void trim(std::size_t in_all, const PerKey& per_key, entries& retired) noexcept {
         for (auto next = index_.oldest_position(); next != index_.ordered().end();) {
@@ -299,8 +302,8 @@ public:
 
     // The figures. Whatever the store does not do itself is counted by these.
 
-    void count_lookup_in_vain() noexcept { ++stats_.misses; }  ///< a look-up was answered without the store
-    void count_dial() noexcept { ++stats_.dials; }             ///< a dial was made
+    void count_lookup_in_vain() noexcept { ++stats_.misses; }     ///< a look-up was answered without the store
+    void count_dial() noexcept { ++stats_.dials; }                ///< a dial was made
     void count_failed_dial() noexcept { ++stats_.failed_dials; }  ///< a dial threw
 
     const pool::stats& stats() const noexcept { return stats_; }  ///< of all keys

@@ -37,8 +37,8 @@ constexpr bool holds(std::index_sequence<Before...>, std::index_sequence<Inner..
     return requires { Aggregate{any<Before>{}..., {any<Inner>{}...}, any<After>{}...}; };
 }
 
-/// How many values the braces may hold: one for each field, and for each element of a field that is an array. 0 if there are
-/// too many.
+/// How many values the braces may hold: one for each field, and for each element of a field that is an array. 0 if
+/// there are too many.
 template <class Aggregate, std::size_t N = 1, bool Found = false>
 consteval std::size_t count_values() {
     if constexpr (N > most_values) {
@@ -52,8 +52,8 @@ consteval std::size_t count_values() {
     }
 }
 
-/// How many values the field takes whose first value is at `First`. Only an array takes several: its values may stand in
-/// braces of their own, and then leave no room for one more value behind them.
+/// How many values the field takes whose first value is at `First`. Only an array takes several: its values may stand
+/// in braces of their own, and then leave no room for one more value behind them.
 template <class Aggregate, std::size_t Values, std::size_t First, std::size_t N = Values - First>
 consteval std::size_t values_of_field() {
     if constexpr (N <= 1) {

@@ -27,20 +27,20 @@
 
 namespace pool::core {
 
-/// Every operation of a pool is made of steps. A step takes the lock, changes the store, serves those who wait, and drops
-/// the lock. Then it notifies those whose state has changed, and closes what it retired. Unlinking under the lock is the
-/// only claim to a connection: whoever unlinked it closes it, so each is closed once.
+/// Every operation of a pool is made of steps. A step takes the lock, changes the store, serves those who wait, and
+/// drops the lock. Then it notifies those whose state has changed, and closes what it retired. Unlinking under the lock
+/// is the only claim to a connection: whoever unlinked it closes it, so each is closed once.
 ///
-/// A lease may outlive its pool. So the state deletes itself when the pool and its lazy connections are gone, nothing is
-/// lent and no close is under way. All of that is known under the lock that is held anyway.
+/// A lease may outlive its pool. So the state deletes itself when the pool and its lazy connections are gone, nothing
+/// is lent and no close is under way. All of that is known under the lock that is held anyway.
 ///
 /// Thread-safe, as far as LockPolicy is one.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class guarded_store {
 public:
-    static constexpr bool timed = ExpiryPolicy::can_expire;                          ///< whether anything expires
-    static constexpr bool bounds_open = open_capacity_policy<CapacityPolicy, Key>;   ///< whether callers may have to wait
-    static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;        ///< by blocking their thread, too
+    static constexpr bool timed = ExpiryPolicy::can_expire;                         ///< whether anything expires
+    static constexpr bool bounds_open = open_capacity_policy<CapacityPolicy, Key>;  ///< whether callers may wait
+    static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;       ///< by blocking their thread, too
 
     using key_type = Key;                                                                     ///< the parameter
     using connection_type = Conn;                                                             ///< the parameter
@@ -60,8 +60,8 @@ public:
     const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
     const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
 
-    /// Closes a connection that nobody else has, unless it is closed already. Returns whether that went well; if not, adds
-    /// the error to `errors`, unless that is nullptr.
+    /// Closes a connection that nobody else has, unless it is closed already. Returns whether that went well; if not,
+    /// adds the error to `errors`, unless that is nullptr.
     static bool close(Conn& conn, std::vector<std::exception_ptr>* errors) noexcept {
         if (connection_traits<Conn>::closed(conn)) return true;
         try {
@@ -100,8 +100,8 @@ protected:
     /// Only the last step destroys it.
     virtual ~guarded_store() = default;
 
-    /// Calls `act(retired)` under the lock, then closes what the step retired, even if `act` throws. Returns how many `act`
-    /// retired.
+    /// Calls `act(retired)` under the lock, then closes what the step retired, even if `act` throws. Returns how many
+    /// `act` retired.
     template <class Act>
     std::size_t step(Act&& act, std::vector<std::exception_ptr>* errors = nullptr) {
         entries retired;
@@ -122,8 +122,8 @@ protected:
         return count;
     }
 
-    /// Repeats a step that retires no more than a batch, until it says that this was all. Returns how many it retired. The
-    /// caller keeps this state alive.
+    /// Repeats a step that retires no more than a batch, until it says that this was all. Returns how many it retired.
+    /// The caller keeps this state alive.
     template <class Act>
     std::size_t in_batches(const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t count = 0;
@@ -132,8 +132,8 @@ protected:
         return count;
     }
 
-    /// Calls `act` under the lock, and ends this state if nothing needs it after that. What is `retired` then still has to
-    /// be closed.
+    /// Calls `act` under the lock, and ends this state if nothing needs it after that. What is `retired` then still has
+    /// to be closed.
     template <class Act>
     void last_step(entries& retired, const Act& act) noexcept {
         bool is_unneeded = false;

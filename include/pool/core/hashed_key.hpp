@@ -10,8 +10,8 @@
 
 namespace pool::core {
 
-/// A key as a caller gives it, with its hash, which is computed once. It may refer to the caller's argument, so nothing may
-/// use it once foreign code has run.
+/// A key as a caller gives it, with its hash, which is computed once. It may refer to the caller's argument, so nothing
+/// may use it once foreign code has run.
 template <class Key>
 struct hashed_key {
     key_view<Key> key;  ///< valid as long as what the caller gave

@@ -2,12 +2,13 @@
 #pragma once
 
 /// @file
-/// Boost.Pool has a header of the same name. If Boost's own directory is on the include path (.../include/boost instead of
-/// .../include), `<pool/pool.hpp>` can be either of them. This file finds out which one it is. `<pool/poolfwd.hpp>` is
-/// Boost's, and `__has_include_next` searches only behind the directory in which this file was found.
+/// Boost.Pool has a header of the same name. If Boost's own directory is on the include path (.../include/boost instead
+/// of .../include), `<pool/pool.hpp>` can be either of them. This file finds out which one it is. `<pool/poolfwd.hpp>`
+/// is Boost's, and `__has_include_next` searches only behind the directory in which this file was found.
 ///
-/// If Boost's directory comes first, this file is an error. A source that includes `<pool/pool.hpp>` and nothing else of this
-/// library does not reach this file. It gets Boost's header, and the compiler says that there is no namespace `pool`.
+/// If Boost's directory comes first, this file is an error. A source that includes `<pool/pool.hpp>` and nothing else
+/// of this library does not reach this file. It gets Boost's header, and the compiler says that there is no namespace
+/// `pool`.
 ///
 /// If this library's directory comes first, the build is right, unless Boost's header was meant. So this file prints a
 /// message, which `-Werror` does not make an error.

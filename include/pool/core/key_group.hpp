@@ -12,7 +12,8 @@
 
 namespace pool::core {
 
-/// The key, its hash and its idle entries. It lives as long as anything uses it, so a key without entries leaves no trace.
+/// The key, its hash and its idle entries. It lives as long as anything uses it, so a key without entries leaves no
+/// trace.
 template <class Key, class Entry>
 struct key_group {
     /// Copies the key. Throws what that throws.

@@ -39,11 +39,11 @@ struct key_queue {
     hashed_type hashed() const noexcept { return kept.hashed(); }
 
     const typename Store::kept_key kept;
-    std::size_t dialing = 0;              ///< dials under way
-    std::size_t spare = 0;                ///< those of them that their own caller does not need any more
+    std::size_t dialing = 0;                     ///< dials under way
+    std::size_t spare = 0;                       ///< those of them that their own caller does not need any more
     request_queue<Store> waiting{*this, false};  ///< without a dial of their own
     request_queue<Store> dialers{*this, true};   ///< with one, and able to take another connection meanwhile
-    dial_error last_error;                ///< since a caller waits or dials
+    dial_error last_error;                       ///< since a caller waits or dials
 };
 
 /// All keys that a caller waits or dials for, found by their key.
@@ -80,13 +80,15 @@ private:
     };
     struct equal {
         bool operator()(const queue& a, const queue& b) const noexcept { return &a == &b || (*this)(a.hashed(), b); }
-        bool operator()(const hashed& key, const queue& of) const noexcept { return key.equals(of.key(), of.hashed().hash); }
+        bool operator()(const hashed& key, const queue& of) const noexcept {
+            return key.equals(of.key(), of.hashed().hash);
+        }
         bool operator()(const queue& of, const hashed& key) const noexcept { return (*this)(key, of); }
     };
 
-    using container = boost::multi_index_container<queue,
-        boost::multi_index::indexed_by<boost::multi_index::hashed_unique<boost::multi_index::identity<queue>, hash, equal>>,
-        recycling_allocator<queue>>;
+    using index = boost::multi_index::hashed_unique<boost::multi_index::identity<queue>, hash, equal>;
+    using container =
+        boost::multi_index_container<queue, boost::multi_index::indexed_by<index>, recycling_allocator<queue>>;
 
     /// The container protects what it finds queues by: the key, which never changes.
     static queue& unconst(const queue& of) noexcept { return const_cast<queue&>(of); }

@@ -8,8 +8,8 @@
 
 namespace pool::core {
 
-/// A number that is set like a member and asked like a function. So one name serves both the caller who sets a bound and the
-/// pool that asks for it: `bounded{.max_idle = 64}` and `policy.max_idle()`.
+/// A number that is set like a member and asked like a function. So one name serves both the caller who sets a bound
+/// and the pool that asks for it: `bounded{.max_idle = 64}` and `policy.max_idle()`.
 class limit {
 public:
     constexpr explicit(false) limit(std::size_t value) noexcept : value_{value} {}      ///< this many

@@ -24,16 +24,16 @@ public:
 
     explicit constexpr no_admission(const Store&) noexcept {}  ///< for any store
 
-    static constexpr bool empty() noexcept { return true; }                            ///< nobody waits
-    static constexpr std::size_t waiting() noexcept { return 0; }                      ///< likewise
-    static constexpr std::size_t waiting(const hashed&) noexcept { return 0; }         ///< likewise
-    static constexpr std::size_t dialing() noexcept { return 0; }                      ///< its dials hold no permit
-    static constexpr std::size_t dialing(const hashed&) noexcept { return 0; }         ///< likewise
-    static constexpr bool is_wanted(const hashed&) noexcept { return false; }          ///< nobody waits
+    static constexpr bool empty() noexcept { return true; }                     ///< nobody waits
+    static constexpr std::size_t waiting() noexcept { return 0; }               ///< likewise
+    static constexpr std::size_t waiting(const hashed&) noexcept { return 0; }  ///< likewise
+    static constexpr std::size_t dialing() noexcept { return 0; }               ///< its dials hold no permit
+    static constexpr std::size_t dialing(const hashed&) noexcept { return 0; }  ///< likewise
+    static constexpr bool is_wanted(const hashed&) noexcept { return false; }   ///< nobody waits
     static constexpr bool is_over_bounds(const entry&, const auto&) noexcept { return false; }  ///< there are none
-    static constexpr void refuse_all() noexcept {}                                     ///< nobody waits
-    static constexpr void serve(const auto&, auto, auto&) noexcept {}                  ///< likewise
-    static constexpr notifications take_notifications() noexcept { return {}; }        ///< likewise
+    static constexpr void refuse_all() noexcept {}                                              ///< nobody waits
+    static constexpr void serve(const auto&, auto, auto&) noexcept {}                           ///< likewise
+    static constexpr notifications take_notifications() noexcept { return {}; }                 ///< likewise
 
     /// The policy's own bound.
     static std::size_t max_idle(const auto& policy) noexcept { return policy.max_idle(); }

@@ -32,18 +32,18 @@ public:
     using typename base::hashed;
     using typename base::time_point;
 
-    using request = typename base::admission_type::request;    ///< a caller that asks
+    using request = typename base::admission_type::request;     ///< a caller that asks
     using clock_time_point = typename ClockPolicy::time_point;  ///< when it gives up
 
-    /// Completes a request at once, or puts it in the queue. Returns its state. Strong guarantee. A close that this makes may
-    /// end what `key` refers to: `keep_key()` runs before that, under the lock, and may throw.
+    /// Completes a request at once, or puts it in the queue. Returns its state. Strong guarantee. A close that this
+    /// makes may end what `key` refers to: `keep_key()` runs before that, under the lock, and may throw.
     template <class KeepKey>
     request_state submit(request& asking, const hashed& key, const KeepKey& keep_key) {
         request_state outcome{};
         step([&, now = read_clock()](entries& retired) {
             if (closed_) {
                 admission_.complete(asking, request_state::closed);
-            } else if (entry* found = admission_.is_wanted(key) ? nullptr : store().lend(key, now, retired, count_miss::no)) {
+            } else if (entry* found = lend_to_newcomer(key, now, retired)) {
                 admission_.complete(asking, *found);
             } else {
                 if (!retired.empty() || store().stats().idle != 0) keep_key();
@@ -90,7 +90,8 @@ public:
         });
     }
 
-    /// The dial of a request has failed. `dial` has counted its own failures; count those of any other kind of dial here.
+    /// The dial of a request has failed. `dial` has counted its own failures; count those of any other kind of dial
+    /// here.
     void dial_failed(request& dialing, const dial_error& error, count_dial count = count_dial::no) noexcept {
         step([&](entries&) {
             if (count == count_dial::yes) store().count_failed_dial();
@@ -146,6 +147,11 @@ private:
     using base::read_clock;
     using base::step;
     using base::store;
+
+    /// An idle connection that no request waits for.
+    entry* lend_to_newcomer(const hashed& key, time_point now, entries& retired) {
+        return admission_.is_wanted(key) ? nullptr : store().lend(key, now, retired, count_miss::no);
+    }
 
     /// Puts a request at the end of the queue, from where it may be served at once, or refused.
     void enqueue(request& asking, const hashed& key, time_point now, entries& retired) {

@@ -15,8 +15,8 @@
 
 namespace pool::core {
 
-/// How long a thread may wait for `until`: not longer than that, and for an hour at most, because the arithmetic of condition
-/// variables overflows near `time_point::max()`.
+/// How long a thread may wait for `until`: not longer than that, and for an hour at most, because the arithmetic of
+/// condition variables overflows near `time_point::max()`.
 template <clock_policy Clock>
 typename Clock::duration bounded_wait(const Clock& clock, typename Clock::time_point until) {
     constexpr auto longest = saturating_cast<typename Clock::duration>(std::chrono::hours{1});
@@ -25,8 +25,8 @@ typename Clock::duration bounded_wait(const Clock& clock, typename Clock::time_p
     return until < saturating_add(now, longest) ? until - now : longest;
 }
 
-/// Blocks until `clock` says `until` or later, or a stop is requested. It may return early, so ask again. A clock may have a
-/// function of this name that does better: call it unqualified.
+/// Blocks until `clock` says `until` or later, or a stop is requested. It may return early, so ask again. A clock may
+/// have a function of this name that does better: call it unqualified.
 template <clock_policy Clock>
 void sleep_until(const Clock& clock, typename Clock::time_point until, const std::stop_token& stop) {
     const auto remaining = bounded_wait(clock, until);

@@ -41,8 +41,8 @@ constexpr std::size_t shard_of(std::size_t hash) noexcept {
 
 struct pool_access;
 
-/// The base of the pools: an array of states, of which the hash of a key chooses one. With one state, keys are not hashed for
-/// the choice, and all of this compiles to calls of that state.
+/// The base of the pools: an array of states, of which the hash of a key chooses one. With one state, keys are not
+/// hashed for the choice, and all of this compiles to calls of that state.
 template <class State, std::size_t Shards>
 class pool_facade {
     using Key = typename State::key_type;
@@ -79,10 +79,10 @@ public:
         }
     }
 
-    /// The same, and waits until a connection is free or may be dialled: until `deadline`, which is one of the pool's clock,
-    /// or until `stop` is requested. That bounds the wait, not a dial: the dial gets both as a `dial_context` (the deadline
-    /// if the clock is `std::chrono::steady_clock`), and should heed them. Throws `acquire_timeout`, `acquire_cancelled` and
-    /// `queue_full`, too.
+    /// The same, and waits until a connection is free or may be dialled: until `deadline`, which is one of the pool's
+    /// clock, or until `stop` is requested. That bounds the wait, not a dial: the dial gets both as a `dial_context`
+    /// (the deadline if the clock is `std::chrono::steady_clock`), and should heed them. Throws `acquire_timeout`,
+    /// `acquire_cancelled` and `queue_full`, too.
     template <class Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, time_point deadline, std::stop_token stop = {}) {
         static_assert(State::bounds_open,
@@ -124,8 +124,8 @@ public:
         }
     }
 
-    /// Adds an idle connection. It is closed instead if there is no room or the pool is closed, and only dropped if it is
-    /// `closed()` already. If this throws, `conn` is still the caller's, as its move has left it.
+    /// Adds an idle connection. It is closed instead if there is no room or the pool is closed, and only dropped if it
+    /// is `closed()` already. If this throws, `conn` is still the caller's, as its move has left it.
     void put(key_view<Key> key, Conn&& conn) {
         static_assert(std::move_constructible<Conn>, "pool: put needs a Conn that can be moved");
         if constexpr (std::move_constructible<Conn>) {
@@ -145,21 +145,21 @@ public:
         }
     }
 
-    /// Closes what is due. Returns how many. O(log n) for each, and for each that was lent since the last call. Like `clear`
-    /// and `close`, it lets others have the lock in between, so that a large sweep keeps nobody waiting.
+    /// Closes what is due. Returns how many. O(log n) for each, and for each that was lent since the last call. Like
+    /// `clear` and `close`, it lets others have the lock in between, so that a large sweep keeps nobody waiting.
     std::size_t expire() {
         static_assert(can_expire, "pool: expire needs an ExpiryPolicy that can expire, and this pool's cannot");
         if constexpr (can_expire) return sum([](State& state) { return state.expire(); });
         else return 0;
     }
 
-    /// When to call `expire()` next: no connection that is idle now, or is given back from now on, expires before. Is max()
-    /// if nothing is idle and nothing that is given back would be kept.
+    /// When to call `expire()` next: no connection that is idle now, or is given back from now on, expires before. Is
+    /// max() if nothing is idle and nothing that is given back would be kept.
     ///
     /// A thread that gives back reads the clock before it takes the lock. If it is held up in between for a time, its
-    /// connection may expire that much before the time that this returns meanwhile. It is not lent after it has expired, but
-    /// whoever sleeps until then closes it that much later.
-    /// O(log n) for each connection that was lent since the last call.
+    /// connection may expire that much before the time that this returns meanwhile. It is not lent after it has
+    /// expired, but whoever sleeps until then closes it that much later. O(log n) for each connection that was lent
+    /// since the last call.
     time_point next_expiry() const {
         static_assert(can_expire, "pool: next_expiry needs an ExpiryPolicy that can expire, and this pool's cannot");
         time_point earliest = time_point::max();
@@ -203,9 +203,9 @@ public:
         return {kept.front()->name(), std::move(errors)};
     }
 
-    /// Waits until nothing is lent, being dialled or being closed, or until `deadline`, which is one of the pool's clock.
-    /// Returns how many still are. After `close()`, that is the end of all that the pool has opened. Do not call it from a
-    /// close or a dial: it would wait for itself.
+    /// Waits until nothing is lent, being dialled or being closed, or until `deadline`, which is one of the pool's
+    /// clock. Returns how many still are. After `close()`, that is the end of all that the pool has opened. Do not call
+    /// it from a close or a dial: it would wait for itself.
     std::size_t drain(time_point deadline) {
         static_assert(State::can_wait,
             "pool: drain waits, which only a pool can that has a lock and whose CapacityPolicy bounds what is open");
@@ -257,7 +257,8 @@ private:
         else return of(hashed{key});
     }
 
-    static void close_all(const std::array<state_ptr, Shards>& states, std::vector<std::exception_ptr>* errors) noexcept {
+    static void close_all(
+        const std::array<state_ptr, Shards>& states, std::vector<std::exception_ptr>* errors) noexcept {
         for (const state_ptr& state : states) state->close_all(errors);
     }
 
@@ -267,15 +268,18 @@ private:
 /// The base of a pool of `Shards` states over these parameters, if they are right.
 template <bool are_right, std::size_t Shards, class Key, class Conn, class CapacityPolicy, class ExpiryPolicy,
     class LockPolicy, class ClockPolicy>
-struct facade {
+struct facade_or_refusal {
     using type = pool_facade<state_for<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>, Shards>;
 };
 /// The base of a pool whose parameters are wrong.
 template <std::size_t Shards, class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy,
     class ClockPolicy>
-struct facade<false, Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
+struct facade_or_refusal<false, Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
     using type = refused_pool;
 };
+/// One of the two.
+template <bool are_right, std::size_t Shards, class... Parameters>
+using facade_if = typename facade_or_refusal<are_right, Shards, Parameters...>::type;
 
 /// Lets other parts of the library use the state of a pool, which they may keep.
 struct pool_access {

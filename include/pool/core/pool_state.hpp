@@ -101,8 +101,8 @@ public:
 
     // To open.
 
-    /// Makes an entry and constructs a connection in it, as what `make(key)` returns. The caller owns the entry until it
-    /// lends, stores or erases it. Strong guarantee.
+    /// Makes an entry and constructs a connection in it, as what `make(key)` returns. The caller owns the entry until
+    /// it lends, stores or erases it. Strong guarantee.
     template <class Make>
     entry& make_entry_with(const hashed& key, const Make& make) {
         entry& fresh = make_entry(key);

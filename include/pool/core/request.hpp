@@ -22,8 +22,8 @@ namespace pool::core {
 /// | `waiting` | `lent` | a connection of its key is handed to it |
 /// | `waiting` | `dialing` | it gets a permit |
 /// | `waiting` | `queue_full` | it has just joined, and too many wait |
-/// | `waiting`, `dialing` | `cancelled` | its caller has lost interest; a dial on the caller's own thread is not interrupted |
-/// | `waiting`, `dialing` | `closed` | the pool is closed; likewise |
+/// | `waiting`, `dialing` | `cancelled` | its caller has lost interest (not while it dials on its own thread) |
+/// | `waiting`, `dialing` | `closed` | the pool is closed (likewise) |
 /// | `dialing` | `lent` | it gets another connection meanwhile, or its dial has succeeded |
 /// | `dialing` | `waiting` | its dial has succeeded, and an older request has got that connection |
 /// | `dialing` | `failed` | its dial has failed |
@@ -70,19 +70,21 @@ public:
     typename Store::hashed hashed() const noexcept { return queue_->hashed(); }
 
 protected:
-    /// `dials_on_caller_thread`: its thread is busy while it dials, and could not use a connection that comes back meanwhile.
+    /// `dials_on_caller_thread`: its thread is busy while it dials, and could not use a connection that comes back
+    /// meanwhile.
     explicit request(bool dials_on_caller_thread) noexcept : dials_on_caller_thread_{dials_on_caller_thread} {}
 
     ~request() {
-        assert(!place_.is_linked() && !notice_.is_linked() && "pool: a request was destroyed while it was in the wait queue");
+        assert(!place_.is_linked() && !notice_.is_linked() &&
+               "pool: a request was destroyed while it was in the wait queue");
     }
 
 private:
     friend admission<Store>;
     friend request_lists<Store>;
 
-    /// Called when the state has changed: under the lock for a request of a blocked thread, which may only wake it; otherwise
-    /// after unlocking, and once until the next `poll`.
+    /// Called when the state has changed: under the lock for a request of a blocked thread, which may only wake it;
+    /// otherwise after unlocking, and once until the next `poll`.
     virtual void notified() noexcept = 0;
 
     const bool dials_on_caller_thread_;

@@ -13,7 +13,8 @@
 #include <pool/policies/lock.hpp>
 
 /// @file
-/// What a pool requires of its parameters. Each mistake is refused by one plain sentence, and nothing is instantiated after it.
+/// What a pool requires of its parameters. Each mistake is refused by one plain sentence, and nothing is instantiated
+/// after it.
 
 namespace pool::core {
 
@@ -29,7 +30,8 @@ template <class Key>
 consteval bool check_key() {
     constexpr key_fault fault = fault_of<Key>;
     static_assert(fault != key_fault::borrowed,
-        "pool: a Key must own its characters, as std::string does: a pointer or a view refers to text that may be gone");
+        "pool: a Key must own its characters, as std::string does: a pointer or a view refers to text that may be "
+        "gone");
     static_assert(fault != key_fault::field_count,
         "pool: an aggregate Key is hashed field by field, and may have one to six fields");
     static_assert(fault != key_fault::unhashable_field, "pool: a field of Key has no std::hash");
@@ -41,7 +43,8 @@ consteval bool check_key() {
         static_assert(hashable_key<Key>, "pool: a key_traits<Key> needs std::size_t hash(view)");
         static_assert(comparable_key<Key>, "pool: Key needs an operator==, or a key_traits<Key>");
         static_assert(std::copy_constructible<Key>, "pool: Key must be copyable");
-        static_assert(viewable_key<Key>, "pool: Key must convert to the view of its key_traits<Key>, and be made from one");
+        static_assert(
+            viewable_key<Key>, "pool: Key must convert to the view of its key_traits<Key>, and be made from one");
         return hashable_key<Key> && comparable_key<Key> && std::copy_constructible<Key> && viewable_key<Key>;
     }
 }
@@ -51,7 +54,8 @@ template <class Conn>
 consteval bool check_connection() {
     static_assert(closable<Conn>, "pool: Conn needs a member close(), or a connection_traits<Conn> with close(Conn&)");
     static_assert(closed_reporting<Conn>,
-        "pool: Conn needs a member bool closed() const noexcept, or a connection_traits<Conn> with closed(const Conn&)");
+        "pool: Conn needs a member bool closed() const noexcept, or a connection_traits<Conn> with "
+        "closed(const Conn&)");
     static_assert(unblocked_reporting<Conn>,
         "pool: Conn needs a member bool unblocked() const noexcept, or a connection_traits<Conn> with "
         "unblocked(const Conn&)");
@@ -64,7 +68,8 @@ consteval bool check_policies() {
     static_assert(capacity_policy<CapacityPolicy, Key>,
         "pool: CapacityPolicy needs std::size_t max_idle() const noexcept and "
         "std::size_t max_idle_for(const Key&) const noexcept");
-    constexpr bool bounds_are_whole = !declares_open_bounds<CapacityPolicy> || open_capacity_policy<CapacityPolicy, Key> ||
+    constexpr bool bounds_are_whole = !declares_open_bounds<CapacityPolicy> ||
+                                      open_capacity_policy<CapacityPolicy, Key> ||
                                       !capacity_policy<CapacityPolicy, Key>;
     static_assert(bounds_are_whole,
         "pool: a CapacityPolicy that declares bounds_open needs max_open(), max_open_for(const Key&), "
@@ -83,7 +88,8 @@ consteval bool check_policies() {
     }
 }
 
-/// Checks all parameters of a pool. Returns whether they are right, so that a pool need not be instantiated if they are not.
+/// Checks all parameters of a pool. Returns whether they are right, so that a pool need not be instantiated if they are
+/// not.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 consteval bool check_parameters() {
     if constexpr (!check_key<Key>()) return false;

@@ -8,32 +8,32 @@
 #include <pool/core/limit.hpp>
 
 /// @file
-/// How many connections a pool keeps, and how many it opens. A capacity policy answers questions and does nothing else: the
-/// pool evicts. The pool asks it under its lock, so its answers must be cheap.
+/// How many connections a pool keeps, and how many it opens. A capacity policy answers questions and does nothing else:
+/// the pool evicts. The pool asks it under its lock, so its answers must be cheap.
 
 namespace pool {
 
 /// The bound that is no bound.
 inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 
-/// A model of CapacityPolicy bounds the idle connections: `max_idle()` in all, `max_idle_for(key)` of one key. 0 keeps none.
-/// Lent connections do not count.
+/// A model of CapacityPolicy bounds the idle connections: `max_idle()` in all, `max_idle_for(key)` of one key. 0 keeps
+/// none. Lent connections do not count.
 template <class Policy, class Key>
 concept capacity_policy = std::movable<Policy> && requires(const Policy& policy, const Key& key) {
     { policy.max_idle() } noexcept -> std::same_as<std::size_t>;
     { policy.max_idle_for(key) } noexcept -> std::same_as<std::size_t>;
 };
 
-/// A policy declares, by a constant `bounds_open` that is true, that it also bounds the open connections. Callers of a pool
-/// with such a policy may have to wait.
+/// A policy declares, by a constant `bounds_open` that is true, that it also bounds the open connections. Callers of a
+/// pool with such a policy may have to wait.
 template <class Policy>
 concept declares_open_bounds = requires { requires bool{Policy::bounds_open}; };
 
 /// A capacity policy that also bounds the open connections: idle, lent, being dialled or being closed.
 /// - `max_open()` and `max_open_for(key)` are the bounds, in all and of one key.
 /// - `max_dials_for(key)` bounds the dials of one key that are under way at once. It should not be 0.
-/// - `max_waiting()` bounds the callers that wait: the next one fails at once. Callers for whom room is being made do not
-///   count.
+/// - `max_waiting()` bounds the callers that wait: the next one fails at once. Callers for whom room is being made do
+///   not count.
 ///
 /// Key's equality must not throw in a pool with such a policy.
 template <class Policy, class Key>

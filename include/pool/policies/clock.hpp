@@ -13,8 +13,8 @@
 #include <pool/core/saturating.hpp>
 
 /// @file
-/// Where a pool's time comes from. A clock is an object with `now()`. A standard clock, whose `now()` is static, is one too.
-/// It has to be steady: a wall clock that is set back by an hour would keep connections an hour longer.
+/// Where a pool's time comes from. A clock is an object with `now()`. A standard clock, whose `now()` is static, is one
+/// too. It has to be steady: a wall clock that is set back by an hour would keep connections an hour longer.
 
 namespace pool {
 
@@ -25,10 +25,10 @@ concept clock_policy = std::copyable<Clock> && Clock::is_steady && requires(cons
     { clock.now() } -> std::same_as<typename Clock::time_point>;
 };
 
-/// A faster `std::chrono::steady_clock`: reading it takes a few nanoseconds instead of more than twenty. It moves only at
-/// each tick of the system, every 1 to 10 ms (see `resolution()`). So a connection may be lent, or stay open, that much
-/// longer than its time. Its time points are those of `std::chrono::steady_clock`, which it is where the system has no such
-/// clock.
+/// A faster `std::chrono::steady_clock`: reading it takes a few nanoseconds instead of more than twenty. It moves only
+/// at each tick of the system, every 1 to 10 ms (see `resolution()`). So a connection may be lent, or stay open, that
+/// much longer than its time. Its time points are those of `std::chrono::steady_clock`, which it is where the system
+/// has no such clock.
 class coarse_clock {
 public:
     using time_point = std::chrono::steady_clock::time_point;  ///< as `std::chrono` names it
@@ -68,8 +68,8 @@ private:
 #endif
 };
 
-/// The clock of a test: it stands still until the test moves it. Copies share one time: the test keeps one, the pool has
-/// another. All members are thread-safe.
+/// The clock of a test: it stands still until the test moves it. Copies share one time: the test keeps one, the pool
+/// has another. All members are thread-safe.
 class manual_clock {
 public:
     using rep = std::int64_t;                                            ///< as `std::chrono` names it
@@ -123,9 +123,9 @@ private:
     std::shared_ptr<shared_time> shared_ = std::make_shared<shared_time>();
 };
 
-/// Whether a clock's time passes as real time does. If not, as with `manual_clock`, a function
-/// `sleep_until(const Clock&, Clock::time_point, const std::stop_token&)` has to be found by argument-dependent look-up. A
-/// clock that keeps real time may have one, too.
+/// Whether a clock's time passes as real time does. If not, as with `manual_clock`, a function `sleep_until(const
+/// Clock&, Clock::time_point, const std::stop_token&)` has to be found by argument-dependent look-up. A clock that
+/// keeps real time may have one, too.
 template <class Clock>
 inline constexpr bool keeps_real_time = true;
 template <>

@@ -12,9 +12,9 @@
 
 namespace pool {
 
-/// A model of ExpiryPolicy says whether anything expires at all and, if so, when a connection that was given back at `since`
-/// does; `TimePoint::max()` is never. The answer must not come earlier for a later `since`, must not throw, and may be asked
-/// by several threads at once.
+/// A model of ExpiryPolicy says whether anything expires at all and, if so, when a connection that was given back at
+/// `since` does; `TimePoint::max()` is never. The answer must not come earlier for a later `since`, must not throw, and
+/// may be asked by several threads at once.
 template <class Policy, class TimePoint>
 concept expiry_policy = std::movable<Policy> && requires {
     { Policy::can_expire } -> std::convertible_to<bool>;

@@ -9,14 +9,14 @@
 #include <pool/core/condition_variable_for.hpp>
 
 /// @file
-/// The lock that guards a pool. Any BasicLockable will do. The pool holds it for one short step at a time, never recursively,
-/// and never while it closes or dials.
+/// The lock that guards a pool. Any BasicLockable will do. The pool holds it for one short step at a time, never
+/// recursively, and never while it closes or dials.
 
 namespace pool {
 
-/// A model of LockPolicy is default-constructible and has `lock()` and `unlock()`, which must not throw. A thread that has
-/// unlocked it may destroy it, even while the `unlock()` of the owner before is still returning in another thread. POSIX
-/// requires that of its mutexes, and `std::mutex` is one.
+/// A model of LockPolicy is default-constructible and has `lock()` and `unlock()`, which must not throw. A thread that
+/// has unlocked it may destroy it, even while the `unlock()` of the owner before is still returning in another thread.
+/// POSIX requires that of its mutexes, and `std::mutex` is one.
 template <class Lock>
 concept lock_policy = std::default_initializable<Lock> && requires(Lock& lock) {
     lock.lock();
@@ -29,9 +29,10 @@ struct null_mutex {
     static constexpr void unlock() noexcept {}  ///< does nothing
 };
 
-/// A lock for short steps on several cores. A thread that finds it taken looks again for about the time that falling asleep
-/// and waking up would take, 5 to 20 microseconds, and only then sleeps. No thread starves. Has the size of an `unsigned`.
-/// Where there are more threads than cores, and each holds a connection for long, `std::mutex` does as well.
+/// A lock for short steps on several cores. A thread that finds it taken looks again for about the time that falling
+/// asleep and waking up would take, 5 to 20 microseconds, and only then sleeps. No thread starves. Has the size of an
+/// `unsigned`. Where there are more threads than cores, and each holds a connection for long, `std::mutex` does as
+/// well.
 using adaptive_mutex = core::basic_adaptive_mutex<>;
 
 /// Adapts a lock type. Its members are optional.
