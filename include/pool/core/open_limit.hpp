@@ -141,6 +141,8 @@ public:
     }
 
 private:
+    ~open_limit() override = default;
+
     using base::admission_;
     using base::closed_;
     using base::lock_;

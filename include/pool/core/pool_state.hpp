@@ -58,10 +58,12 @@ public:
     {
         entry* found = nullptr;
         entry* fresh = nullptr;
-        step([&, now = read_clock()](entries& retired) {
+        const time_point now = read_clock();
+        const time_point earliest = expires_at(now);
+        step([&](entries& retired) {
             found = lend_unwanted(key, now, retired);
             // In the same step, because a close after it may end what `key` refers to.
-            if (found == nullptr && !closed_) fresh = &store().make_entry(key, now);
+            if (found == nullptr && !closed_) fresh = &store().make_entry(key, earliest);
         });
         if (found != nullptr) return *found;
         if (fresh == nullptr) throw core::closed_error(*this, key);
@@ -239,6 +241,8 @@ public:
     }
 
 protected:
+    ~pool_state() override = default;
+
     using base::admission_;
     using base::batch;
     using base::capacity_;
