@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <pool/pool.hpp>
+
+/// @file
+/// The code of docs/operations.md. Each region is quoted there.
+
+namespace {
+
+using namespace std::chrono_literals;
+
+struct answer_rows {  // a stream: rows of a query
+    int left = 3;
+
+    std::optional<int> next() { return left == 0 ? std::nullopt : std::optional{left--}; }
+    bool done() noexcept { return left == 0; }
+};
+
+struct database {  // a connection
+    bool open = true;
+
+    int call(const std::string& request) { return static_cast<int>(request.size()); }
+    answer_rows query(const std::string&) { return {}; }
+
+    void close() { open = false; }
+    bool closed() const noexcept { return !open; }
+    bool unblocked() const noexcept { return true; }
+};
+
+using connections = pool::basic_pool<std::string, database, pool::bounded, pool::after_idle>;
+
+database dial(const std::string&) { return {}; }
+
+// [lazy]
+int through_a_lazy_connection(connections& conns) {
+    auto peer = conns.get("db:5432", dial);                               // no connection yet
+    int sum = peer.invoke([](database& db) { return db.call("ping"); });  // lends or dials, calls, gives back
+
+    auto rows = peer.open_stream([](database& db) { return db.query("select"); });
+    while (auto row = rows.next()) sum += *row;  // the connection is back when the stream is done
+    return sum;
+}
+// [/lazy]
+
+// [leases]
+void with_leases(connections& conns) {
+    auto conn = conns.acquire("db:5432", dial);  // a lease: an idle connection, or a new one
+    conn->call("ping");
+    conn.give_back();  // or the end of its scope
+
+    if (auto idle = conns.try_acquire("db:5432")) {  // an idle connection, or an empty lease
+        idle.discard();                              // closes it instead of giving it back
+    }
+
+    auto kept = conns.acquire("db:5432", dial);
+    database mine = kept.detach();  // the caller keeps it, and the pool forgets it
+    mine.close();
+}
+// [/leases]
+
+// [raw]
+void by_hand(connections& conns) {
+    conns.put("db:5432", database{});                      // into the pool
+    std::optional<database> mine = conns.take("db:5432");  // out of it
+    if (mine) mine->close();
+}
+// [/raw]
+
+// [maintenance]
+void maintenance(connections& conns) {
+    conns.reserve(1'000);  // the index of keys need not grow until there are more connections
+    conns.reconfigure(pool::bounded{.max_idle = 64, .max_idle_per_key = 5});  // takes effect at once
+
+    std::size_t closed = conns.expire();  // closes what is due; a reaper does it for you
+    auto next = conns.next_expiry();      // when to call expire() again
+    closed += conns.clear("db:5432");     // closes what is idle of one key
+    closed += conns.clear();              // closes all that is idle
+    static_cast<void>(next);
+
+    const pool::stats all = conns.stats();
+    const pool::key_stats one = conns.stats("db:5432");
+    if (all.failed_closes == 0 && one.idle == 0 && closed > 0) conns.close().rethrow();  // all errors in one exception
+}
+// [/maintenance]
+
+}  // namespace
+
+int main() {
+    connections conns{pool::bounded{.max_idle_per_key = 2}, 30s};
+    const int sum = through_a_lazy_connection(conns);
+    with_leases(conns);
+    by_hand(conns);
+    conns.put("db:5432", database{});
+    maintenance(conns);
+    return sum == 10 && conns.stats().cleared == 1 ? 0 : 1;
+}
