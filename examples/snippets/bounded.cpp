@@ -33,35 +33,35 @@ constexpr pool::bounded_open limits{
 // [/pool]
 
 // [waiting]
-void wait_in_the_queue(sessions& pool, std::stop_token stop) {
+void wait_in_the_queue(sessions& conns, std::stop_token stop) {
     const auto deadline = std::chrono::steady_clock::now() + 200ms;
 
-    auto first = pool.acquire("db", dial);                   // waits without a deadline
-    auto second = pool.acquire("db", dial, deadline);        // or throws pool::acquire_timeout
-    auto third = pool.acquire("db", dial, stop);             // or throws pool::acquire_cancelled
-    auto fourth = pool.acquire("db", dial, deadline, stop);  // or either of them
+    auto first = conns.acquire("db", dial);                   // waits without a deadline
+    auto second = conns.acquire("db", dial, deadline);        // or throws pool::acquire_timeout
+    auto third = conns.acquire("db", dial, stop);             // or throws pool::acquire_cancelled
+    auto fourth = conns.acquire("db", dial, deadline, stop);  // or either of them
 }
 // [/waiting]
 
 // [end]
-std::size_t end(sessions& pool) {
-    pool.close();                                              // ends all waiting
-    return pool.drain(std::chrono::steady_clock::now() + 1s);  // waits for what is lent; returns how many are left
+std::size_t end(sessions& conns) {
+    conns.close();                                              // ends all waiting
+    return conns.drain(std::chrono::steady_clock::now() + 1s);  // waits for what is lent; returns how many are left
 }
 // [/end]
 
 // [nested]
-void nested(sessions& pool, std::chrono::steady_clock::time_point deadline) {
-    auto outer = pool.acquire("db", dial, deadline);
-    auto inner = pool.acquire("db", dial, deadline);  // while `outer` is held
+void nested(sessions& conns, std::chrono::steady_clock::time_point deadline) {
+    auto outer = conns.acquire("db", dial, deadline);
+    auto inner = conns.acquire("db", dial, deadline);  // while `outer` is held
 }
 // [/nested]
 
 }  // namespace
 
 int main() {
-    sessions pool{limits};
-    wait_in_the_queue(pool, {});
-    nested(pool, std::chrono::steady_clock::now() + 1s);
-    return end(pool) == 0 ? 0 : 1;
+    sessions conns{limits};
+    wait_in_the_queue(conns, {});
+    nested(conns, std::chrono::steady_clock::now() + 1s);
+    return end(conns) == 0 ? 0 : 1;
 }
