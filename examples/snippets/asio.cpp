@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -86,9 +87,10 @@ struct callback_dial {
 };
 
 void start(connections& conns, callback_dial dial, int& served) {
-    pool::asio::async_acquire(conns, "db", dial, [&served](boost::system::error_code error, auto lease) {
+    auto handler = [&served](boost::system::error_code error, auto lease) {
         if (!error && !lease->closed()) ++served;
-    });
+    };
+    pool::asio::async_acquire(conns, "db", dial, boost::asio::bind_executor(dial.context, std::move(handler)));
 }
 // [/callbacks]
 
