@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSL-1.0
 
 # Runs the command after `--` and checks how it ends:
-#   succeeds  exit code 0, and something on the standard output, which matches PRINTS if that is given
+#   succeeds  exit code 0, and something on the standard output, which matches PRINTS if that is given, and is the
+#             text of the file OUTPUT if that is given
 #   json      likewise, and the standard output is one JSON object
 #   usage     exit code 2, nothing on the standard output and one line on the standard error
 #   survives  it ends by itself, well or not, and says something
@@ -29,6 +30,12 @@ if(CHECK STREQUAL "succeeds" OR CHECK STREQUAL "json")
 endif()
 if(NOT out MATCHES "${PRINTS}")
     message(FATAL_ERROR "expected on the standard output: ${PRINTS}")
+endif()
+if(OUTPUT)
+    file(READ "${OUTPUT}" expected)
+    if(NOT out STREQUAL expected)
+        message(FATAL_ERROR "expected on the standard output, as ${OUTPUT} has it:\n${expected}")
+    endif()
 endif()
 if(CHECK STREQUAL "json")
     string(JSON type ERROR_VARIABLE error TYPE "${out}")
