@@ -7,3 +7,6 @@
 
 /// @file
 /// The include for programs on Boost.Asio. Nothing else of the library includes it.
+
+/// @namespace pool::asio
+/// Callers that do not block, for programs on Boost.Asio.

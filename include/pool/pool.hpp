@@ -5,3 +5,6 @@
 
 /// @file
 /// The one include: the ready-made pools, `basic_pool` and its policies.
+
+/// @namespace pool
+/// Keyed connection pools, their policies, and what callers bring and hold.
