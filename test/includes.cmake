@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 
-# Holds the headers against docs/pictures/includes.dot, which says which header may include which. Run it by CTest, or alone:
-# cmake -P test/includes.cmake
+# Holds the headers against docs/pictures/includes.dot, which says which header may include which. Run it by CTest, or
+# alone: cmake -P test/includes.cmake
 cmake_minimum_required(VERSION 3.25)
 
 set(root "${CMAKE_CURRENT_LIST_DIR}/..")
@@ -131,20 +131,21 @@ foreach(header IN LISTS headers)
             list(APPEND includes_of_${header} ${included})
             set(other "${box_of_${included}}")
             if(other AND NOT other STREQUAL box AND NOT other IN_LIST below_${box})
-                fault("${where}: ${header} must not include ${included}: the arrows of ${picture} do not lead from the box `${box}` to the box `${other}`.")
+                string(CONCAT why "the arrows of ${picture} do not lead from the box `${box}` to the box `${other}`")
+                fault("${where}: ${header} must not include ${included}: ${why}.")
             endif()
         endif()
     endforeach()
     if(number GREATER longest)
-        fault("include/pool/${header}:${longest}: ${header} has ${number} lines, and ${longest} are the most: a file is one idea.")
+        fault("include/pool/${header}:${longest}: ${header} has ${number} lines. It may have ${longest}: a file is one idea.")
     endif()
 endforeach()
 if(checked EQUAL 0)
     message(FATAL_ERROR "No header of ${include} includes another one: this test has checked nothing.")
 endif()
 
-# Headers of one box may include each other, but not in a circle. Take away, again and again, what includes nothing that is left
-# and what is included by nothing that is left.
+# Headers of one box may include each other, but not in a circle. Take away, again and again, what includes nothing that is
+# left and what is included by nothing that is left.
 set(left ${headers})
 set(before)
 while(NOT left STREQUAL before)
