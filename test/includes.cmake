@@ -144,8 +144,8 @@ if(checked EQUAL 0)
     message(FATAL_ERROR "No header of ${include} includes another one: this test has checked nothing.")
 endif()
 
-# Headers of one box may include each other, but not in a circle. Take away, again and again, what includes nothing that is
-# left and what is included by nothing that is left.
+# Headers of one box may include each other, but not in a circle. Take away, again and again, what includes nothing that
+# is left and what is included by nothing that is left.
 set(left ${headers})
 set(before)
 while(NOT left STREQUAL before)
