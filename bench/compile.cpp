@@ -21,23 +21,23 @@
 #include <fmt/format.h>
 
 /// @file
-/// W11, what the library costs those who compile it: the time and the memory for its one include, and the size of the
-/// code of one pool.
+/// W11, the compile cost of the library: the time and the memory that its one include takes, and the size of the code
+/// of one pool.
 
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Lists come from CMake as PATH does.
+/// Splits a list from CMake. Its parts are separated by colons, as in PATH.
 std::vector<std::string> split(std::string_view list) {
     std::vector<std::string> all;
     for (const auto& each : std::views::split(list, ':')) all.emplace_back(each.begin(), each.end());
     return all;
 }
 
-/// Of a process and those it has started.
+/// The cost of a process and of those that it has started.
 struct cost {
-    double seconds = std::numeric_limits<double>::infinity();  ///< of processors
+    double seconds = std::numeric_limits<double>::infinity();  ///< processor time
     double mebibytes = std::numeric_limits<double>::infinity();
 };
 
@@ -73,7 +73,7 @@ cost check_syntax(const std::string& compiler, const std::string& unit) {
     return run(all);
 }
 
-/// What `size` calls text: instructions, constants and the tables of exceptions.
+/// The size that `size` calls text: instructions, constants and the exception tables.
 std::size_t text_size(const std::string& compiler, const std::string& unit) {
     const fs::path object = unit + ".o";
     auto all = command(compiler, unit);
@@ -112,11 +112,11 @@ void print_costs(const std::vector<std::string>& compilers, std::size_t repetiti
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"What the library costs those who compile it"};
+    CLI::App app{"Measures the compile cost of the library"};
     std::vector<std::string> compilers = split(COMPILERS);
     std::size_t repetitions = 5;
     app.add_option("--compilers", compilers)->capture_default_str();
-    app.add_option("--repetitions", repetitions, "of which the best counts")
+    app.add_option("--repetitions", repetitions, "how often each is compiled; the best counts")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
     CLI11_PARSE(app, argc, argv);

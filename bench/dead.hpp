@@ -10,11 +10,11 @@
 #include <workloads.hpp>
 
 /// @file
-/// A key whose idle connections have all been closed by their peer.
+/// The peer has closed all idle connections of a key.
 
 namespace bench {
 
-/// Shares with others whether they have been closed.
+/// A connection that the peer can close. Many connections share the flag `dead`, so one write closes them all.
 class mortal_connection {
 public:
     explicit mortal_connection(const bool& dead) noexcept : dead_{&dead} {}
@@ -27,7 +27,7 @@ private:
     const bool* dead_;
 };
 
-/// How long one look-up takes that meets `n` connections, all closed, and drops them.
+/// The time of one look-up that finds `n` closed connections and drops them all.
 template <class Pool>
 std::chrono::duration<double> drop_dead(std::size_t n) {
     bool dead = false;

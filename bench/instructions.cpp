@@ -10,8 +10,8 @@
 #include <table.hpp>
 
 /// @file
-/// What an operation costs that no clock shows: run by callgrind, it leaves a dump of the instructions of 1,000 operations
-/// for each row, and prints the allocations of one.
+/// Costs of an operation that a clock does not show. Run by callgrind, this program writes a dump for each row, which
+/// counts the instructions of 1,000 operations. It prints the allocations of one operation.
 
 namespace {
 
@@ -21,7 +21,7 @@ struct counted {
     template <class Workload>
     void operator()(const std::string& name, std::size_t n) const {
         Workload work{n};
-        for (int i = 0; i < operations; ++i) work();  // what is only done at first
+        for (int i = 0; i < operations; ++i) work();  // warms up: some work is only done the first time
 
         const std::uint64_t before = allocations::count();
         CALLGRIND_START_INSTRUMENTATION;

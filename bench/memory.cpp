@@ -13,8 +13,8 @@
 #include <table.hpp>
 
 /// @file
-/// The memory of an idle entry: a million of them, over a hundred thousand keys. What counts is what malloc has handed out,
-/// with its own eight bytes for each.
+/// W8, the memory of an idle entry, measured with a million entries of a hundred thousand keys. It counts the bytes
+/// that malloc has handed out, and the eight bytes that malloc itself needs for each block.
 
 namespace {
 
@@ -46,7 +46,7 @@ void print_row(const char* row) {
 
 }  // namespace
 
-// Not inlined, because g++ 12 then takes each for a mismatch of the other.
+// They are not inlined: otherwise g++ 12 warns that new and delete do not match.
 [[gnu::noinline]] void* operator new(std::size_t size) {
     void* got = std::malloc(size);
     if (got == nullptr) throw std::bad_alloc{};

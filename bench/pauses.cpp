@@ -18,15 +18,15 @@
 #include <threads.hpp>
 
 /// @file
-/// W9, the worst of many operations: of a caller who fills a pool, and of one who leases while another empties it. What
-/// callers wait for is the lock, so for how long that was held is measured, too.
+/// W9, the longest of many operations. One caller fills a pool. In another test, one caller leases connections while
+/// another empties the pool. Callers wait for the lock, so the program also measures how long the lock is held.
 
 namespace {
 
 using std::chrono::nanoseconds;
 
-/// For how long a lock has been held at the most, by anyone since it was last forgotten. Of all of them, as a pool does not
-/// show its own: there is one pool at a time, whose lock guards it.
+/// The longest time for which a lock was held since this was last set to zero. It is one variable for all locks,
+/// because a pool does not expose its lock. There is only one pool at a time, and its lock guards this variable.
 nanoseconds longest_hold{};
 
 template <class LockPolicy>
@@ -46,7 +46,7 @@ private:
     std::chrono::steady_clock::time_point since_{};
 };
 
-/// What was seen in one repetition.
+/// The figures of one repetition.
 struct outcome {
     nanoseconds p9999;
     nanoseconds longest;
@@ -68,7 +68,7 @@ using expiring = pools<pool::after_idle, pool::manual_clock>;
 template <class Pool>
 concept reserves = requires(Pool& conns, std::size_t entries) { conns.reserve(entries); };
 
-/// Each put of a pool that grows from nothing.
+/// Times each put into a pool that starts empty.
 template <class Pool>
 outcome grow(std::size_t entries, std::size_t keys, bool reserved = false) {
     const auto names = bench::keys(keys);
@@ -84,12 +84,13 @@ outcome grow(std::size_t entries, std::size_t keys, bool reserved = false) {
     return outcome_of(seen);
 }
 
-/// A pool with ten connections of each key, put in one minute after another, of which the first has been lent since,
-/// and with one of each of a thousand keys that somebody else uses. It keeps each for an hour.
+/// A pool with ten connections of each of many keys, put in at intervals of one minute. The first connection of each
+/// key has been lent since. The pool also has one connection of each of a thousand other keys, which another thread
+/// uses. A connection expires after an hour.
 template <class Pool>
-class crowd {
+class full_pool {
 public:
-    explicit crowd(std::size_t entries)
+    explicit full_pool(std::size_t entries)
         : names_{bench::keys(entries / per_key + others)}, mine_{entries / per_key}, conns_{make()} {
         for (std::size_t round = 0; round < per_key; ++round) {
             put_each();
@@ -99,20 +100,20 @@ public:
         for (std::size_t i = mine_; i < names_.size(); ++i) conns_.put(names_[i], bench::connection{1});
     }
 
-    /// Of the first of each key, the index has an old deadline.
+    /// The index has an outdated expiry time for the first connection of each key.
     outcome next_expiry() {
         return meanwhile([&] { bench::expect(conns_.next_expiry() == second_due); });
     }
 
-    /// The second of each key are due.
+    /// The second connection of each key is due.
     outcome expire() {
         clock_.set(second_due);
         return meanwhile([&] { bench::expect(conns_.expire() == mine_); });
     }
 
-    /// All go.
+    /// All connections are closed.
     outcome clear() {
-        put_each();  // in the place of those that have expired
+        put_each();  // replaces the connections that have expired
         return meanwhile([&] { bench::expect(conns_.clear() >= mine_ * per_key); });
     }
 
@@ -131,8 +132,8 @@ private:
         for (std::size_t i = 0; i < mine_; ++i) conns_.put(names_[i], bench::connection{1});
     }
 
-    /// What somebody else sees, who leases and gives back, while `act` is called: as many leases as fit into that time,
-    /// but a hundred thousand at least.
+    /// Calls `act`, and times the leases of another thread meanwhile: as many as fit into that time, but at least a
+    /// hundred thousand.
     template <class Act>
     outcome meanwhile(const Act& act) {
         constexpr std::size_t least = 100'000;
@@ -140,7 +141,7 @@ private:
         std::atomic<bool> begun = false;
         std::atomic<bool> ended = false;
         longest_hold = {};
-        std::thread somebody{[&] {
+        std::thread other{[&] {
             bench::pin(1);
             bench::sequence chosen{others};
             for (std::size_t i = 0; i < least || !ended; ++i) {
@@ -157,17 +158,17 @@ private:
         begun.wait(false);
         act();
         ended = true;
-        somebody.join();
+        other.join();
         return outcome_of(seen);
     }
 
     const std::vector<std::string> names_;
-    const std::size_t mine_;  ///< of the names; the others' are behind them
+    const std::size_t mine_;  ///< how many of the names are ours; the other thread's names follow
     pool::manual_clock clock_;
     Pool conns_;
 };
 
-/// What is found by its name, and stays in the order in which it was first asked for.
+/// Values that are found by name. They stay in the order in which the names were first used.
 template <class Value>
 class named {
 public:
@@ -183,10 +184,10 @@ private:
     std::vector<named_value> all_;
 };
 
-/// The outcomes of all repetitions, of each operation and pool.
+/// The outcomes of all repetitions, for each operation and each pool.
 using table = named<named<std::vector<outcome>>>;
 
-/// The least and the greatest of all repetitions: what the machine interrupts takes longer, and never shorter.
+/// The least and the greatest of all repetitions. An interruption makes a time longer, never shorter.
 std::string range(const std::vector<outcome>& seen, nanoseconds outcome::* figure) {
     const auto [least, greatest] = std::ranges::minmax(seen, {}, figure);
     return fmt::format("{:.0f} | {:.0f}", bench::microseconds(least.*figure), bench::microseconds(greatest.*figure));
@@ -203,7 +204,7 @@ void print(const table& all) {
     }
 }
 
-/// `Lasting` and `Expiring` are the same pool, without and with deadlines.
+/// `Lasting` and `Expiring` are the same pool, without and with expiry.
 template <class Lasting, class Expiring>
 void measure(table& all, const std::string& pool, std::size_t entries) {
     for (const std::size_t keys : {entries / 10, entries}) {
@@ -211,18 +212,18 @@ void measure(table& all, const std::string& pool, std::size_t entries) {
         all[puts][pool].push_back(grow<Lasting>(entries, keys));
         if constexpr (reserves<Lasting>) all[puts][pool + ", reserved"].push_back(grow<Lasting>(entries, keys, true));
     }
-    crowd<Expiring> some{entries};
+    full_pool<Expiring> full{entries};
     if constexpr (requires(Expiring& conns) { conns.next_expiry(); }) {
-        all[fmt::format("lease during next_expiry() past {}", entries / 10)][pool].push_back(some.next_expiry());
+        all[fmt::format("lease during next_expiry() past {}", entries / 10)][pool].push_back(full.next_expiry());
     }
-    all[fmt::format("lease during expire() of {}", entries / 10)][pool].push_back(some.expire());
-    all[fmt::format("lease during clear() of {}", entries)][pool].push_back(some.clear());
+    all[fmt::format("lease during expire() of {}", entries / 10)][pool].push_back(full.expire());
+    all[fmt::format("lease during clear() of {}", entries)][pool].push_back(full.clear());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"How long the longest operations take, and for how long the lock is held"};
+    CLI::App app{"Measures how long the longest operations take, and how long they hold the lock"};
     std::size_t entries = 1'000'000;
     std::size_t repetitions = 5;
     app.add_option("--entries", entries)->capture_default_str()->check(CLI::Range(100, 100'000'000));

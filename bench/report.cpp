@@ -18,11 +18,11 @@
 #include <nlohmann/json.hpp>
 
 /// @file
-/// Makes the tables of docs/benchmarks.md, and the data of its plots, of what the benchmarks have left.
+/// Makes the tables of docs/benchmarks.md, and the data of its plots, from the output of the benchmarks.
 
 namespace {
 
-/// What is known of one pool in one row.
+/// The figures of one pool in one row.
 struct cell {
     double nanoseconds = 0;
     double instructions = 0;
@@ -75,7 +75,7 @@ void read_times(table& all, const std::filesystem::path& path) {
     }
 }
 
-/// Callgrind's dumps of 1,000 operations each, of which each says its name and its sum.
+/// Each of callgrind's dumps is of 1,000 operations, and has its name and its sum.
 void read_instructions(table& all, const std::filesystem::path& directory) {
     for (const auto& file : std::filesystem::directory_iterator{directory}) {
         constexpr std::string_view trigger = "desc: Trigger: Client Request: ";
@@ -106,7 +106,7 @@ std::string ratio(const cell& ours, const cell* other) {
 
 bool is_growth(const std::string& row) { return row.starts_with("growth "); }
 
-/// What users quote.
+/// The sentence that users quote.
 void print_headline(const table& all) {
     const double lease = all.find("W1 one key", "pool")->nanoseconds;
     const double dial = all.find("open a TCP connection", "loopback")->nanoseconds;
@@ -115,7 +115,7 @@ void print_headline(const table& all) {
         1e3 / lease, lease, dial / lease, dial / 1e3);
 }
 
-/// The nanoseconds of each pool, and what those of ours are to those of the others.
+/// The nanoseconds of each pool, and the ratios of ours to the others.
 void print_times(const std::string& row, const cell& ours, std::initializer_list<const cell*> others) {
     fmt::print("| {} | {:.1f} |", row, ours.nanoseconds);
     for (const cell* each : others) fmt::print(" {:.1f} |", each->nanoseconds);
@@ -123,7 +123,7 @@ void print_times(const std::string& row, const cell& ours, std::initializer_list
     fmt::print("\n");
 }
 
-/// The rows that are measured on the floor, too.
+/// Calls `print` for each row that is measured on all four: the pool, H, N and L.
 template <class Print>
 void each_row_of_one_thread(const table& all, const Print& print) {
     for (const auto& row : all.rows()) {
@@ -156,7 +156,7 @@ void print_dead(const table& all) {
     }
 }
 
-/// Rows and columns change places, as there are few rows: what is compared are ways to lock.
+/// The table is transposed: it compares ways to lock, and there are few rows.
 void print_two_threads(const table& all) {
     constexpr std::array pools{"pool", "adaptive", "sharded", "sharded, adaptive", "H", "N"};
     for (const auto& row : all.rows()) {
@@ -170,7 +170,7 @@ void print_two_threads(const table& all) {
     }
 }
 
-/// A file for each workload: its size, and the nanoseconds of each pool.
+/// Writes a file for each workload. A line has the size, and the nanoseconds of each pool.
 void write_growth(const table& all, const std::filesystem::path& directory) {
     std::filesystem::create_directories(directory);
     std::map<std::string, std::ofstream> files;
@@ -190,15 +190,15 @@ void write_growth(const table& all, const std::filesystem::path& directory) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Makes tables of what the benchmarks have left"};
+    CLI::App app{"Makes tables from the output of the benchmarks"};
     std::filesystem::path times;
     std::filesystem::path instructions;
     std::filesystem::path allocations;
     std::filesystem::path growth;
-    app.add_option("--times", times, "JSON of Google Benchmark")->required();
-    app.add_option("--instructions", instructions, "directory of callgrind's dumps");
-    app.add_option("--allocations", allocations, "lines of a name, a tab and a number");
-    app.add_option("--growth", growth, "directory to write the data of the plots to");
+    app.add_option("--times", times, "the JSON of Google Benchmark")->required();
+    app.add_option("--instructions", instructions, "the directory with callgrind's dumps");
+    app.add_option("--allocations", allocations, "a file of lines: a name, a tab and a number");
+    app.add_option("--growth", growth, "the directory for the data of the plots");
     CLI11_PARSE(app, argc, argv);
 
     try {

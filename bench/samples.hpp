@@ -9,16 +9,16 @@
 #include <vector>
 
 /// @file
-/// How long single operations took.
+/// The times of single operations.
 
 namespace bench {
 
-/// Every single one is kept, so that any quantile is exact.
+/// Keeps every single time, so any quantile is exact.
 class samples {
 public:
     using nanoseconds = std::chrono::nanoseconds;
 
-    /// Calls `operation`, and notes how long it took, which includes one reading of the clock.
+    /// Calls `operation` and notes how long it took. The time includes one reading of the clock.
     template <class Operation>
     void time(Operation&& operation) {
         const auto start = std::chrono::steady_clock::now();
@@ -31,7 +31,8 @@ public:
     void add(const samples& others) { all_.insert(all_.end(), others.all_.begin(), others.all_.end()); }
     std::size_t size() const noexcept { return all_.size(); }
 
-    /// The least that a `share` of all do not exceed; of all of them, that is the longest. There has to be one.
+    /// The smallest time that a `share` of all times do not exceed. With a share of 1 it is the longest. There must be
+    /// at least one time.
     nanoseconds quantile(double share) {
         const auto rank = std::ceil(share * static_cast<double>(all_.size()));
         const auto at = all_.begin() + static_cast<std::ptrdiff_t>(std::max(rank, 1.0)) - 1;
@@ -43,7 +44,7 @@ private:
     std::vector<nanoseconds> all_;
 };
 
-/// For a table.
+/// A time as tables show it.
 inline double microseconds(std::chrono::nanoseconds time) { return static_cast<double>(time.count()) / 1e3; }
 
 }  // namespace bench

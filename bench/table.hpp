@@ -17,7 +17,7 @@
 #include <workloads.hpp>
 
 /// @file
-/// Which workloads are measured on which pools. A row is a workload, a column one of the pools.
+/// Which workloads are measured on which pools. A row is a workload, a column is a pool.
 
 namespace bench {
 
@@ -39,7 +39,7 @@ void each_pool(const std::string& row, std::size_t n, auto& visit) {
         row + "/L", n);
 }
 
-/// The rows of the table of one thread.
+/// The rows of the table for one thread.
 void each_row(auto& visit) {
     using pool::after_idle, pool::coarse_clock, pool::never, pool::null_mutex;
     using std::mutex;

@@ -11,11 +11,12 @@
 #include <sched.h>
 
 /// @file
-/// Where threads run, and that there is more than one.
+/// Pins threads to cores, and makes sure that there is more than one thread.
 
 namespace bench {
 
-/// Rests. A process with one thread has cheaper locks (glibc skips their atomic instructions), and no user has that.
+/// A thread that only waits. In a process with one thread, locks are cheaper than in a user's program: glibc skips
+/// their atomic instructions. So a benchmark has this second thread.
 class parked_thread {
     std::mutex mutex_;
     std::condition_variable_any never_;
@@ -25,7 +26,8 @@ class parked_thread {
     }};
 };
 
-/// To one core of its own, counted from the last, because the first has the most interrupts.
+/// Pins the calling thread to a core of its own. Cores are counted from the last, because the first has the most
+/// interrupts.
 inline void pin(int thread) {
     const auto cores = static_cast<int>(std::thread::hardware_concurrency());
     cpu_set_t chosen;

@@ -17,16 +17,16 @@
 #include <threads.hpp>
 
 /// @file
-/// How long an operation takes. All repetitions of all benchmarks are shuffled, so that a machine that becomes slower is
-/// slower for all of them.
+/// How long an operation takes. The repetitions of all benchmarks run in random order. So a machine that becomes slower
+/// is slower for all of them.
 
 namespace {
 
 constexpr double seconds = 0.01;  // of one repetition
 constexpr int repetitions = 15;
-constexpr int repetitions_of_rows = 45;  // whose differences are small
+constexpr int repetitions_of_rows = 45;  // more, because the differences between these are small
 
-/// A workload is made when it first runs, and used by all repetitions.
+/// Makes a workload when it first runs. All repetitions use the same one.
 struct one_thread {
     int repetitions;
 
@@ -42,7 +42,8 @@ struct one_thread {
     }
 };
 
-/// Two threads lend and give back at random. Each key has a connection for each of them, and one to spare.
+/// Two threads lease connections of random keys and give them back. Each key has three connections: one for each
+/// thread, and one more.
 template <class Pool>
 void two_threads(const std::string& name, std::size_t n) {
     struct shared {
@@ -63,7 +64,7 @@ void two_threads(const std::string& name, std::size_t n) {
     })->MinTime(5 * seconds)->Repetitions(repetitions)->Threads(2)->UseRealTime();
 }
 
-/// One look-up drops `n` closed connections; each time they are put in anew, and only the look-up is timed.
+/// One look-up drops `n` closed connections. They are put in anew each time, and only the look-up is timed.
 template <class Pool>
 void dead_key(const std::string& name, std::size_t n) {
     const auto look_ups = static_cast<benchmark::IterationCount>(std::max<std::size_t>(100'000 / n, 1));
@@ -74,7 +75,7 @@ void dead_key(const std::string& name, std::size_t n) {
     })->Iterations(look_ups)->Repetitions(repetitions)->UseManualTime();
 }
 
-/// What a lease saves at the least: to open and close a connection to the same machine, without TLS or a login.
+/// The least that a lease saves: opening and closing a connection to the same machine, without TLS and without a login.
 void tcp_connect() {
     namespace ip = boost::asio::ip;
     benchmark::RegisterBenchmark("open a TCP connection/loopback", [](benchmark::State& state) {
@@ -85,7 +86,7 @@ void tcp_connect() {
             ip::tcp::socket near{context};
             near.connect(server.local_endpoint());
             const ip::tcp::socket far = server.accept();
-            near.set_option(boost::asio::socket_base::linger{true, 0});  // or thousands of ports would wait
+            near.set_option(boost::asio::socket_base::linger{true, 0});  // otherwise the ports would run out
         }
         state.SetItemsProcessed(state.iterations());
     })->MinTime(seconds)->Repetitions(repetitions);

@@ -16,12 +16,12 @@
 #include <pool/policies/capacity.hpp>
 
 /// @file
-/// The work that is measured: the same for every pool, and whether it is seconds, instructions or allocations that are
-/// counted. A workload is made for a size, which fills its pool; each call of it is one operation.
+/// The work that is measured. It is the same for every pool, and for seconds, instructions and allocations. The
+/// constructor of a workload gets a size and fills a pool. Each call of a workload is one operation.
 
 namespace bench {
 
-/// As small as a connection can be, so that what is measured is the pool.
+/// As small as a connection can be, so that the figures are those of the pool.
 class connection {
 public:
     explicit connection(int fd) noexcept : fd_{fd} {}
@@ -47,8 +47,8 @@ inline std::vector<std::string> keys(std::size_t count) {
     return all;
 }
 
-/// Numbers below a bound, one after the other, each as likely: Knuth's MMIX generator (TAOCP, volume 2, 3.3.4), of which
-/// the high bits are used.
+/// Random numbers below a bound, each as likely as the others. They are the high bits of Knuth's MMIX generator (TAOCP,
+/// volume 2, 3.3.4).
 class sequence {
 public:
     explicit sequence(std::size_t bound, std::uint64_t seed = 1) noexcept : bound_{bound}, state_{seed} {}
@@ -62,14 +62,14 @@ private:
     std::uint64_t state_;
 };
 
-/// Nothing that was measured may have been a miss.
+/// Ends the program if an operation was a miss: its figures would be of other work.
 inline void expect(bool found) {
     if (found) [[likely]] return;
     std::fputs("a workload did not find what it had put in\n", stderr);
     std::abort();
 }
 
-/// What expires does so after an hour.
+/// Makes a pool. If it has an expiry policy, its connections expire after an hour.
 template <class Pool>
 Pool make(const pool::bounded& limits) {
     if constexpr (std::is_constructible_v<Pool, pool::bounded, std::chrono::hours>) {
@@ -79,7 +79,7 @@ Pool make(const pool::bounded& limits) {
     }
 }
 
-/// A pool for `n` keys with some idle connections each, of which none has to go.
+/// A pool with `per_key` idle connections for each of `n` keys. It is full, but has evicted none.
 template <class Pool>
 class filled {
 public:
@@ -95,14 +95,14 @@ protected:
     Pool pool_;
 };
 
-/// Lend a connection of one key, and give it back; `n` keys have one each.
+/// Lends a connection of one key, and gives it back. `n` keys have one connection each.
 template <class Pool>
 struct lease_of_one_key : filled<Pool> {
     using filled<Pool>::filled;
     void operator()() { expect(bool{this->pool_.try_acquire(this->keys_[0])}); }
 };
 
-/// Lend a connection of any of `n` keys, which have one each, and give it back.
+/// Lends a connection of a random one of `n` keys, and gives it back. The keys have one connection each.
 template <class Pool>
 struct lease_of_any_key : filled<Pool> {
     explicit lease_of_any_key(std::size_t n) : filled<Pool>{n} {}
@@ -112,14 +112,14 @@ private:
     sequence chosen_{this->keys_.size()};
 };
 
-/// Lend one of the `n` connections of one key, and give it back.
+/// Lends one of the `n` connections of one key, and gives it back.
 template <class Pool>
 struct lease_of_deep_key : filled<Pool> {
     explicit lease_of_deep_key(std::size_t n) : filled<Pool>{1, n} {}
     void operator()() { expect(bool{this->pool_.try_acquire(this->keys_[0])}); }
 };
 
-/// Take a connection of one key out and put it in again; `n` keys have one each.
+/// Takes a connection of one key out, and puts it in again. `n` keys have one connection each.
 template <class Pool>
 struct raw_of_one_key : filled<Pool> {
     using filled<Pool>::filled;
@@ -130,7 +130,7 @@ struct raw_of_one_key : filled<Pool> {
     }
 };
 
-/// The same for any of `n` keys.
+/// The same for a random one of `n` keys.
 template <class Pool>
 struct raw_of_any_key : filled<Pool> {
     explicit raw_of_any_key(std::size_t n) : filled<Pool>{n} {}
@@ -145,7 +145,7 @@ private:
     sequence chosen_{this->keys_.size()};
 };
 
-/// Put a new connection of any of `n` keys into a pool of `n`, which is full: the oldest has to go.
+/// Puts a new connection of a random one of `n` keys into a full pool of `n` connections, which evicts its oldest.
 template <class Pool>
 struct churn : filled<Pool> {
     explicit churn(std::size_t n) : filled<Pool>{n} {}

@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
-# Headers only: the package is the same on every architecture.
+# The package has only headers, so it is the same on every architecture.
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/pool")
 set(pkgconfig_dir "${CMAKE_INSTALL_DATADIR}/pkgconfig")
 

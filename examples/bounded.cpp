@@ -11,8 +11,9 @@
 
 #include <pool/pool.hpp>
 
-// 32 threads share the 4 connections that a server allows. Who finds none free waits for its turn, and the one that waits
-// longest is served next; so nobody starves, and the waits are alike.
+/// @file
+/// 32 threads share the 4 connections that a server allows. A thread that finds none free waits in the pool's queue.
+/// The oldest request is served next, so no thread starves, and all wait for about as long.
 
 namespace {
 
@@ -23,7 +24,7 @@ using microseconds = std::chrono::duration<double, std::micro>;
 constexpr std::size_t threads = 32;
 constexpr std::size_t calls = 8'000;
 
-/// A session of the server, which counts them.
+/// A session on the server. The sessions count how many are open.
 class session {
 public:
     explicit session(std::atomic<int>& sessions) : open_{&sessions} {
@@ -31,7 +32,7 @@ public:
         for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {}
     }
 
-    void query() { std::this_thread::sleep_for(100us); }  // the work of the server
+    void query() { std::this_thread::sleep_for(100us); }  // the server's work
 
     void close() {
         --*open_;
@@ -40,7 +41,7 @@ public:
     bool closed() const noexcept { return !is_open_; }
     bool unblocked() const noexcept { return true; }
 
-    static inline std::atomic<int> most{0};  ///< that were open at once
+    static inline std::atomic<int> most{0};  ///< sessions that were open at the same time
 
 private:
     std::atomic<int>* open_;
@@ -59,7 +60,7 @@ int main() {
     const auto dial = [&open](const std::string&) { return session{open}; };
 
     std::atomic<std::size_t> started{0};
-    std::vector<std::vector<microseconds>> waits(threads);  // of each thread
+    std::vector<std::vector<microseconds>> waits(threads);  // one list for each thread
     {
         std::vector<std::jthread> all;
         for (auto& mine : waits) {

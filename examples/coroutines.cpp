@@ -32,8 +32,9 @@
 #include "fanout/servers.hpp"
 
 /// @file
-/// 200 coroutines send requests to 8 servers, over 16 connections at most, on two threads. Who finds no connection waits,
-/// without a thread; and who has waited too long, for a connection or a reply, gives up: `|| timeout`.
+/// 200 coroutines on two threads send requests to 8 servers, over at most 16 connections. A coroutine that finds no
+/// free connection waits without blocking a thread. One that has waited too long, for a connection or for a reply,
+/// gives up: `call(...) || timer.async_wait(...)`.
 
 namespace {
 
@@ -56,14 +57,15 @@ public:
         const fanout::request_frame request{
             boost::endian::little_uint64_t{id}, boost::endian::little_uint32_t{static_cast<std::uint32_t>(work.count())}};
         fanout::reply_frame reply;
-        is_free_ = false;  // until the whole reply is here
+        is_free_ = false;  // until the whole reply has arrived
         co_await asio::async_write(socket_, asio::buffer(&request, sizeof request), use_awaitable);
         co_await asio::async_read(socket_, asio::buffer(reply), use_awaitable);
         is_free_ = true;
         co_return reply;
     }
 
-    /// Waits for the server to close its end as well, so that it never sees a new connection before this one has gone.
+    /// Waits until the server has closed its end, too. So the server never sees a new connection while it still has
+    /// this one.
     void close() {
         boost::system::error_code error;
         socket_.shutdown(tcp::socket::shutdown_send, error);
@@ -74,11 +76,12 @@ public:
         socket_.close(error);
     }
 
-    /// Has been closed by the server, or holds the reply to a request that was given up.
+    /// Whether either end has closed the connection.
     bool closed() const noexcept {
         std::byte any;
         return !socket_.is_open() || ::recv(native(), &any, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
     }
+    /// False while a request, perhaps a cancelled one, still has no whole reply.
     bool unblocked() const noexcept { return is_free_; }
 
 private:
@@ -115,14 +118,14 @@ public:
 private:
     awaitable<void> send_all() {
         for (std::uint64_t id = next_++; id < requests_; id = next_++) {
-            // Every thousandth is in a hurry at first, and asks for work that takes longer.
+            // Every thousandth request is sent with a time limit first, and asks for work that takes longer than that.
             const bool hurry = id % 1000 == 999;
             if (hurry && !co_await send(id, 3ms, 1ms)) ++timed_out_;
             while (!co_await send(id, 0us, 10s)) ++failed_;
         }
     }
 
-    /// Returns whether there was a reply in time.
+    /// Returns whether a reply arrived in time.
     awaitable<bool> send(std::uint64_t id, std::chrono::microseconds work, std::chrono::milliseconds limit) {
         asio::steady_timer timer{co_await asio::this_coro::executor, limit};
         const auto result = co_await (call(id, work) || timer.async_wait(use_awaitable));
@@ -144,7 +147,7 @@ private:
             served_ += work == 0us;
             co_return true;
         } catch (const boost::system::system_error&) {
-            co_return false;  // the server has closed it, being idle, or the time is over
+            co_return false;  // the server has closed an idle connection, or the time is over
         }
     }
 
@@ -159,8 +162,8 @@ private:
 
 int main(int argc, char** argv) {
     std::uint64_t requests = 100'000;
-    CLI::App line{"Sends requests over a bounded number of connections, from coroutines"};
-    line.add_option("--requests", requests, "How many")->capture_default_str();
+    CLI::App line{"Sends requests from coroutines, over a bounded number of connections"};
+    line.add_option("--requests", requests, "requests to send")->capture_default_str();
     CLI11_PARSE(line, argc, argv);
 
     fanout::embedded_servers servers{8};

@@ -9,11 +9,11 @@
 #include <pool/pool.hpp>
 
 /// @file
-/// A capacity policy of one's own: tenants keep as many idle connections as they pay for.
+/// A capacity policy of your own: each tenant keeps as many idle connections as it pays for.
 
 namespace {
 
-/// A policy only answers. The pool asks it under its lock, counts, and evicts.
+/// A policy only says how many. The pool counts the connections and evicts them. It calls the policy under its lock.
 struct per_tenant {
     std::size_t total = pool::no_limit;
     std::size_t others = 1;  ///< for tenants that are not listed
@@ -48,7 +48,7 @@ int main() {
     use_at_once("example", 5);
     std::cout << "acme keeps " << sessions.stats("acme").idle << ", example keeps " << sessions.stats("example").idle;
 
-    // A new contract takes effect at once on what is idle.
+    // New bounds apply to the idle connections at once.
     const std::size_t evicted = sessions.reconfigure(per_tenant{.total = 8, .tenants = {{"acme", 2}, {"example", 4}}});
     std::cout << "; then acme keeps " << sessions.stats("acme").idle << ", " << evicted << " evicted\n";
 }

@@ -24,7 +24,8 @@
 #include "fanout/servers.hpp"
 
 /// @file
-/// The same requests twice, to the same servers: dialling for each, and through a pool. `--help` tells the rest.
+/// Sends the same requests to the same servers twice: first it dials for each request, then it uses a pool. `--help`
+/// says more.
 
 namespace fanout {
 namespace {
@@ -32,13 +33,14 @@ namespace {
 using namespace std::chrono_literals;
 using boost::asio::ip::tcp;
 
-/// How long the server works on a request that gets cancelled. Its caller does not wait; its connection is blocked.
+/// How long the server works on a request that is cancelled. The caller does not wait for it, and the connection is
+/// blocked until the server has replied.
 constexpr std::chrono::microseconds cancelled_work = 2ms;
 
-/// How long a request may wait for a connection.
+/// How long a dial may take.
 constexpr auto dial_patience = 2s;
 
-/// After so many failed dials a phase ends early: a server is not there.
+/// After this many failed dials a phase ends early, because a server does not run.
 constexpr std::uint64_t hopeless = 100;
 
 struct server {
@@ -46,7 +48,7 @@ struct server {
     tcp::endpoint endpoint;
 };
 
-/// Prefers IPv4, because the embedded servers listen there, and "localhost" is often ::1 first.
+/// Prefers IPv4, because the embedded servers listen there, and "localhost" often resolves to ::1 first.
 tcp::endpoint resolve(const std::string& name) {
     boost::asio::io_context context;
     const auto [host, port] = split_address(name);
@@ -58,7 +60,7 @@ tcp::endpoint resolve(const std::string& name) {
     return *found.begin();
 }
 
-/// One request and its reply, or half of it.
+/// Sends a request and receives its reply. A cancelled request is only sent.
 outcome exchange(connection& conn, const request& next) {
     conn.send(next.id, next.cancelled ? cancelled_work : 0us);
     if (next.cancelled) return outcome::cancelled;
@@ -91,7 +93,7 @@ phase_result run_unpooled(const options& chosen, const workload& work, const std
 phase_result run_pooled(
     const options& chosen, const workload& work, const std::vector<server>& servers, pool::stats& stats) {
     tally counts;
-    // Newest first: the connections that are needed stay in use; the surplus of a burst falls idle and ends.
+    // Newest first: the connections that are needed stay in use. Those that only a burst needed stay idle and expire.
     pool::connection_pool<std::string, connection> connections{{
         .capacity = chosen.capacity,
         .key_capacity = chosen.key_capacity,
@@ -110,7 +112,8 @@ phase_result run_pooled(
         try {
             return peers[next.server].invoke(limits_of(counts), [&](connection& conn) { return exchange(conn, next); });
         } catch (const went_stale&) {
-            // Once more, on a connection that cannot be stale. These requests may be repeated; not every kind may.
+            // Send it once more, on a new connection, which cannot be stale. These requests may be repeated. Not every
+            // kind of request may.
             ++counts.retried;
             connection fresh = dial(servers[next.server], limits_of(counts), counts);
             const outcome end = exchange(fresh, next);
@@ -123,7 +126,7 @@ phase_result run_pooled(
     return result;
 }
 
-/// Both ends of every connection are files of this process, and the usual soft limit is only 1024.
+/// Both ends of every connection are open files of this process, and the usual soft limit is only 1024.
 void allow_many_files() {
     rlimit files{};
     if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
@@ -138,7 +141,7 @@ int run(const options& chosen) {
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
-    if (chosen.serve) ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before there are threads that could be hit
+    if (chosen.serve) ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before any thread exists
 
     std::optional<embedded_servers> embedded;
     std::vector<server> servers;

@@ -12,15 +12,16 @@
 #include <pool/pool.hpp>
 
 /// @file
-/// A connection that knows nothing of pools: a file descriptor, as some C library has it.
+/// Connections of a type that was not written for a pool: file descriptors, as a C library uses them.
 
-/// A type of its own, because a trait for every int would be too much.
+/// A type of its own, because a specialisation for `int` would apply to every int.
 struct descriptor {
     int number = -1;
 };
 
-// A descriptor does not tell by itself that its peer has gone: the call that finds out throws, and then the pool closes
-// it. `closed` must not look for that: what is closed is not closed again, and a descriptor would leak.
+// A descriptor does not show by itself that its peer has gone. The call that finds out throws, and then the pool closes
+// the descriptor. `closed` must not test for a gone peer: the pool never closes a closed connection, so the descriptor
+// would leak.
 template <>
 struct pool::connection_traits<descriptor> {
     static void close(descriptor& d) {
@@ -32,7 +33,7 @@ struct pool::connection_traits<descriptor> {
 
 namespace {
 
-/// The peer's end of each connection that is dialled.
+/// The peer's end of the connection that was dialled last.
 int peer = -1;
 
 descriptor dial(int /*line*/) {

@@ -10,12 +10,12 @@
 #include <pool/pool.hpp>
 
 /// @file
-/// How to test code that uses a pool: the pool's clock and its connections are replaced, so that a test decides what time
-/// it is and what the peers do. Nothing sleeps, and nothing depends on how fast the machine is.
+/// How to test code that uses a pool. The test replaces the pool's clock and its connections, so it decides what time
+/// it is and what the peers do. Nothing sleeps, and nothing depends on the speed of the machine.
 
 using namespace std::chrono_literals;
 
-// The code under test. The pool is a template parameter; in the program it is connection_pool<std::string, connection>.
+// The code under test. The pool is a template parameter. In the program it is connection_pool<std::string, connection>.
 template <class Pool, class Dial>
 class weather_client {
 public:
@@ -29,7 +29,7 @@ private:
     decltype(std::declval<Pool&>().get("", std::declval<Dial>())) station_;
 };
 
-// The peers, as the test sees them.
+// The peer, as the test sees it.
 struct fake_station {
     int dials = 0;
     int closes = 0;
@@ -53,7 +53,7 @@ using test_pool =
     pool::basic_pool<std::string, fake_connection, pool::bounded, pool::after_idle, std::mutex, pool::manual_clock>;
 
 TEST_CASE("weather_client: asks again on the same connection, until that has been idle for too long") {
-    pool::manual_clock clock;  // copies share one time: this one is moved, the pool's follows
+    pool::manual_clock clock;  // copies share one time: when this one moves, the pool's copy moves, too
     test_pool connections{pool::bounded{.max_idle_per_key = 1}, 30s, {.name = "test"}, clock};
     fake_station station;
     weather_client client{connections, [&station](const std::string&) {

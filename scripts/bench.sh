@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
 #
-# Installs what is missing, builds the benchmarks, runs them, and prints the tables of docs/benchmarks.md. What it leaves in
-# build/bench/results: results.md, and the plot growth.svg.
+# Installs missing packages, builds the benchmarks, runs them, and prints the tables of docs/benchmarks.md. It leaves
+# two files in build/bench/results: results.md, and the plot growth.svg.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-[[ $# -eq 0 ]] || die "takes no arguments; seen: $*"
+[[ $# -eq 0 ]] || die "takes no arguments, but got: $*"
 require "${build_tools[@]}" "${bench_tools[@]}" -- "${build_packages[@]}" "${bench_packages[@]}"
 cd "$root"
 if has_boost_package; then unpack_boost >&2; fi
@@ -25,12 +25,12 @@ say 'counting instructions and allocations'
 valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file=instructions/dump \
     "$programs/instructions" >allocations.tsv
 
-say 'measuring time: about five minutes, in which the machine should do nothing else'
+say 'measuring times: for about five minutes the machine should do nothing else'
 "$programs/throughput" --benchmark_enable_random_interleaving=true --benchmark_report_aggregates_only=true \
     --benchmark_format=json >times.json
 
 "$programs/report" --times times.json --instructions instructions --allocations allocations.tsv --growth growth |
     tee results.md
-for each in memory pauses turns compile; do "$programs/$each" | tee -a results.md; done
+for each in memory pauses wait_queue compile; do "$programs/$each" | tee -a results.md; done
 gnuplot -e "data='growth'; plot_file='growth.svg'" "$root/bench/growth.gp"
 say "the plot: $results/growth.svg"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
 #
-# Installs what is missing, builds the demo and runs it. The arguments are the demo's: scripts/demo.sh --help
+# Installs missing packages, builds the demo and runs it. It passes its arguments to the demo: scripts/demo.sh --help
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 require "${build_tools[@]}" -- "${build_packages[@]}"
 (
     cd "$root"
-    # Another compiler may warn of what ours does not: no reason not to run.
+    # Another compiler may warn where ours does not. The demo should run all the same.
     cmake --preset gcc-release --compile-no-warning-as-error >/dev/null
     cmake --build --preset gcc-release --parallel "$jobs" --target fanout
 ) >&2

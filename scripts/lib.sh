@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSL-1.0
-# shellcheck shell=bash disable=SC2034  # what it sets is for the scripts beside it, which source it
+# shellcheck shell=bash disable=SC2034  # the scripts that source this file use its variables
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=$(getconf _NPROCESSORS_ONLN)
 
-# Messages and the build go to the standard error, so that the standard output is that of the program alone.
+# Messages and the build's output go to standard error, so standard output has only what the program prints.
 say() { printf '\n== %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
@@ -21,8 +21,8 @@ apt_get() {
 }
 
 # require <tool>... -- <package>...
-# Installs those of the Debian packages that are missing; a|b is satisfied by either, and a is what is installed.
-# Where it cannot install, it says what is needed and goes on if the tools are there: CMake looks for the libraries.
+# Installs the Debian packages that are missing. For a|b either package will do; if both are missing, it installs a.
+# If it cannot install packages, it prints their names. It goes on if the tools exist: CMake looks for the libraries.
 require() {
     local -a tools=() missing=()
     local tool package name
@@ -38,10 +38,10 @@ require() {
 
     if can_install; then
         say "installing ${missing[*]}"
-        { apt_get update && apt_get install --yes --no-install-recommends "${missing[@]}"; } || die 'that failed'
+        { apt_get update && apt_get install --yes --no-install-recommends "${missing[@]}"; } || die 'cannot install'
         return 0
     fi
-    say "packages cannot be installed here; needed, by their Debian names: ${missing[*]}"
+    say "cannot install packages here. The Debian packages needed are: ${missing[*]}"
     missing=()
     for tool in "${tools[@]}"; do command -v "$tool" >/dev/null || missing+=("$tool"); done
     [[ ${#missing[@]} -eq 0 ]] || die "not found: ${missing[*]}"

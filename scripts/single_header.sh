@@ -4,13 +4,13 @@
 # Writes the library as two headers into a directory, build/single_header by default:
 #   pool.hpp       <pool/pool.hpp> and <pool/sharded_pool.hpp>, with all that they include
 #   pool_asio.hpp  what <pool/asio.hpp> adds. It is a file of its own because Boost.Asio takes long to compile.
-# Needs bash and any awk. The includes of the standard library and of Boost stay, once each.
+# Needs bash and any awk. It keeps the includes of the standard library and of Boost, each once.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 [[ $# -le 2 ]] || { echo "usage: ${0##*/} [<directory> [<include directory>]]" >&2; exit 2; }
 directory=${1:-$root/build/single_header}
-headers=${2:-$root/include}  # another one is for the test of this script
+headers=${2:-$root/include}  # the test of this script passes another directory
 version=$(awk '$1 == "VERSION" { print $2; exit }' "$root/CMakeLists.txt")
 
 mkdir -p "$directory"
@@ -22,7 +22,7 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         exit 1
     }
 
-    # Prints a line, but no second empty line.
+    # Prints a line, but never two empty lines in a row.
     function put(line) {
         if (line == "" && blank) return
         blank = line == ""
@@ -43,12 +43,12 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         put("")
     }
 
-    # Prints a header where it is included first. Its own includes are replaced in the same way.
-    # An include inside of an #if is conditional: the compiler may skip this text, and another include must then print it
-    # again. A macro makes sure that the compiler sees only one of them.
+    # Prints a header where it is included first. Its own includes are replaced in the same way. An include inside of an
+    # #if is conditional: the compiler may skip the text that is printed there. A later include of the same header must
+    # then print the text again. A macro makes sure that the compiler sees only one copy.
     function inline(header, conditional,    path, line, name, depth, status, macro, number) {
         if (header in whole) return
-        if (header in open) fail(header " includes itself: by way of others, or at once")
+        if (header in open) fail(header " includes itself, directly or through other headers")
         open[header] = 1
         path = headers "/" header
         if (!conditional) whole[header] = 1
@@ -68,7 +68,7 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
             if (line ~ /^[ \t]*#[ \t]*pragma[ \t]+once/) continue
             if (line ~ /^[ \t]*#[ \t]*if/) ++depth
             if (line ~ /^[ \t]*#[ \t]*endif/) --depth
-            if (line ~ /^[ \t]*#[ \t]*include[ \t]*"/) fail(path ":" number ": an include in quotes; write <pool/...>")
+            if (line ~ /^[ \t]*#[ \t]*include[ \t]*"/) fail(path ":" number ": include <pool/...>, not \"...\"")
             if (line ~ /^[ \t]*#[ \t]*include[ \t]*</) {
                 name = line
                 sub(/^[^<]*</, "", name)
@@ -92,7 +92,7 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
     }
 
     BEGIN {
-        # It checks how <pool/...> is found. A single header is not found that way.
+        # This header checks where <pool/...> was found. A single header is not found that way, so it is left out.
         include_path = "pool/core/include_path.hpp"
         reached[include_path] = 1
 

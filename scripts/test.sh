@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
 #
-# Installs what is missing, builds and runs the tests, in every configuration or in those that are named:
+# Installs missing packages, then builds and runs the tests, in every configuration or in the named ones:
 # scripts/test.sh gcc-debug tsan
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -34,15 +34,16 @@ require "${build_tools[@]}" -- "${build_packages[@]}"
 cd "$root"
 
 build() {
-    # The sanitizers take it where they can, because older ones lack a part of Asio; else what the system has.
+    # The sanitizers use Boost 1.81 if it can be had, because older versions lack a part of Asio. Otherwise they use the
+    # system's Boost.
     if [[ $1 == *-boost-1.81 || $1 == bench ]] || { [[ $1 == *san* ]] && has_boost_package; }; then unpack_boost || return; fi
     cmake --preset "$1" >/dev/null || return
-    # The consumers are built by their tests.
+    # The tests of the consumers build them.
     [[ $1 == consumers ]] || cmake --build --preset "$1" --parallel "$jobs"
 }
 
-# Reads CTest's log: "<cases> <assertions> <other tests> <passed> <failed>". A test that doctest runs counts by its
-# cases, and as one failure more if it fails although none of them did.
+# Reads CTest's log and prints "<cases> <assertions> <other tests> <passed> <failed>". A doctest program counts with its
+# cases. If it fails although none of its cases did, that is one more failure.
 count() {
     awk '
         function number(field) { split($0, fields, "|"); gsub(/[^0-9]/, "", fields[field]); return fields[field] + 0 }
@@ -55,7 +56,7 @@ count() {
         /^[0-9]+\/[0-9]+ Testing: / { finish(); open = 1; ok = doctest = good = bad = 0 }
         /^\[doctest\] test cases:/ { doctest = 1; cases += number(1); good = number(2); bad = number(3) }
         /^\[doctest\] assertions:/ { assertions += number(1) }
-        /^Test Pass(ed\.| Reason:)$/ { ok = 1 }  # the latter for a PASS_REGULAR_EXPRESSION
+        /^Test Pass(ed\.| Reason:)$/ { ok = 1 }  # "Reason:" for a PASS_REGULAR_EXPRESSION
         END { finish(); print cases + 0, assertions + 0, others + 0, passed + 0, failed + 0 }
     ' "$1"
 }
@@ -82,7 +83,7 @@ for configuration in "${chosen[@]}"; do
     status=0
     ctest --preset "$configuration" --parallel "$jobs" >&2 || status=$?
     read -r cases assertions others good bad < <(count "$log")
-    # What CTest could not even start is not in its log.
+    # A test that CTest could not start is not in its log.
     [[ $status -eq 0 || $bad -gt 0 ]] || bad=1
     passed=$((passed + good))
     failed=$((failed + bad))

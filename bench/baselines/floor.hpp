@@ -12,11 +12,11 @@
 #include <pool/policies/capacity.hpp>
 
 /// @file
-/// What no pool of this kind can be cheaper than.
+/// L, the floor: no pool of this kind can be cheaper.
 
 namespace baselines {
 
-/// Hashes the key, reads the clock and locks as a pool does, and has one connection that it lends whatever the key.
+/// Hashes the key, reads the clock and locks as a pool does. It has one connection and lends that for every key.
 template <class Conn, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class floor {
 public:

@@ -7,15 +7,16 @@
 #include <vector>
 
 /// @file
-/// What users write who need some connections of one peer, and no more: a mutex, a condition variable, and a vector.
+/// V, the pool that users write when they need only some connections of one peer: a mutex, a condition variable, and a
+/// vector.
 
 namespace baselines {
 
-/// Whoever finds a connection takes it, be there others who have waited for longer.
+/// The thread that looks first takes a connection, even if other threads have waited for longer.
 template <class Conn>
 class free_list {
 public:
-    /// A connection that a caller has.
+    /// A connection that is lent to a caller.
     class lease {
     public:
         lease(free_list& home, Conn&& conn) : home_{home}, conn_{std::move(conn)} {}
@@ -31,7 +32,7 @@ public:
 
     explicit free_list(std::vector<Conn> all) : idle_{std::move(all)} {}
 
-    /// Blocks until there is one.
+    /// Blocks until a connection is free.
     [[nodiscard]] lease acquire() {
         std::unique_lock guard{lock_};
         given_back_.wait(guard, [this] { return !idle_.empty(); });

@@ -22,14 +22,14 @@
 #include <pool/policies/capacity.hpp>
 
 /// @file
-/// The best pool that we can write by hand for one kind of key and one rule each: one lock, a flat hash set with cached
-/// hashes, intrusive lists, and nodes that are used again. As all connections have the same time to live, the order in
-/// which they came back is that of their deadlines, and needs no index.
+/// H, the best pool that we can write by hand for one type of key and fixed policies: one lock, a flat hash set with
+/// cached hashes, intrusive lists, and nodes that are reused. All connections have the same time to live, so they
+/// expire in the order in which they were given back. That order needs no index.
 
 namespace baselines {
 
-/// Does what `pool::basic_pool` does, for strings and without a second setting of anything. Never gives memory back before
-/// its end.
+/// Does what `pool::basic_pool` does, but only for strings, and its settings are fixed. It frees no memory before its
+/// destructor runs.
 template <class Conn, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class hand_written {
     struct group;
@@ -63,20 +63,20 @@ class hand_written {
     };
     using groups = boost::intrusive::list<group>;
 
-    using lookup = pool::core::hashed_key<std::string>;
+    using hashed_key = pool::core::hashed_key<std::string>;
     struct hash {
         using is_transparent = void;
         using is_avalanching = void;
         std::size_t operator()(const group* g) const noexcept { return g->hash; }
-        std::size_t operator()(const lookup& wanted) const noexcept { return wanted.hash; }
+        std::size_t operator()(const hashed_key& key) const noexcept { return key.hash; }
     };
     struct equal {
         using is_transparent = void;
         bool operator()(const group* a, const group* b) const noexcept { return a == b; }
-        bool operator()(const lookup& wanted, const group* g) const noexcept {
-            return wanted.hash == g->hash && wanted.key == g->key;
+        bool operator()(const hashed_key& key, const group* g) const noexcept {
+            return key.hash == g->hash && key.key == g->key;
         }
-        bool operator()(const group* g, const lookup& wanted) const noexcept { return (*this)(wanted, g); }
+        bool operator()(const group* g, const hashed_key& key) const noexcept { return (*this)(key, g); }
     };
 
 public:
@@ -90,17 +90,17 @@ public:
     ~hand_written() {
         clear();
         nodes_.clear_and_dispose(std::default_delete<node>{});
-        spare_groups_.clear_and_dispose(std::default_delete<group>{});
+        free_groups_.clear_and_dispose(std::default_delete<group>{});
     }
 
     lease try_acquire(std::string_view key) {
-        const lookup wanted{key};
+        const hashed_key hashed{key};
         const time_point now = this->now();
-        leaving retired;
+        connections retired;
         node* found = nullptr;
         {
             const std::lock_guard guard{lock_};
-            found = pop(wanted, now, retired);
+            found = pop(hashed, now, retired);
             if (found != nullptr) ++found->home->lent;
         }
         close(retired);
@@ -110,15 +110,15 @@ public:
     }
 
     std::optional<Conn> take(std::string_view key) {
-        const lookup wanted{key};
+        const hashed_key hashed{key};
         const time_point now = this->now();
-        leaving retired;
+        connections retired;
         std::optional<Conn> taken;
         {
             const std::lock_guard guard{lock_};
-            if (node* found = pop(wanted, now, retired)) {
+            if (node* found = pop(hashed, now, retired)) {
                 taken.emplace(recycle(*found));
-                leave(*found->home);
+                recycle_if_unused(*found->home);
             }
         }
         close(retired);
@@ -127,9 +127,9 @@ public:
 
     void put(std::string_view key, Conn&& conn) {
         const bool dead = conn.closed();
-        const lookup wanted{key};
+        const hashed_key hashed{key};
         const time_point now = this->now();
-        leaving retired;
+        connections retired;
         {
             const std::lock_guard guard{lock_};
             if (dead) {
@@ -137,7 +137,7 @@ public:
                 ++stats_.refused;
                 return;
             }
-            group& home = group_of(wanted);
+            group& home = group_of(hashed);
             ++home.lent;
             push(fresh_node(home, std::move(conn)), now, retired);
         }
@@ -147,7 +147,7 @@ public:
     void give_back(node& lent) noexcept {
         const bool dead = lent.held->closed();
         const time_point now = this->now();
-        leaving retired;
+        connections retired;
         {
             const std::lock_guard guard{lock_};
             if (dead) refuse(lent, retired);
@@ -157,7 +157,7 @@ public:
     }
 
     void discard(node& lent) noexcept {
-        leaving retired;
+        connections retired;
         {
             const std::lock_guard guard{lock_};
             refuse(lent, retired);
@@ -167,7 +167,7 @@ public:
 
     std::size_t expire() {
         const time_point now = this->now();
-        leaving retired;
+        connections retired;
         {
             const std::lock_guard guard{lock_};
             while (!all_.empty() && is_due(all_.front(), now)) retire(all_.front(), stats_.expired, retired);
@@ -176,7 +176,7 @@ public:
     }
 
     std::size_t clear() {
-        leaving retired;
+        connections retired;
         {
             const std::lock_guard guard{lock_};
             while (!all_.empty()) retire(all_.front(), stats_.cleared, retired);
@@ -190,19 +190,19 @@ public:
     }
 
 private:
-    using leaving = boost::container::small_vector<Conn, 2>;
+    using connections = boost::container::small_vector<Conn, 2>;
 
-    static std::size_t close(leaving& retired) noexcept {
+    static std::size_t close(connections& retired) noexcept {
         for (Conn& each : retired) {
             if (!each.closed()) each.close();
         }
         return retired.size();
     }
 
-    node* pop(const lookup& wanted, time_point now, leaving& retired) {
-        if (const auto found = groups_.find(wanted); found != groups_.end()) {
+    node* pop(const hashed_key& key, time_point now, connections& retired) {
+        if (const auto found = groups_.find(key); found != groups_.end()) {
             group& home = **found;
-            ++home.lent;  // stays while it is looked through
+            ++home.lent;  // keeps the group during the search
             for (auto next = home.idle.begin(); next != home.idle.end();) {
                 node& each = *next++;
                 if (is_due(each, now)) {
@@ -219,13 +219,13 @@ private:
                 }
             }
             --home.lent;
-            leave(home);
+            recycle_if_unused(home);
         }
         ++stats_.misses;
         return nullptr;
     }
 
-    void push(node& lent, time_point now, leaving& retired) {
+    void push(node& lent, time_point now, connections& retired) {
         ++stats_.puts;
         if (capacity_.max_idle == 0 || capacity_.max_idle_per_key == 0) return drop(lent, stats_.refused, retired);
         group& home = *lent.home;
@@ -238,23 +238,23 @@ private:
         ++stats_.idle;
     }
 
-    void refuse(node& lent, leaving& retired) noexcept {
+    void refuse(node& lent, connections& retired) noexcept {
         ++stats_.puts;
         drop(lent, stats_.refused, retired);
     }
 
-    void drop(node& lent, std::uint64_t& reason, leaving& retired) noexcept {
+    void drop(node& lent, std::uint64_t& reason, connections& retired) noexcept {
         ++reason;
         --lent.home->lent;
         retired.push_back(recycle(lent));
-        leave(*lent.home);
+        recycle_if_unused(*lent.home);
     }
 
-    void retire(node& idle, std::uint64_t& reason, leaving& retired) {
+    void retire(node& idle, std::uint64_t& reason, connections& retired) {
         ++reason;
         unlink(idle);
         retired.push_back(recycle(idle));
-        leave(*idle.home);
+        recycle_if_unused(*idle.home);
     }
 
     void unlink(node& idle) noexcept {
@@ -279,22 +279,22 @@ private:
         return conn;
     }
 
-    group& group_of(const lookup& wanted) {
-        if (const auto found = groups_.find(wanted); found != groups_.end()) return **found;
-        if (spare_groups_.empty()) spare_groups_.push_back(*new group);
-        group& fresh = spare_groups_.back();
-        fresh.key = wanted.key;
-        fresh.hash = wanted.hash;
+    group& group_of(const hashed_key& key) {
+        if (const auto found = groups_.find(key); found != groups_.end()) return **found;
+        if (free_groups_.empty()) free_groups_.push_back(*new group);
+        group& fresh = free_groups_.back();
+        fresh.key = key.key;
+        fresh.hash = key.hash;
         groups_.insert(&fresh);
-        spare_groups_.pop_back();
+        free_groups_.pop_back();
         return fresh;
     }
 
-    /// A key without connections has no group.
-    void leave(group& home) noexcept {
+    /// Recycles the group of a key that has no connections any more.
+    void recycle_if_unused(group& home) noexcept {
         if (home.lent != 0 || !home.idle.empty()) return;
         groups_.erase(&home);
-        spare_groups_.push_back(home);
+        free_groups_.push_back(home);
     }
 
     static bool is_due(const node& idle, time_point now) noexcept {
@@ -313,9 +313,9 @@ private:
 
     [[no_unique_address]] mutable LockPolicy lock_;  ///< guards all below
     boost::unordered_flat_set<group*, hash, equal> groups_;
-    of_all_list all_;  ///< idle, the oldest first
+    of_all_list all_;  ///< the idle connections, the oldest first
     of_key_list nodes_;
-    groups spare_groups_;
+    groups free_groups_;
     pool::stats stats_;
 };
 

@@ -22,27 +22,29 @@
 #include <pool/policies/capacity.hpp>
 
 /// @file
-/// The pool that users write: a mutex, a map of queues, and a list for the order over all keys. It is written well: keys
-/// are looked up by view, a connection is found in the list by an iterator, and closed without the lock.
+/// N, the pool that users write: a mutex, a map of queues, and a list for the order over all keys. It is written well:
+/// it looks keys up by view, it finds a connection in the list by an iterator, and it closes connections without the
+/// lock.
 
 namespace baselines {
 
-/// Does what `pool::basic_pool` does, for strings and without a second setting of anything. Keeps the queue of a key that
-/// has no connections any more, as most of them do: to drop it would cost an allocation each time.
+/// Does what `pool::basic_pool` does, but only for strings, and its settings are fixed. It keeps the queue of a key
+/// that has no connections any more, as most such pools do: without that, it would have to allocate the queue anew each
+/// time.
 template <class Conn, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class naive {
     static constexpr bool timed = ExpiryPolicy::can_expire;
     struct no_time {};
     using time_point = std::conditional_t<timed, typename ClockPolicy::time_point, no_time>;
 
-    struct line;
+    struct key_queue;
     struct element {
         Conn conn;
-        line* home;
+        key_queue* home;
         [[no_unique_address]] time_point due;
     };
     using order = std::list<element>;
-    struct line {
+    struct key_queue {
         std::deque<typename order::iterator> idle;
     };
 
@@ -52,7 +54,7 @@ class naive {
     };
 
 public:
-    /// A connection that a caller has.
+    /// A connection that is lent to a caller.
     class lease {
     public:
         lease() = default;
@@ -83,7 +85,7 @@ public:
 
     private:
         naive* home_ = nullptr;
-        std::string_view key_;  ///< in the map, which forgets none
+        std::string_view key_;  ///< the key in the map, which never erases one
         std::optional<Conn> conn_;
         int exceptions_ = 0;
     };
@@ -114,10 +116,10 @@ public:
                 ++stats_.refused;
                 retired.push_back(std::move(conn));
             } else {
-                line& home = line_of(key);
+                key_queue& home = queue_of(key);
                 while (home.idle.size() >= capacity_.max_idle_per_key) retire(home.idle.front(), stats_.evicted, retired);
                 while (order_.size() >= capacity_.max_idle) retire(order_.begin(), stats_.evicted, retired);
-                order_.push_back({std::move(conn), &home, deadline(now)});
+                order_.push_back({std::move(conn), &home, expires_at(now)});
                 home.idle.push_back(std::prev(order_.end()));
                 ++stats_.idle;
             }
@@ -163,7 +165,7 @@ private:
         std::optional<Conn> taken;
         {
             const std::lock_guard guard{lock_};
-            if (const auto found = lines_.find(key); found != lines_.end()) {
+            if (const auto found = queues_.find(key); found != queues_.end()) {
                 owned = found->first;
                 auto& idle = found->second.idle;
                 for (std::size_t i = 0; i < idle.size() && !taken;) {
@@ -194,7 +196,7 @@ private:
         remove(idle);
     }
 
-    /// Nearly always the first of its queue.
+    /// The connection is nearly always the first of its queue, so the search is short.
     void remove(typename order::iterator idle) {
         auto& queue = idle->home->idle;
         queue.erase(std::find(queue.begin(), queue.end(), idle));
@@ -202,9 +204,9 @@ private:
         --stats_.idle;
     }
 
-    line& line_of(std::string_view key) {
-        if (const auto found = lines_.find(key); found != lines_.end()) return found->second;
-        return lines_.try_emplace(std::string{key}).first->second;
+    key_queue& queue_of(std::string_view key) {
+        if (const auto found = queues_.find(key); found != queues_.end()) return found->second;
+        return queues_.try_emplace(std::string{key}).first->second;
     }
 
     static bool is_due(const element& each, time_point now) noexcept {
@@ -215,7 +217,7 @@ private:
         if constexpr (timed) return clock_.now();
         else return {};
     }
-    time_point deadline(time_point since) const {
+    time_point expires_at(time_point since) const {
         if constexpr (timed) return expiry_.expires_at(since);
         else return {};
     }
@@ -225,8 +227,8 @@ private:
     [[no_unique_address]] const ClockPolicy clock_;
 
     [[no_unique_address]] mutable LockPolicy lock_;  ///< guards all below
-    std::unordered_map<std::string, line, hash, std::equal_to<>> lines_;
-    order order_;  ///< the oldest first
+    std::unordered_map<std::string, key_queue, hash, std::equal_to<>> queues_;
+    order order_;  ///< all idle connections, the oldest first
     pool::stats stats_;
 };
 

@@ -5,7 +5,7 @@
 
 #include <pool/pool.hpp>
 
-// Each operation of one pool, once.
+// Calls each operation of one pool once.
 
 struct connection {
     explicit connection(int chosen) noexcept : fd{chosen} {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the pool is built on.
+// The indices that the pool is built on.
 #include <boost/multi_index/hashed_index.hpp>
 #include <boost/multi_index/ordered_index.hpp>
 #include <boost/multi_index/sequenced_index.hpp>

@@ -18,12 +18,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How long a server may take to answer before the request counts as failed.
+/// How long a server may take to reply before the request counts as failed.
 constexpr std::chrono::microseconds patience = 5s;
 
 template <class Value>
 void set_option(int fd, int level, int option, const Value& value) noexcept {
-    ::setsockopt(fd, level, option, &value, sizeof value);  // none of ours can fail on a socket that is open
+    ::setsockopt(fd, level, option, &value, sizeof value);  // none of these options can fail on an open socket
 }
 
 timeval to_timeval(std::chrono::microseconds time) noexcept {
@@ -48,15 +48,16 @@ connection::connection(const boost::asio::ip::tcp::endpoint& server, const pool:
     const auto left = limits.deadline - std::chrono::steady_clock::now();
     if (left < 1us) fail_with(ETIMEDOUT);
 
-    // A send timeout also bounds connect (socket(7)). Later it is never met: a request is smaller than any send buffer.
+    // A send timeout also bounds connect (socket(7)). A later send never reaches it: a request is smaller than any send
+    // buffer.
     set_option(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, to_timeval(std::chrono::floor<std::chrono::microseconds>(left)));
     set_option(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, to_timeval(patience));
     set_option(socket_.get(), IPPROTO_TCP, TCP_NODELAY, 1);
 
-    // Close with a reset. Whoever closes a TCP connection first in the orderly way holds its port for a minute more; at
-    // thousands of dials a second to one address the ports would run out. A reset loses nothing here, because a client
-    // closes only after a whole reply, or when it wants none; and as it saves packets, it flatters the unpooled figures
-    // (by a fifth, where measured).
+    // Close with a reset. In an orderly close, the end that closes first keeps the port for another minute. With
+    // thousands of dials a second to one address, the ports would run out. A reset loses nothing here, because a client
+    // closes only after a whole reply, or when it needs none. It also saves packets, so it makes the unpooled figures
+    // better than they would be (by a fifth, where measured).
     set_option(socket_.get(), SOL_SOCKET, SO_LINGER, linger{.l_onoff = 1, .l_linger = 0});
 
     if (::connect(socket_.get(), server.data(), static_cast<socklen_t>(server.size())) != 0)
@@ -79,8 +80,9 @@ reply_frame connection::receive() {
     return reply;
 }
 
-/// Nothing may come unasked: what does is the end, or a peer out of step. `POLLRDHUP` also sees an end that is still
-/// behind the bytes of an unwanted reply, where a peek would see only those.
+/// Without a request there is nothing to receive. If there is something, the peer has closed its end, or it breaks the
+/// protocol. `POLLRDHUP` also sees an end that comes after the bytes of an unwanted reply. A peek would see only those
+/// bytes.
 bool connection::closed() const noexcept {
     pollfd state{.fd = socket_.get(), .events = POLLIN | POLLRDHUP, .revents = 0};
     if (state.fd < 0) return true;
@@ -88,7 +90,8 @@ bool connection::closed() const noexcept {
     return owed_ == 0 || (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
-/// Only looks whether the unwanted reply is there in full, so that dropping it, later and without a lock, cannot wait.
+/// Only checks whether the whole unwanted reply has arrived. The next `send` reads and drops it, without a lock, and
+/// does not have to wait for it then.
 bool connection::unblocked() const noexcept {
     if (owed_ == 0) return true;
     int arrived = 0;

@@ -15,18 +15,19 @@
 #include "protocol.hpp"
 
 /// @file
-/// The client's end: a blocking TCP connection that carries one request at a time, and answers what a pool asks.
+/// The client's end: a blocking TCP connection that carries one request at a time, and that a pool can keep.
 
 namespace fanout {
 
-/// No connection came about.
+/// No connection could be made.
 class dial_failed : public std::system_error {
 public:
     using std::system_error::system_error;
 };
 
-/// A connection that had served before ended without a byte of reply. Most likely the server closed it, being idle, while
-/// the request was on its way. No look before the call can rule that out, so the caller has to send again.
+/// A connection that had carried a request before ended without a byte of this request's reply. Most likely the server
+/// closed the idle connection while the request was on its way. No check before the call can rule that out, so the
+/// caller has to send the request again.
 class went_stale : public std::system_error {
 public:
     using std::system_error::system_error;
@@ -49,11 +50,12 @@ private:
     int fd_;
 };
 
-/// To give up on a request is not to receive its reply. The connection is then blocked until the whole reply has arrived;
-/// the next `send` drops it. So nobody waits for a reply that nobody wants, and the pool is only ever asked for a look.
+/// A caller gives up on a request by not receiving its reply. The connection is then blocked until the whole reply has
+/// arrived. The next `send` drops that reply. So no caller waits for an unwanted reply, and the pool only has to check
+/// whether it has arrived.
 class connection {
 public:
-    /// Dials, within the limits of the call. Throws `dial_failed`.
+    /// Dials, until the deadline of the call or its stop request. Throws `dial_failed`.
     connection(const boost::asio::ip::tcp::endpoint& server, const pool::dial_context& limits);
 
     void send(std::uint64_t id, std::chrono::microseconds work);

@@ -14,7 +14,7 @@ namespace fanout {
 
 namespace {
 
-/// Stricter than CLI11's own: the whole text is a number of that type, fits it, and is in range; nan never is.
+/// Stricter than CLI11's own check: the whole text must be a number of that type, within the range. "nan" never passes.
 template <class Number>
 CLI::Validator between(Number low, Number high) {
     const auto check = [low, high](const std::string& text) -> std::string {
@@ -70,10 +70,11 @@ std::variant<options, int> parse_options(int argc, const char* const* argv) {
     options chosen;
     double expiration = std::chrono::duration<double>(chosen.expiration).count();
 
-    CLI::App app{"Sends the same requests to a few TCP servers twice: dialling for every request, and through a\n"
-                 "connection pool; checks every reply, and compares. To dial is a plain TCP connect in both phases:\n"
-                 "no greeting, no TLS, no artificial delay. Servers are embedded, on loopback, unless --connect\n"
-                 "names some. Exit code: 0, 1 if a request failed or a reply was wrong, 2 for a bad option.\n"};
+    CLI::App app{"Sends the same requests to a few TCP servers twice, and compares. First it dials for every\n"
+                 "request, then it uses a connection pool. It checks every reply. In both phases, a dial is a plain\n"
+                 "TCP connect: no greeting, no TLS, no artificial delay. The servers are embedded, on loopback,\n"
+                 "unless --connect names some. Exit code: 0, 1 if a request failed or a reply was wrong, 2 for a\n"
+                 "bad option.\n"};
     app.get_formatter()->column_width(36);
     const auto add = [&app]<class Number>(const char* name, Number& value, std::type_identity_t<Number> low,
                          std::type_identity_t<Number> high, const char* help) {
@@ -84,15 +85,16 @@ std::variant<options, int> parse_options(int argc, const char* const* argv) {
     add("--requests", chosen.requests, 1, 100'000'000, "requests to send in each phase");
     add("--threads", chosen.threads, 1, 1000, "client threads, each with one request at a time");
     add("--keys-skew", chosen.keys_skew, 0, 10, "Zipf exponent of the choice of a server; 0 is an even choice");
-    add("--cancel", chosen.cancel, 0, 1, "share of requests whose callers give up before the reply");
+    add("--cancel", chosen.cancel, 0, 1, "share of requests that are cancelled before the reply");
     add("--capacity", chosen.capacity, -1, 1'000'000, "idle connections kept; 0 is unlimited, negative keeps none");
     add("--key-capacity", chosen.key_capacity, -1, 1'000'000, "the same for each server");
     add("--expiration", expiration, 0, 86'400, "seconds a connection may be idle, or 500ms, 2s, 1m; 0 is for ever")
         ->transform(seconds());
     add("--seed", chosen.seed, 0, std::numeric_limits<std::uint64_t>::max(), "the same seed gives the same requests");
-    auto* connect = app.add_option("--connect", chosen.connect, "use this server, which already runs; repeatable");
+    auto* connect = app.add_option("--connect", chosen.connect, "use this server, which must already run; repeatable");
     connect->type_name("HOST:PORT")->allow_extra_args(false)->check(check_address);
-    auto* serve = app.add_flag("--serve", chosen.serve, "only run the servers, print where, end on SIGINT or SIGTERM");
+    auto* serve =
+        app.add_flag("--serve", chosen.serve, "only run the servers, print their addresses, end on SIGINT or SIGTERM");
     app.add_flag("--json", chosen.json, "print one JSON object instead of the table");
     connect->excludes(servers)->excludes(serve);
 

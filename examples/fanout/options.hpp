@@ -32,7 +32,7 @@ struct options {
 /// The options, or the exit code when there is nothing left to do: 0 after --help, 2 after a bad value.
 std::variant<options, int> parse_options(int argc, const char* const* argv);
 
-/// "host:port" or "[host]:port" in its two parts. Throws `std::invalid_argument`.
+/// Splits "host:port" or "[host]:port" into host and port. Throws `std::invalid_argument`.
 std::pair<std::string, std::string> split_address(const std::string& text);
 
 }  // namespace fanout

@@ -16,7 +16,7 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// What one client thread sees: a share of its own, so that the clients meet only where sending makes them.
+/// The results of one client thread. Each thread has its own, so the threads share nothing but what sending needs.
 struct client {
     std::array<std::uint64_t, 4> outcomes{};
     std::string first_error;
@@ -35,7 +35,8 @@ struct client {
     }
 };
 
-/// The smallest sample that at least this share of them does not exceed (nearest rank): exact, nothing is interpolated.
+/// The smallest sample that at least this share of the samples does not exceed (nearest rank). It is exact: nothing is
+/// interpolated.
 clock::duration percentile(std::vector<clock::duration>& samples, double share) {
     if (samples.empty()) return {};
     const auto rank = static_cast<std::ptrdiff_t>(std::ceil(share * static_cast<double>(samples.size())));

@@ -14,24 +14,25 @@
 #include "workload.hpp"
 
 /// @file
-/// One pass over the workload: client threads, a clock around each request, and what came of them.
+/// One pass over the workload. Client threads send its requests, and the time and the outcome of each are noted.
 
 namespace fanout {
 
-/// The work comes in so many bursts, with a rest between two, which is not part of the elapsed time. A short rest is long
-/// enough for some servers to close what is idle; every second rest is twice as long, so that the pool does, too.
+/// The work comes in this many bursts, with a rest between two. The rests are not part of the elapsed time. A short
+/// rest is long enough for some servers to close idle connections. Every second rest is twice as long, so that the
+/// pool's connections expire, too.
 inline constexpr std::uint64_t bursts = 10;
 inline constexpr std::chrono::milliseconds short_rest{60};
 
 enum class outcome : std::size_t { answered, cancelled, wrong, failed };
 
-/// What the client threads of a phase count together.
+/// Counters that all client threads of a phase share.
 struct tally {
     std::atomic<std::uint64_t> started{0};
     std::atomic<std::uint64_t> dialled{0};
     std::atomic<std::uint64_t> failed_dials{0};
     std::atomic<std::uint64_t> retried{0};
-    std::stop_source give_up{};  ///< requested after so many failed dials that the rest is hopeless
+    std::stop_source give_up{};  ///< requested after `hopeless` failed dials
 };
 
 struct phase_result {
@@ -46,7 +47,7 @@ struct phase_result {
     bool succeeded() const { return count(outcome::wrong) + count(outcome::failed) == 0; }
 };
 
-/// Calls `send` once for each request, from many threads. What it throws makes that request a failed one.
+/// Calls `send` once for each request, from many threads. A request for which it throws has failed.
 phase_result run_phase(std::string_view title, const options& chosen, const workload& work, tally& counts,
     const std::function<outcome(const request&)>& send);
 

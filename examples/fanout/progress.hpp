@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /// @file
-/// A bar on standard error that follows a counter. It is wiped when it goes, and never drawn where nobody looks.
+/// A progress bar on standard error that shows a counter. Its destructor wipes it. It is drawn only on a terminal.
 
 namespace fanout {
 

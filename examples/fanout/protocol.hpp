@@ -8,8 +8,8 @@
 #include <boost/endian/arithmetic.hpp>
 
 /// @file
-/// What travels between client and server: a request of fixed size, and a reply of fixed size that follows from the
-/// request's id alone, so that a client can check every byte it is given.
+/// The messages between client and server: a request and a reply, each of fixed size. The reply depends only on the
+/// request's id, so a client can check every byte of it.
 
 namespace fanout {
 
@@ -22,7 +22,7 @@ static_assert(sizeof(request_frame) == 12);
 using reply_frame = std::array<boost::endian::little_uint64_t, 16>;
 static_assert(sizeof(reply_frame) == 128);
 
-/// The finaliser of splitmix64 (Steele, Lea, Flood 2014): neighbouring numbers give unrelated ones.
+/// The finaliser of splitmix64 (Steele, Lea, Flood 2014): neighbouring numbers give unrelated results.
 constexpr std::uint64_t mix(std::uint64_t x) noexcept {
     x += 0x9e3779b97f4a7c15;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;

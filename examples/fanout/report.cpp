@@ -18,7 +18,7 @@ namespace {
 struct figure {
     const char* label;
     const char* key;
-    std::optional<double> unpooled;  ///< none: only a pool has this figure
+    std::optional<double> unpooled;  ///< empty if only a pool has this figure
     double pooled;
     int decimals = 0;
 };
@@ -52,7 +52,7 @@ std::vector<figure> figures(const phase_result& unpooled, const phase_result& po
     };
 }
 
-/// 1234567 as 1,234,567, whatever locales are installed.
+/// Writes 1234567 as 1,234,567, whichever locales are installed.
 std::string grouped(double value, int decimals) {
     struct commas : std::numpunct<char> {
         char do_thousands_sep() const override { return ','; }

@@ -9,15 +9,15 @@
 #include "phase.hpp"
 
 /// @file
-/// What is printed at the end.
+/// The output at the end.
 
 namespace fanout {
 
-/// To standard output: the table, or the JSON object.
+/// Prints the table, or the JSON object, to standard output.
 void print_report(
     const options& chosen, const phase_result& unpooled, const phase_result& pooled, const pool::stats& stats);
 
-/// To standard error: what went wrong in a phase, if anything did.
+/// Prints to standard error what went wrong in a phase. Prints nothing if nothing did.
 void print_failures(std::string_view title, const options& chosen, const phase_result& result);
 
 }  // namespace fanout

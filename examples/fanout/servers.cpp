@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-/// One connection at the server's end. It lives as long as a handler of it is pending.
+/// One connection at the server's end. It lives as long as one of its handlers is pending.
 class session : public std::enable_shared_from_this<session> {
 public:
     session(tcp::socket socket, bool closes_idle, embedded_servers::open_count& count)
@@ -29,7 +29,7 @@ public:
           count_{count} {
         count_.most = std::max(count_.most.load(), ++count_.now);
     }
-    ~session() { --count_.now; }  // and then the socket is closed, which the client may wait to see
+    ~session() { --count_.now; }  // the socket is closed after that, and the client may wait for it
 
     void await_request() {
         asio::async_read(socket_, asio::buffer(&request_, sizeof request_),
@@ -57,11 +57,12 @@ private:
         });
     }
 
-    /// Starts only after a first answer: a new connection is not idle, its request is on the way.
+    /// Called after each reply. A new connection is not idle: its first request is on the way.
     void limit_idleness() {
         timer_.expires_after(idle_limit);
         timer_.async_wait([self = shared_from_this()](error_code error) {
-            // A timer that ran out just before it was cancelled or set anew still gets here without an error.
+            // If the timer expired just before it was cancelled or set anew, this handler is still called without an
+            // error.
             if (!error && self->timer_.expiry() <= std::chrono::steady_clock::now()) self->socket_.close(error);
         });
     }

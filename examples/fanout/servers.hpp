@@ -12,11 +12,11 @@
 #include <boost/asio/ip/tcp.hpp>
 
 /// @file
-/// The embedded servers: one thread, one event loop, a loopback port each.
+/// The embedded servers: one thread, one event loop, and a loopback port for each server.
 
 namespace fanout {
 
-/// Every second server closes a connection that has had nothing to do for so long.
+/// Every second server closes a connection that has been idle for this long.
 inline constexpr std::chrono::milliseconds idle_limit{50};
 
 /// Serves from construction to destruction.
@@ -29,10 +29,10 @@ public:
 
     std::vector<boost::asio::ip::tcp::endpoint> endpoints() const;
 
-    /// How many connections were open at once, at most, as the servers see it.
+    /// The greatest number of connections that were open at the same time, as the servers see it.
     std::size_t most_open() const noexcept { return count_.most; }
 
-    /// Those that are open.
+    /// How many connections are open, and how many were at most.
     struct open_count {
         std::atomic<std::size_t> now{0}, most{0};
     };
@@ -40,7 +40,7 @@ public:
 private:
     void accept(boost::asio::ip::tcp::acceptor& acceptor, bool closes_idle);
 
-    open_count count_;  ///< the event loop changes it, up to its end
+    open_count count_;  ///< the event loop changes it until it ends, so this is destroyed last
     boost::asio::io_context context_{1};
     std::list<boost::asio::ip::tcp::acceptor> acceptors_;
     std::jthread thread_;

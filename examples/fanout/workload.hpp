@@ -10,20 +10,20 @@
 #include "protocol.hpp"
 
 /// @file
-/// Which requests are sent. Request n is a function of the seed and of n, so both phases send the same ones, whichever
-/// thread sends which.
+/// The requests. Request n depends only on the seed and on n, so both phases send the same requests, whichever thread
+/// sends which.
 
 namespace fanout {
 
 struct request {
     std::uint64_t id;
     std::size_t server;
-    bool cancelled;  ///< its caller gives up as soon as it is sent
+    bool cancelled;  ///< the caller gives up as soon as the request is sent
 };
 
 class workload {
 public:
-    /// Server k is chosen with a probability proportional to 1 / (k + 1)^skew (Zipf); 0 is an even choice.
+    /// Chooses server k with a probability proportional to 1 / (k + 1)^skew (Zipf). A skew of 0 is an even choice.
     workload(std::uint64_t seed, std::size_t servers, double skew, double cancel) : seed_{mix(seed)}, cancel_{cancel} {
         double sum = 0;
         for (std::size_t k = 0; k < servers; ++k) shares_.push_back(sum += std::pow(static_cast<double>(k + 1), -skew));
@@ -36,7 +36,7 @@ public:
     }
 
 private:
-    /// In [0, 1): the upper 53 bits are what a double holds exactly.
+    /// A number in [0, 1), of the upper 53 bits: a double holds those exactly.
     static double fraction(std::uint64_t bits) noexcept { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
     std::uint64_t seed_;

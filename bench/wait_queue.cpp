@@ -21,8 +21,8 @@
 #include <workloads.hpp>
 
 /// @file
-/// W10, threads that take turns with four connections: how many turns there are, how long a thread waits for its own,
-/// and whether all have as many.
+/// W10, threads that share four connections: how many leases there are, how long a thread waits for one, and whether
+/// all threads get as many.
 
 namespace {
 
@@ -30,7 +30,7 @@ using clock_type = std::chrono::steady_clock;
 
 constexpr std::size_t connections = 4;
 
-/// A pool of them, where an older caller goes first.
+/// A pool with a wait queue, which serves the oldest request first.
 template <class LockPolicy>
 class fair {
 public:
@@ -44,21 +44,21 @@ private:
         pool::bounded_open{.max_open = connections}};
 };
 
-/// The same of the baseline.
+/// The same with the baseline, which has no queue.
 struct unfair : baselines::free_list<bench::connection> {
     unfair() : free_list{std::vector(connections, bench::connection{1})} {}
 };
 
-/// What was seen in one repetition.
+/// The figures of one repetition.
 struct outcome {
-    std::size_t turns = 0;
+    std::size_t leases = 0;
     std::size_t fewest = 0;  ///< of one thread
     std::size_t most = 0;    ///< of one thread
     double seconds = 0;
     bench::samples waits;
 };
 
-/// What a thread does with a connection before it gives it back.
+/// The work that a thread does before it gives its connection back.
 struct work {
     const char* given_back;
     void (*act)();
@@ -73,9 +73,9 @@ void wait() { std::this_thread::sleep_for(std::chrono::microseconds{50}); }
 constexpr std::array works{
     work{"at once", [] {}}, work{"after 1 us of work", compute}, work{"after 50 us asleep", wait}};
 
-/// Takes a connection, works with it, and gives it back, until told to stop.
+/// Acquires a connection, works with it, and gives it back, until `stop` is set.
 template <class Pool>
-void take_turns(Pool& conns, const work& chosen, const std::atomic<bool>& stop, bench::samples& waits) {
+void work_until(Pool& conns, const work& chosen, const std::atomic<bool>& stop, bench::samples& waits) {
     while (!stop.load(std::memory_order_relaxed)) {
         const auto asked = clock_type::now();
         clock_type::time_point got;
@@ -101,7 +101,7 @@ outcome compete(std::size_t count, const work& chosen, std::chrono::duration<dou
         for (auto& each : waits) {
             threads.emplace_back([&] {
                 start.arrive_and_wait();
-                take_turns(conns, chosen, stop, each);
+                work_until(conns, chosen, stop, each);
             });
         }
         start.arrive_and_wait();
@@ -114,18 +114,18 @@ outcome compete(std::size_t count, const work& chosen, std::chrono::duration<dou
     seen.fewest = fewest->size();
     seen.most = most->size();
     for (const auto& each : waits) seen.waits.add(each);
-    seen.turns = seen.waits.size();
+    seen.leases = seen.waits.size();
     return seen;
 }
 
-/// One line of the table.
+/// One row of the table.
 struct row {
     std::string name;
     std::string pool;
     std::function<outcome()> measure;
-    std::vector<double> rates = {};     ///< turns in a second, of each repetition
-    std::vector<double> fairness = {};  ///< the fewest of one thread for each of the most, of each repetition
-    bench::samples waits = {};          ///< of all
+    std::vector<double> rates = {};     ///< leases in a second, of each repetition
+    std::vector<double> fairness = {};  ///< fewest / most leases of a thread, of each repetition
+    bench::samples waits = {};          ///< of all repetitions
 };
 
 std::vector<row> rows(std::chrono::duration<double> duration) {
@@ -144,7 +144,7 @@ std::vector<row> rows(std::chrono::duration<double> duration) {
 
 void run(row& each) {
     const outcome seen = each.measure();
-    each.rates.push_back(static_cast<double>(seen.turns) / seen.seconds);
+    each.rates.push_back(static_cast<double>(seen.leases) / seen.seconds);
     each.fairness.push_back(static_cast<double>(seen.fewest) / static_cast<double>(seen.most));
     each.waits.add(seen.waits);
 }
@@ -164,7 +164,7 @@ void print(row& each) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Threads that take turns with four connections"};
+    CLI::App app{"Measures threads that share four connections"};
     double seconds = 0.1;
     std::size_t repetitions = 7;
     app.add_option("--seconds", seconds, "of each repetition")->capture_default_str()->check(CLI::PositiveNumber);
@@ -173,7 +173,7 @@ int main(int argc, char** argv) {
 
     auto all = rows(std::chrono::duration<double>{seconds});
     for (std::size_t i = 0; i < repetitions; ++i) std::ranges::for_each(all, run);
-    fmt::print("\n| W10 | | 1,000 turns a second | wait, us: median | p99 | longest | fewest / most of a thread |\n"
+    fmt::print("\n| W10 | | 1,000 leases a second | wait, us: median | p99 | longest | fewest / most of a thread |\n"
                "|---|---|---|---|---|---|---|\n");
     std::ranges::for_each(all, print);
 }
