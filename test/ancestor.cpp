@@ -11,7 +11,7 @@
 
 #include <support/fake.hpp>
 
-// What users of the ancestor, the pool of a Go RPC library, rely on.
+// The behaviour that users of the ancestor rely on. The ancestor is the pool of a Go RPC library.
 
 using namespace std::chrono_literals;
 
@@ -20,23 +20,24 @@ namespace {
 using ids = std::vector<int>;
 using test_pool = pool::connection_pool<std::string, fake::connection, pool::manual_clock>;
 
-/// A caller of the pool: it knows connections by their numbers, and calls only through lazy ones.
+/// A user of the pool. It knows connections by their numbers, and makes its calls only through lazy connections.
 struct client {
     explicit client(pool::connection_pool_options chosen) : conns{std::move(chosen), clock} {}
 
     auto get(const char* key) { return conns.get(key, net.dialer()); }
 
-    /// One call. Returns which connection it used.
+    /// Makes one call. Returns the number of the connection that it used.
     int call(const char* key) { return get(key).invoke(&fake::connection::id); }
 
-    /// A call that goes on for so many messages.
+    /// Starts a call of this many messages.
     auto open_stream(const char* key, int messages = 2) {
         return get(key).open_stream([=](fake::connection& c) { return fake::stream{c, messages}; });
     }
 
-    /// Two calls at the same time, so that there are two connections. Returns which, in the order of their end.
+    /// Makes two calls at the same time, which need two connections. Returns their numbers, in the order in which they
+    /// were given back.
     ids call_twice_at_once(const char* key) {
-        const auto first = conns.acquire(key, net.dialer());  // ends last
+        const auto first = conns.acquire(key, net.dialer());  // given back last
         return {call(key), first->id()};
     }
 
@@ -69,7 +70,7 @@ TEST_CASE("ancestor: the lazy connections of a key share what is cached") {
     CHECK(user.call("b") == 2);
 }
 
-TEST_CASE("ancestor: to close a lazy connection leaves the cached ones open") {
+TEST_CASE("ancestor: closing a lazy connection leaves the cached ones open") {
     client user{{}};
     auto peer = user.get("a");
     peer.invoke([](fake::connection&) {});
@@ -78,11 +79,11 @@ TEST_CASE("ancestor: to close a lazy connection leaves the cached ones open") {
     CHECK(user.call("a") == 1);
 }
 
-TEST_CASE("ancestor: of three keys in a cache for two, the one that was used last and the new one stay [C3]") {
+TEST_CASE("ancestor: a full cache of two keeps the key that was used last and the new one [C3]") {
     client user{{.capacity = 2, .key_capacity = 1}};
     CHECK(user.call("a") == 1);
     CHECK(user.call("b") == 2);
-    CHECK(user.call("a") == 1);  // now b is the one that was given back longest ago
+    CHECK(user.call("a") == 1);  // now b was given back longest ago
     CHECK(user.call("c") == 3);
     CHECK(user.net.closed() == ids{2});
     CHECK(user.call("a") == 1);
@@ -103,7 +104,7 @@ TEST_CASE("ancestor: streams at the same time have a connection each, and leave 
     CHECK(user.net.dials() == 2);
 }
 
-TEST_CASE("ancestor: the connection of a stream is back before the stream says that it is done") {
+TEST_CASE("ancestor: a stream gives its connection back before it reports that it is done") {
     client user{{}};
     auto rows = user.open_stream("a", 2);
     CHECK(rows.next() == 1);
@@ -125,7 +126,7 @@ TEST_CASE("ancestor: a connection that has not been used for long enough is clos
     CHECK(user.net.closed() == ids{1});
 }
 
-TEST_CASE("ancestor: to use a connection postpones its expiry [C7]") {
+TEST_CASE("ancestor: using a connection postpones its expiry [C7]") {
     client user{{.expiration = 10s}};
     for (int i = 0; i < 3; ++i) {
         CHECK(user.call("a") == 1);
@@ -133,7 +134,7 @@ TEST_CASE("ancestor: to use a connection postpones its expiry [C7]") {
     }
 }
 
-TEST_CASE("ancestor: a connection that has died is noticed when it is wanted, and dialled anew [C6]") {
+TEST_CASE("ancestor: the next call notices a dead connection, and dials anew [C6]") {
     client user{{}};
     user.call("a");
     user.net[1].dead = true;
@@ -174,14 +175,14 @@ TEST_CASE("ancestor: a capacity of zero is no bound") {
     CHECK(user.conns.stats().idle == 4);
 }
 
-TEST_CASE("ancestor: of two connections used at once, a key capacity of one keeps the one that ended last [C3]") {
+TEST_CASE("ancestor: a key capacity of one keeps the connection that was given back last [C3]") {
     client user{{.key_capacity = 1}};
     CHECK(user.call_twice_at_once("a") == ids{2, 1});
     CHECK(user.net.closed() == ids{2});
     CHECK(user.call("a") == 1);
 }
 
-TEST_CASE("ancestor: of several cached connections, a dead first one is passed over [C6]") {
+TEST_CASE("ancestor: a call skips a dead first connection, and uses the next cached one [C6]") {
     client user{{}};
     CHECK(user.call_twice_at_once("a") == ids{2, 1});
     user.net[2].dead = true;
@@ -196,7 +197,7 @@ TEST_CASE("ancestor: a call that was cancelled blocks its connection, and anothe
     CHECK(user.net.closed().empty());
 }
 
-TEST_CASE("ancestor: blocked connections count, and the one that was blocked first is evicted first [C5]") {
+TEST_CASE("ancestor: blocked connections count towards the bounds, and the oldest is evicted first [C5]") {
     client user{{.key_capacity = 2}};
     CHECK(user.call_twice_at_once("a") == ids{2, 1});
     user.net[1].blocked = user.net[2].blocked = true;

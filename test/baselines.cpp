@@ -17,7 +17,8 @@
 #include <support/fake.hpp>
 #include <support/figures.hpp>
 
-// What a pool is measured against has to do the same work: the same look-ups, checks, bounds, order, expiry and figures.
+// The baselines that the benchmarks compare the pool with must do the same work: the same look-ups, checks, bounds,
+// order, expiry and statistics.
 
 using namespace std::chrono_literals;
 
@@ -31,7 +32,7 @@ using ours = pool::basic_pool<std::string, conn, pool::bounded, pool::after_idle
 using hand_written = baselines::hand_written<conn, pool::after_idle, std::mutex, clock_type>;
 using naive = baselines::naive<conn, pool::after_idle, std::mutex, clock_type>;
 
-/// Three in all, two of one key, for an hour.
+/// A pool that keeps three connections in all and two of each key, each for an hour.
 template <class Pool>
 struct fixture {
     void put(const char* key) { conns.put(key, net.dial()); }
@@ -56,7 +57,7 @@ struct fixture {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("baselines: what is given back is lent again, the oldest first", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: a connection that is given back is lent again, the oldest first", Pool, EACH_POOL) {
     fixture<Pool> f;
     f.put("a");
     f.put("b");
@@ -70,7 +71,7 @@ TEST_CASE_TEMPLATE("baselines: what is given back is lent again, the oldest firs
     CHECK(f.conns.stats().misses == 1);
 }
 
-TEST_CASE_TEMPLATE("baselines: what is lent is nobody else's", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: a lent connection is not lent to a second caller", Pool, EACH_POOL) {
     fixture<Pool> f;
     f.put("a");
     {
@@ -82,13 +83,13 @@ TEST_CASE_TEMPLATE("baselines: what is lent is nobody else's", Pool, EACH_POOL) 
     CHECK(f.conns.stats().idle == 1);
 }
 
-TEST_CASE_TEMPLATE("baselines: a full key gives up its oldest, then a full pool its oldest of all", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: a full key evicts its oldest, a full pool the oldest of all", Pool, EACH_POOL) {
     fixture<Pool> f;
     for (const auto* key : {"b", "a", "a", "a", "c"}) f.put(key);
     CHECK(f.net.closed() == ids{2, 1});
     CHECK(f.conns.stats().evicted == 2);
     CHECK(f.conns.stats().idle == 3);
-    // Also when they are given back.
+    // The bounds also hold for connections that are given back.
     {
         auto lent = f.conns.try_acquire("c");
         f.put("d");
@@ -96,7 +97,7 @@ TEST_CASE_TEMPLATE("baselines: a full key gives up its oldest, then a full pool 
     CHECK(f.net.closed() == ids{3});
 }
 
-TEST_CASE_TEMPLATE("baselines: the blocked are skipped, the dead are dropped", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: a look-up skips blocked connections and drops closed ones", Pool, EACH_POOL) {
     fixture<Pool> f;
     f.put("a");
     f.put("a");
@@ -110,7 +111,7 @@ TEST_CASE_TEMPLATE("baselines: the blocked are skipped, the dead are dropped", P
     CHECK(f.conns.stats().idle == 1);
 }
 
-TEST_CASE_TEMPLATE("baselines: what dies while it is lent is not kept", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: a connection that is closed while it is lent is not kept", Pool, EACH_POOL) {
     fixture<Pool> f;
     f.put("a");
     {
@@ -121,7 +122,7 @@ TEST_CASE_TEMPLATE("baselines: what dies while it is lent is not kept", Pool, EA
     CHECK(f.conns.stats().refused == 1);
 }
 
-TEST_CASE_TEMPLATE("baselines: what is dead before it is put is only dropped", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: a connection that is already closed when it is put is not kept", Pool, EACH_POOL) {
     fixture<Pool> f;
     auto dead = f.net.dial();
     dead.far().dead = true;
@@ -130,7 +131,7 @@ TEST_CASE_TEMPLATE("baselines: what is dead before it is put is only dropped", P
     CHECK(f.conns.stats().refused == 1);
 }
 
-TEST_CASE_TEMPLATE("baselines: a connection expires at its deadline", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: a connection expires at its expiry time", Pool, EACH_POOL) {
     fixture<Pool> f;
     f.put("a");
     f.clock.advance(59min);
@@ -145,7 +146,7 @@ TEST_CASE_TEMPLATE("baselines: a connection expires at its deadline", Pool, EACH
     CHECK(f.conns.stats().expired == 2);
 }
 
-TEST_CASE_TEMPLATE("baselines: raw connections go out and in", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: take and put move raw connections out of the pool and into it", Pool, EACH_POOL) {
     fixture<Pool> f;
     f.put("a");
     std::optional<conn> taken = f.conns.take("a");
@@ -155,7 +156,7 @@ TEST_CASE_TEMPLATE("baselines: raw connections go out and in", Pool, EACH_POOL) 
     CHECK(f.try_acquire("b") == 1);
 }
 
-TEST_CASE_TEMPLATE("baselines: an exception closes what was lent", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: an exception closes the connection that was lent", Pool, EACH_POOL) {
     fixture<Pool> f;
     f.put("a");
     const auto fail = [&] {
@@ -167,7 +168,7 @@ TEST_CASE_TEMPLATE("baselines: an exception closes what was lent", Pool, EACH_PO
     CHECK(f.conns.stats().idle == 0);
 }
 
-TEST_CASE_TEMPLATE("baselines: the figures add up", Pool, EACH_POOL) {
+TEST_CASE_TEMPLATE("baselines: the statistics add up", Pool, EACH_POOL) {
     fixture<Pool> f;
     for (int round = 0; round != 10; ++round) {
         for (const auto* key : {"a", "b", "c", "a"}) f.put(key);

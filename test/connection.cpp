@@ -11,19 +11,19 @@
 
 namespace {
 
-/// A handle of a foreign library: open while it is positive.
+/// A handle of another library. It is open while it is positive.
 struct descriptor {
     int value;
 };
 
-/// Answers with what is only convertible to bool.
+/// Its functions do not return bool, but types that convert to bool.
 struct terse {
     void close() {}
     std::true_type closed() const noexcept { return {}; }
     std::false_type unblocked() const noexcept { return {}; }
 };
 
-/// Has the least that a connection needs, so `reusable` is missing.
+/// Has only what a connection must have, so it has no `reusable`.
 struct plain {
     void close() {}
     bool closed() const noexcept { return false; }
@@ -32,7 +32,7 @@ struct plain {
 
 struct line_is_cut {};
 
-/// Checks that all four answers of `conn` are those of the fake behind it.
+/// Checks that the traits of `conn` answer and close as the fake behind it does.
 template <class Conn>
 void check_answers(Conn& conn, fake::line& line) {
     using traits = pool::connection_traits<Conn>;
@@ -64,19 +64,19 @@ TEST_CASE("connection_traits: a class answers by its members") {
     check_answers(conn, net[1]);
 }
 
-TEST_CASE("connection_traits: a unique_ptr answers as what it points at") {
+TEST_CASE("connection_traits: a unique_ptr answers as the connection that it points to") {
     fake::network net;
     auto conn = std::make_unique<fake::connection>(net.dial());
     check_answers(conn, net[1]);
 }
 
-TEST_CASE("connection_traits: a shared_ptr answers as what it points at") {
+TEST_CASE("connection_traits: a shared_ptr answers as the connection that it points to") {
     fake::network net;
     auto conn = std::make_shared<fake::connection>(net.dial());
     check_answers(conn, net[1]);
 }
 
-TEST_CASE("connection_traits: a pointer to a pointer answers as what is behind both") {
+TEST_CASE("connection_traits: a pointer to a pointer answers as the connection behind both") {
     fake::network net;
     auto conn = std::make_unique<std::shared_ptr<fake::connection>>(std::make_shared<fake::connection>(net.dial()));
     check_answers(conn, net[1]);
@@ -94,7 +94,7 @@ TEST_CASE_TEMPLATE("connection_traits: a null pointer is closed, and closing it 
     traits::close(null);
 }
 
-TEST_CASE("connection_traits: what a close throws passes through") {
+TEST_CASE("connection_traits: an exception of a close passes through") {
     fake::network net;
     net.prepare([](fake::line& line) { line.on_close = [] { throw line_is_cut{}; }; });
     auto conn = net.dial();
@@ -121,7 +121,7 @@ TEST_CASE("connection_traits: an answer may be anything that converts to bool") 
     CHECK(!pool::connection_traits<terse>::unblocked(terse{}));
 }
 
-TEST_CASE("reusable_reporting: is optional, and a pointer has it from what it points at") {
+TEST_CASE("reusable_reporting: it is optional, and a pointer has it if its pointee has it") {
     CHECK(pool::reusable_reporting<fake::connection>);
     CHECK(pool::reusable_reporting<std::unique_ptr<fake::connection>>);
     CHECK(pool::reusable_reporting<std::shared_ptr<fake::connection>>);
@@ -132,7 +132,7 @@ TEST_CASE("reusable_reporting: is optional, and a pointer has it from what it po
     CHECK(!pool::reusable_reporting<descriptor>);
 }
 
-TEST_CASE("object_of: the members of a pointer are called on what it points at") {
+TEST_CASE("pointee: it is the object behind a pointer, and any other object itself") {
     plain object;
     auto unique = std::make_unique<plain>();
     auto shared = std::make_shared<plain>();

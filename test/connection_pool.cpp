@@ -32,7 +32,7 @@ void fill(clocked_pool& conns, const std::string& key, fake::network& net, int c
     for (int i = 0; i < count; ++i) conns.put(key, net.dial());
 }
 
-const std::filesystem::path own_threads = "/proc/self/task";  // of Linux
+const std::filesystem::path own_threads = "/proc/self/task";  // on Linux
 
 std::set<std::string> threads() {
     std::set<std::string> found;
@@ -51,7 +51,7 @@ std::ptrdiff_t threads_of(const pool::connection_pool_options& chosen) {
 
 }  // namespace
 
-TEST_CASE("connection_pool: zero is no bound, which is the default") {
+TEST_CASE("connection_pool: a capacity of zero, the default, is no bound") {
     fake::network net;
     clocked_pool chosen{{.capacity = 0, .key_capacity = 0}};
     clocked_pool defaults;
@@ -79,28 +79,28 @@ TEST_CASE("connection_pool: key_capacity bounds each key [C2]") {
     CHECK(conns.stats().idle == 4);
 }
 
-TEST_CASE("connection_pool: a negative capacity keeps none") {
+TEST_CASE("connection_pool: a negative capacity keeps no connections") {
     fake::network net;
     clocked_pool conns{{.capacity = -1}};
     fill(conns, "a", net, 1);
     CHECK(net.closed() == std::vector{1});
 }
 
-TEST_CASE("connection_pool: a negative key_capacity keeps none") {
+TEST_CASE("connection_pool: a negative key_capacity keeps no connections") {
     fake::network net;
     clocked_pool conns{{.key_capacity = -1}};
     fill(conns, "a", net, 1);
     CHECK(net.closed() == std::vector{1});
 }
 
-TEST_CASE("connection_pool: a negative expiration keeps none") {
+TEST_CASE("connection_pool: a negative expiration keeps no connections") {
     fake::network net;
     clocked_pool conns{{.expiration = -1ns}};
     fill(conns, "a", net, 1);
     CHECK(net.closed() == std::vector{1});
 }
 
-TEST_CASE("connection_pool: an expiration of zero is none, which is the default") {
+TEST_CASE("connection_pool: with an expiration of zero, the default, connections never expire") {
     fake::network net;
     pool::manual_clock clock;
     clocked_pool chosen{{.expiration = 0s}, clock};
@@ -113,7 +113,7 @@ TEST_CASE("connection_pool: an expiration of zero is none, which is the default"
     CHECK(defaults.get("a", net.dialer()).invoke(id) == 2);
 }
 
-TEST_CASE("connection_pool: closes by itself what has been idle for the expiration [C7]") {
+TEST_CASE("connection_pool: closes by itself a connection that has been idle for the expiration [C7]") {
     fake::network net;
     pool::manual_clock clock;
     std::promise<int> closed;
@@ -137,13 +137,13 @@ TEST_CASE("connection_pool: has one thread with an expiration, and none without"
         MESSAGE("skipped: this system does not list the threads of a process");
         return;
     }
-    std::thread{[] {}}.join();  // a sanitizer starts a thread of its own with the first one
+    std::thread{[] {}}.join();  // with the first thread, a sanitizer starts a thread of its own
     CHECK(threads_of({.expiration = 1h}) == 1);
     CHECK(threads_of({.expiration = 0s}) == 0);
     CHECK(threads_of({.expiration = -1s}) == 0);
 }
 
-TEST_CASE("connection_pool: hands out the oldest first, unless chosen otherwise [C4]") {
+TEST_CASE("connection_pool: lends the oldest connection first, unless newest_first is chosen [C4]") {
     fake::network net;
     clocked_pool oldest;
     clocked_pool newest{{.reuse = pool::reuse_order::newest_first}};
@@ -162,7 +162,7 @@ TEST_CASE("connection_pool: its name is in its errors") {
         "pool \"shards\": no connection for key \"a\": the pool is closed (0 idle, 0 lent)", pool::pool_closed);
 }
 
-TEST_CASE("connection_pool: its end closes what is idle and ends its thread, which may be asleep [C1]") {
+TEST_CASE("connection_pool: its destructor closes the idle connections and ends its sleeping thread [C1]") {
     fake::network net;
     std::optional<pool::connection_pool<std::string, fake::connection>> conns{
         std::in_place, pool::connection_pool_options{.expiration = 1h}};
@@ -171,7 +171,7 @@ TEST_CASE("connection_pool: its end closes what is idle and ends its thread, whi
     CHECK(net.closed() == std::vector{1});
 }
 
-TEST_CASE("connection_pool: a lazy connection outlives it, and its thread [C11]") {
+TEST_CASE("connection_pool: a lazy connection may outlive the pool and its thread [C11]") {
     fake::network net;
     pool::manual_clock clock;
     std::optional<clocked_pool> conns{std::in_place, pool::connection_pool_options{.expiration = 10s}, clock};
@@ -182,7 +182,7 @@ TEST_CASE("connection_pool: a lazy connection outlives it, and its thread [C11]"
     CHECK_THROWS_AS(peer.invoke(id), pool::pool_closed);
 }
 
-TEST_CASE("local_pool: bounds what is idle, without a lock") {
+TEST_CASE("local_pool: bounds the idle connections, without a lock") {
     fake::network net;
     pool::local_pool<std::string, fake::connection> conns{{.max_idle = 2, .max_idle_per_key = 1}, 1h};
     static_assert(std::is_same_v<decltype(conns)::lock_type, pool::null_mutex>);

@@ -18,7 +18,7 @@ using conn = std::unique_ptr<std::string>;
 
 conn connect(const std::string& key) { return std::make_unique<std::string>("to " + key); }
 
-/// Can be called with the context and without.
+/// Can be called with a context and without one.
 struct either {
     conn operator()(const std::string&) const { return std::make_unique<std::string>("plain"); }
     conn operator()(const std::string&, const pool::dial_context&) const {
@@ -63,7 +63,7 @@ TEST_CASE("dial_with: the key is not copied") {
     CHECK(seen == &key);
 }
 
-TEST_CASE("dial_with: a dial that wants the context gets the limits of the call") {
+TEST_CASE("dial_with: a dial that takes a context gets the deadline and the stop token of the call") {
     std::stop_source caller;
     const pool::dial_context limits{.deadline = steady_clock::time_point{5s}, .stop = caller.get_token()};
     const auto dial = [&](const std::string& key, const pool::dial_context& seen) {
@@ -104,7 +104,7 @@ TEST_CASE("dial_with: a connection that cannot move is made in place") {
     CHECK(made.id == 7);
 }
 
-TEST_CASE("dial_with: what a dial throws passes through as it is") {
+TEST_CASE("dial_with: an exception of a dial passes through unchanged") {
     const auto plain = [](const std::string&) -> conn { throw refused{111}; };
     const auto with_context = [](const std::string&, const pool::dial_context&) -> conn { throw refused{112}; };
     const auto code = [](const auto& dial) {

@@ -24,7 +24,7 @@ const auto listed =
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("error: whatever the pool throws of its own is a pool::error", Error, pool::pool_closed,
+TEST_CASE_TEMPLATE("error: each exception of the pool itself is a pool::error", Error, pool::pool_closed,
     pool::connection_closed, pool::stream_ended) {
     CHECK(std::is_base_of_v<std::runtime_error, pool::error>);
     CHECK_THROWS_WITH_AS(throw Error{"what happened"}, "what happened", pool::error);
@@ -44,7 +44,7 @@ TEST_CASE("close_errors: a named pool without errors has none either") {
     CHECK(none.what() == std::string{"no errors"});
 }
 
-TEST_CASE("close_errors: a single error is told as it is") {
+TEST_CASE("close_errors: the message has a single error as it is") {
     const pool::close_errors errors{"shards", {std::make_exception_ptr(std::runtime_error{"reset by peer"})}};
     CHECK(errors.size() == 1);
     CHECK(errors.what() == std::string{R"(pool "shards": 1 failed to close: reset by peer)"});
@@ -55,13 +55,13 @@ TEST_CASE("close_errors: the message names the pool and lists all errors, whatev
     CHECK(errors.what() == std::string{listed});
 }
 
-TEST_CASE("close_errors: printed, it is its message") {
+TEST_CASE("close_errors: operator<< prints the message") {
     std::ostringstream out;
     out << pool::close_errors{"shards", three_errors()};
     CHECK(out.str() == listed);
 }
 
-TEST_CASE("close_errors: it is the range of the very exceptions, in their order [C13]") {
+TEST_CASE("close_errors: it is a range of the original exceptions, in their order [C13]") {
     const auto given = three_errors();
     const pool::close_errors errors{"shards", given};
     CHECK(!errors.empty());
@@ -86,7 +86,7 @@ TEST_CASE("close_errors: copying does not throw, as for any exception") {
     CHECK(std::is_nothrow_copy_assignable_v<pool::close_errors>);
 }
 
-TEST_CASE("close_errors: what was moved from can still be asked") {
+TEST_CASE("close_errors: a moved-from object can still be used") {
     pool::close_errors errors{"shards", three_errors()};
     const pool::close_errors moved = std::move(errors);
     CHECK(moved.size() == 3);

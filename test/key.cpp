@@ -47,7 +47,7 @@ struct six {
     bool operator==(const six&) const = default;
 };
 
-/// Has a std::hash of its own, which sees less than its fields.
+/// Has a std::hash of its own, which does not use all of its fields.
 struct account {
     int number;
     std::string note;
@@ -56,7 +56,7 @@ struct account {
 
 enum class region : unsigned char { here = 3, there };
 
-/// A name whose case does not matter, looked up by text.
+/// A name whose upper and lower case are alike. It is looked up by text.
 struct header_name {
     explicit header_name(std::string_view name) : text{name} {}
     operator std::string_view() const noexcept { return text; }
@@ -68,7 +68,7 @@ struct printable {
     friend std::ostream& operator<<(std::ostream& out, const printable&) { return out << "a printable key"; }
 };
 
-/// The hashes of keys, each once.
+/// The different hashes of the keys.
 template <class Key>
 std::set<std::size_t> hashes(std::initializer_list<Key> keys) {
     std::set<std::size_t> all;
@@ -98,7 +98,7 @@ struct pool::key_traits<header_name> {
     }
 };
 
-TEST_CASE("key_traits: what has a std::hash is hashed by it") {
+TEST_CASE("key_traits: a key with a std::hash is hashed by it") {
     CHECK(pool::key_traits<int>::hash(7) == std::hash<int>{}(7));
     CHECK(pool::key_traits<region>::hash(region::there) == std::hash<region>{}(region::there));
     CHECK(pool::key_traits<account>::hash({7, "one"}) == pool::key_traits<account>::hash({7, "other"}));
@@ -125,7 +125,7 @@ TEST_CASE("key_traits: each element of a tuple, a pair and an array makes a diff
     CHECK(hashes<std::array<int, 2>>({{0, 0}, {1, 0}, {0, 1}}).size() == 3);
 }
 
-TEST_CASE("key_traits: aggregates of aggregates, pairs and arrays are hashed to the last field") {
+TEST_CASE("key_traits: nested aggregates, pairs and arrays are hashed with all their fields") {
     const route base{{"a", 1}, {1, true}, {1, 2}};
     auto host = base;
     auto option = base;
@@ -141,8 +141,8 @@ TEST_CASE("key_traits: keys are compared by operator==") {
     CHECK(!pool::key_traits<account>::equal({7, "one"}, {8, "one"}));
 }
 
-TEST_CASE_TEMPLATE("key_traits: a string is looked up by a view, which hashes and compares as it", Char, char, wchar_t,
-    char8_t, char16_t) {
+TEST_CASE_TEMPLATE("key_traits: a string is looked up by a view, which hashes and compares as the string", Char, char,
+    wchar_t, char8_t, char16_t) {
     using string = std::basic_string<Char>;
     using traits = pool::key_traits<string>;
 
@@ -161,7 +161,7 @@ TEST_CASE("key_traits: a string with a zero inside is compared whole") {
     CHECK(pool::key_traits<std::string>::hash("a\0c"sv) != pool::key_traits<std::string>::hash(key));
 }
 
-TEST_CASE("key_traits: a specialisation decides what is alike, and what to look up by") {
+TEST_CASE("key_traits: a specialisation decides which keys are equal, and by which type they are looked up") {
     static_assert(pool::hashable_key<header_name> && pool::comparable_key<header_name>);
     using traits = pool::key_traits<header_name>;
 
@@ -179,7 +179,7 @@ TEST_CASE("describe: a key is shown as a reader would write it") {
     CHECK(pool::core::describe(printable{}) == "a printable key");
 }
 
-TEST_CASE("describe: a key that cannot be shown is said to be there") {
+TEST_CASE("describe: for a key that cannot be printed it says so") {
     CHECK(pool::core::describe(endpoint{"localhost", 80}) == "(not printable)");
     CHECK(pool::core::describe(std::pair{1, 2}) == "(not printable)");
 }

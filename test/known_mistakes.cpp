@@ -15,7 +15,7 @@
 
 #include <support/fake.hpp>
 
-// What other pools got wrong, this one included before it was written down.
+// Mistakes that other pools made, and this one, too, before the list was written.
 
 using namespace std::chrono_literals;
 
@@ -30,7 +30,7 @@ using test_pool = pool_of<std::string>;
 
 }  // namespace
 
-// 1. The eviction removed the record of the key that was being put, and the new entry with it.
+// 1. An eviction removed the record of the key that was being put, and lost the new entry with it.
 TEST_CASE("known mistake 1: an eviction that takes the last entry of a key does not lose the one being put [C3]") {
     fake::network net;
     test_pool conns{{.max_idle = 1}};
@@ -42,8 +42,9 @@ TEST_CASE("known mistake 1: an eviction that takes the last entry of a key does 
     CHECK(conns.try_acquire("b")->id() == 3);
 }
 
-// 2. Keys that were used once left an empty list behind. What is kept of a key is shown by how many own it.
-TEST_CASE("known mistake 2: keys that are used once are forgotten with their connections [C17]") {
+// 2. Each key that was used once left an empty list behind. Here each key is a shared_ptr, and its use count shows
+// whether the pool keeps a copy.
+TEST_CASE("known mistake 2: the pool keeps a key no longer than its connections [C17]") {
     fake::network net;
     pool_of<std::shared_ptr<int>> conns{{.max_idle = 10}};
     std::vector<std::shared_ptr<int>> keys;
@@ -56,7 +57,7 @@ TEST_CASE("known mistake 2: keys that are used once are forgotten with their con
     CHECK(kept == 10);
 }
 
-// 3. A closed pool went on keeping connections, which nobody closed.
+// 3. A closed pool still kept connections, and nobody closed them.
 TEST_CASE("known mistake 3: a put after close keeps nothing [C11]") {
     fake::network net;
     test_pool conns;
@@ -66,8 +67,9 @@ TEST_CASE("known mistake 3: a put after close keeps nothing [C11]") {
     CHECK(conns.stats().idle == 0);
 }
 
-// 4. A timer had chosen its entry before it had the lock, and unlinked it though it had just been taken.
-TEST_CASE("known mistake 4: an entry that is being expired cannot be taken, nor the other way round [C9]") {
+// 4. A timer chose its entry before it had the lock. Then it unlinked the entry, although another thread had just taken
+// it.
+TEST_CASE("known mistake 4: an entry that is being expired cannot be taken, and a taken one cannot expire [C9]") {
     fake::network net;
     pool::manual_clock clock;
     test_pool conns{{}, 10s, {}, clock};
@@ -94,7 +96,7 @@ TEST_CASE("known mistake 4: an entry that is being expired cannot be taken, nor 
     taken->close();
 }
 
-// 5. The walk removed from the list that it was walking, and stepped over what followed.
+// 5. A search removed entries from the list that it was walking, and skipped the entries after them.
 TEST_CASE("known mistake 5: a live connection between dead ones is found [C6]") {
     for (const auto reuse : {pool::reuse_order::oldest_first, pool::reuse_order::newest_first}) {
         fake::network net;
@@ -115,8 +117,8 @@ TEST_CASE("known mistake 5: a live connection behind many dead ones is found [C6
     CHECK(conns.try_acquire("a")->id() == 10);
 }
 
-// 6. Slow closes were made under the lock.
-TEST_CASE("known mistake 6: while a connection is slow to close, all keys go on [C8]") {
+// 6. Connections were closed under the lock, and a close can be slow.
+TEST_CASE("known mistake 6: a slow close blocks no key, not even its own [C8]") {
     fake::network net;
     test_pool conns{{.max_idle_per_key = 1}};
     conns.put("slow", net.dial());
@@ -136,9 +138,10 @@ TEST_CASE("known mistake 6: while a connection is slow to close, all keys go on 
     go_on.count_down();
 }
 
-// 7. "None free" and "wake me" were two steps, and what came between was missed. Nobody waits for a connection here;
-// what sleeps is a sweep, until the time that `next_expiry` said.
-TEST_CASE("known mistake 7: a sweep planned while nothing is idle is not late for what follows [C7]") {
+// 7. A caller saw that no connection was free, and registered its wait in a second step. It missed a connection that
+// was given back in between. Callers of this test's pool do not wait for connections. But a reaper sleeps until
+// `next_expiry`.
+TEST_CASE("known mistake 7: a sweep that was planned for an empty pool is not late for a later connection [C7]") {
     fake::network net;
     pool::manual_clock clock;
     test_pool conns{{}, 10s, {}, clock};
@@ -149,7 +152,8 @@ TEST_CASE("known mistake 7: a sweep planned while nothing is idle is not late fo
     CHECK(conns.expire() == 1);
 }
 
-// 8. What throws half-way left its slot taken. Nothing that is lent takes a slot here, and nothing stays lent.
+// 8. An exception half-way left a slot taken. In this test's pool a lent connection takes no slot, but none may stay
+// lent.
 TEST_CASE("known mistake 8: a failed dial leaves nothing behind [C12]") {
     fake::network net;
     test_pool conns{{.max_idle = 1, .max_idle_per_key = 1}};
@@ -172,8 +176,8 @@ TEST_CASE("known mistake 8: a validation that throws leaves nothing behind [C14]
     CHECK(conns.stats("a").idle == 1);
 }
 
-// 9. A wait started over after each wake-up, and so never ended. There is no timed wait; but a sweep is waited for
-// again and again, and what happens in between must not put it off.
+// 9. A wait began anew after each wake-up, so it never ended. Callers of this test's pool do not wait. But a reaper
+// waits for one sweep after the other, and other operations must not postpone the next one.
 TEST_CASE("known mistake 9: the use of other connections does not put off an expiry [C7]") {
     fake::network net;
     pool::manual_clock clock;
@@ -191,9 +195,10 @@ TEST_CASE("known mistake 9: the use of other connections does not put off an exp
     CHECK(net.closed() == ids{2});
 }
 
-// 10. Jitter was drawn again at each return, so that all lives converged on the shortest; or was rounded to nothing.
-// There is no jitter; but returns must not use up a time to live, and a short one is still one.
-TEST_CASE("known mistake 10: each return gives the whole time to live [C7]") {
+// 10. A new random jitter was drawn at each give-back, so all lifetimes converged on the shortest. Elsewhere the jitter
+// was rounded to zero. The library has no jitter. But a give-back must not shorten the time to live, and a short one
+// must not become zero.
+TEST_CASE("known mistake 10: each give-back starts the whole time to live anew [C7]") {
     fake::network net;
     pool::manual_clock clock;
     test_pool conns{{}, 10s, {}, clock};

@@ -16,7 +16,8 @@
 #include <support/fake.hpp>
 #include <support/figures.hpp>
 
-// One suite over every combination of the models that there are. What a combination cannot have, it is not asked for.
+// One suite that runs on every combination of the policies. It leaves out the checks that do not apply to a
+// combination.
 
 using namespace std::chrono_literals;
 
@@ -42,11 +43,12 @@ struct of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock
         else return {};
     }
 
-    /// What goes for the bounds when connections of b, a, a, a and c come in.
+    /// Which connections the bounds evict when connections of b, a, a, a and c are put, in this order.
     static ids victims() { return bounded ? ids{2, 1} : ids{}; }
 };
 
-/// A total that is divided would depend on the keys' hashes; so only the keys are bounded.
+/// Shards divide a bound over all keys, so the evictions would depend on the keys' hashes. Only the keys are bounded
+/// here.
 template <std::size_t Shards, class Capacity, class Expiry, class Lock, class Clock>
 struct of<pool::sharded_pool<Shards, std::string, fake::connection, Capacity, Expiry, Lock, Clock>>
     : of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock, Clock>> {
@@ -68,7 +70,7 @@ template <std::size_t Shards, class Capacity, class Expiry, class Lock, class Cl
 using shards_of = pool::sharded_pool<Shards, std::string, fake::connection, Capacity, Expiry, Lock, Clock>;
 using small_keys = pool::fixed<pool::no_limit, 2>;
 
-/// A pool of bounds 3 and 2, as far as it has any, whose connections expire after an hour, if they do.
+/// A pool with the bounds 3 and 2, if it has bounds. Its connections expire after an hour, if they expire.
 template <class Pool>
 struct fixture {
     fake::network net;
@@ -84,7 +86,7 @@ struct fixture {
         pool_of<Capacity, Expiry, pool::null_mutex, real>, pool_of<Capacity, Expiry, pool::null_mutex, manual>,        \
         pool_of<Capacity, Expiry, pool::adaptive_mutex, manual>
 
-// Callers that may have to wait need a lock.
+// A pool whose callers may wait needs a lock.
 #define POOL_THAT_WAITS_OF_EACH_CLOCK(Expiry)                                                                          \
     pool_of<pool::bounded_open, Expiry, std::mutex, real>, pool_of<pool::bounded_open, Expiry, std::mutex, manual>,    \
         pool_of<pool::bounded_open, Expiry, pool::adaptive_mutex, manual>,                                             \
@@ -125,7 +127,7 @@ TEST_CASE_TEMPLATE("matrix: keys are kept apart", Pool, EVERY_POOL) {
     CHECK(f.conns->try_acquire("a")->id() == 1);
 }
 
-TEST_CASE_TEMPLATE("matrix: the bounds hold, the oldest goes first [C2] [C3]", Pool, EVERY_POOL) {
+TEST_CASE_TEMPLATE("matrix: the bounds hold, and the oldest are evicted first [C2] [C3]", Pool, EVERY_POOL) {
     fixture<Pool> f;
     for (const auto* key : {"b", "a", "a", "a", "c"}) f.put(key);
     const ids victims = of<Pool>::victims();
@@ -134,7 +136,7 @@ TEST_CASE_TEMPLATE("matrix: the bounds hold, the oldest goes first [C2] [C3]", P
     CHECK(f.conns->stats().idle == 5 - victims.size());
 }
 
-TEST_CASE_TEMPLATE("matrix: a connection expires at its deadline and not before [C7]", Pool, EVERY_POOL) {
+TEST_CASE_TEMPLATE("matrix: a connection expires at its expiry time and not before [C7]", Pool, EVERY_POOL) {
     fixture<Pool> f;
     f.put("a");
     if constexpr (of<Pool>::expires) {
@@ -158,7 +160,7 @@ TEST_CASE_TEMPLATE("matrix: a connection expires at its deadline and not before 
     }
 }
 
-TEST_CASE_TEMPLATE("matrix: raw connections go out and in", Pool, EVERY_POOL) {
+TEST_CASE_TEMPLATE("matrix: take and put move raw connections out of the pool and into it", Pool, EVERY_POOL) {
     fixture<Pool> f;
     f.put("a");
     auto taken = f.conns->take("a");
@@ -169,7 +171,7 @@ TEST_CASE_TEMPLATE("matrix: raw connections go out and in", Pool, EVERY_POOL) {
     CHECK(f.conns->try_acquire("b")->id() == 1);
 }
 
-TEST_CASE_TEMPLATE("matrix: what is discarded is closed, what is detached is the caller's", Pool, EVERY_POOL) {
+TEST_CASE_TEMPLATE("matrix: discard closes the connection, detach gives it to the caller", Pool, EVERY_POOL) {
     fixture<Pool> f;
     f.acquire("a").discard();
     CHECK(f.net.closed() == ids{1});
@@ -179,7 +181,7 @@ TEST_CASE_TEMPLATE("matrix: what is discarded is closed, what is detached is the
     kept.close();
 }
 
-TEST_CASE_TEMPLATE("matrix: the blocked are skipped, the dead are dropped [C5] [C6]", Pool, EVERY_POOL) {
+TEST_CASE_TEMPLATE("matrix: a look-up skips blocked connections and drops closed ones [C5] [C6]", Pool, EVERY_POOL) {
     fixture<Pool> f;
     f.put("a");
     f.put("a");
@@ -225,7 +227,8 @@ TEST_CASE_TEMPLATE("matrix: a lease and a lazy connection may outlive the pool",
     CHECK(f.net.open() == 0);
 }
 
-TEST_CASE_TEMPLATE("matrix: a lazy connection dials once, and its streams are back in time", Pool, EVERY_POOL) {
+TEST_CASE_TEMPLATE(
+    "matrix: a lazy connection dials once, and the end of a stream gives its connection back", Pool, EVERY_POOL) {
     fixture<Pool> f;
     auto lazy = f.conns->get("a", f.net.dialer());
     CHECK(f.net.dials() == 0);
@@ -237,7 +240,7 @@ TEST_CASE_TEMPLATE("matrix: a lazy connection dials once, and its streams are ba
     CHECK(f.net.dials() == 1);
 }
 
-TEST_CASE_TEMPLATE("matrix: the figures add up at every turn [C16]", Pool, EVERY_POOL) {
+TEST_CASE_TEMPLATE("matrix: the statistics add up after every step [C16]", Pool, EVERY_POOL) {
     fixture<Pool> f;
     std::uint64_t look_ups = 0;
     const auto adds_up = [&] { figures::check_exact(f.conns->stats(), look_ups); };
@@ -270,7 +273,7 @@ TEST_CASE_TEMPLATE("matrix: the figures add up at every turn [C16]", Pool, EVERY
     CHECK(f.conns->stats().refused == 1);
 }
 
-// What is not used takes no space.
+// A policy without state takes no space.
 namespace {
 
 template <class Capacity, class Expiry, class Lock>

@@ -9,7 +9,8 @@
 #include <support/fake.hpp>
 
 /// @file
-/// This file and odr_b.cpp include the whole library and exchange a pool: they link, and mean the same types.
+/// This file and odr_b.cpp include the whole library and exchange a pool. So the test shows that they link, and that
+/// both mean the same types.
 
 namespace odr {
 
@@ -23,7 +24,7 @@ void given_back_by_b(exchanged_pool::lease_type lent);
 
 }  // namespace odr
 
-TEST_CASE("odr: what one file lends, another gives back") {
+TEST_CASE("odr: one file lends a connection, another gives it back") {
     fake::network net;
     odr::exchanged_pool conns;
     odr::given_back_by_b(conns.acquire("a", net.dialer()));

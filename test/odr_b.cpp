@@ -22,7 +22,7 @@ void given_back_by_b(exchanged_pool::lease_type lent) { lent.give_back(); }
 
 }  // namespace odr
 
-TEST_CASE("odr: what one file makes, another uses and destroys") {
+TEST_CASE("odr: one file makes a pool, another uses and destroys it") {
     fake::network net;
     auto conns = odr::made_by_a();
     CHECK(conns->get("a", net.dialer()).invoke(&fake::connection::id) == 1);

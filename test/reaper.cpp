@@ -25,13 +25,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A clock that tells when a reaper falls asleep, and until when.
+/// A clock that records when a reaper falls asleep, and until when.
 template <class Clock>
 class watched : public Clock {
 public:
     using time_point = typename Clock::time_point;
 
-    /// Waits for the next time that a reaper falls asleep. Returns when it means to wake, as the time since zero.
+    /// Waits until a reaper falls asleep. Returns the time until which it sleeps, since the clock's zero.
     typename Clock::duration next_sleep() {
         std::unique_lock guard{sleeps_->mutex};
         sleeps_->begun.wait(guard, [&] { return !sleeps_->until.empty(); });
@@ -68,7 +68,7 @@ using watched_reaper = pool::reaper<watched_pool>;
 
 }  // namespace
 
-TEST_CASE("reaper: closes each connection at its own deadline and not before [C7]") {
+TEST_CASE("reaper: closes each connection at its own expiry time and not before [C7]") {
     fake::network net;
     watched_clock clock;
     watched_pool conns{{}, 10s, {}, clock};
@@ -98,7 +98,7 @@ TEST_CASE("reaper: closes at once what was due before it began") {
     CHECK(net.closed() == std::vector{1});
 }
 
-TEST_CASE("reaper: looks after an empty pool once in the time that a connection may be idle") {
+TEST_CASE("reaper: wakes once in each time to live while the pool is empty") {
     watched_clock clock;
     watched_pool conns{{}, 10s, {}, clock};
     const watched_reaper reaper{conns};
@@ -107,7 +107,7 @@ TEST_CASE("reaper: looks after an empty pool once in the time that a connection 
     CHECK(clock.next_sleep() == 20s);
 }
 
-TEST_CASE("reaper: closes in time what comes in while it sleeps") {
+TEST_CASE("reaper: closes in time a connection that is put while it sleeps") {
     fake::network net;
     watched_clock clock;
     watched_pool conns{{}, 10s, {}, clock};
@@ -124,7 +124,7 @@ TEST_CASE("reaper: closes in time what comes in while it sleeps") {
     CHECK(net.closed() == std::vector{1});
 }
 
-TEST_CASE("reaper: leaves what is lent alone, however long that is") {
+TEST_CASE("reaper: does not close a lent connection, however long it is lent") {
     fake::network net;
     watched_clock clock;
     watched_pool conns{{}, 10s, {}, clock};
@@ -169,7 +169,7 @@ TEST_CASE("reaper: a connection's close may use the pool [C8]") {
     CHECK(seen.get_future().get().closing == 1);
 }
 
-TEST_CASE("reaper: sleeps for good once its pool is closed [C11]") {
+TEST_CASE("reaper: sleeps without end once its pool is closed [C11]") {
     watched_clock clock;
     watched_pool conns{{}, 10s, {}, clock};
     const watched_reaper reaper{conns};
@@ -179,21 +179,21 @@ TEST_CASE("reaper: sleeps for good once its pool is closed [C11]") {
     CHECK(clock.next_sleep() == pool::manual_clock::duration::max());
 }
 
-TEST_CASE("reaper: ends while it sleeps, even if it would sleep for ever") {
+TEST_CASE("reaper: its destructor ends its sleep, even a sleep without end") {
     watched_clock clock;
     watched_pool conns{{}, pool::after_idle{}, {}, clock};
     const watched_reaper reaper{conns};
     CHECK(clock.next_sleep() == pool::manual_clock::duration::max());
 }
 
-TEST_CASE("reaper: ends while it sleeps by a real clock") {
+TEST_CASE("reaper: its destructor ends its sleep with a real clock") {
     watched<std::chrono::steady_clock> clock;
     expiring_pool<watched<std::chrono::steady_clock>> conns{{}, 1h, {}, clock};
     const pool::reaper reaper{conns};
     clock.next_sleep();
 }
 
-TEST_CASE("reaper: its end waits for a close under way") {
+TEST_CASE("reaper: its destructor waits for a close that has begun") {
     fake::network net;
     watched_clock clock;
     watched_pool conns{{}, 10s, {}, clock};
@@ -218,7 +218,7 @@ TEST_CASE("reaper: its end waits for a close under way") {
     CHECK(finished);
 }
 
-TEST_CASE("reaper: keeps real time with a real clock") {
+TEST_CASE("reaper: with a real clock it closes connections in real time") {
     fake::network net;
     expiring_pool<std::chrono::steady_clock> conns{{}, 2ms};
     std::promise<void> closed;

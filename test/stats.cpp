@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 using pool_type = pool::basic_pool<std::string, fake::connection, pool::bounded, pool::after_idle, pool::null_mutex,
     pool::manual_clock>;
 
-/// One thing that is done to a pool, and how many look-ups it takes.
+/// One operation on a pool, and how many look-ups it makes.
 struct step {
     const char* what;
     std::uint64_t look_ups;
@@ -33,7 +33,7 @@ struct step {
 
 }  // namespace
 
-TEST_CASE("stats: the identities hold after every step, and each figure counts its own kind [C16]") {
+TEST_CASE("stats: the identities hold after every step, and each figure counts only its own events [C16]") {
     fake::network net;
     pool::manual_clock clock;
     pool_type pool{{.max_idle = 3, .max_idle_per_key = 2}, 10s, {}, clock};
@@ -109,7 +109,7 @@ TEST_CASE("stats: the identities hold while a connection is being closed [C16]")
     CHECK(pool.stats().closing == 0);
 }
 
-TEST_CASE("stats: those of two pools are added figure by figure [C16]") {
+TEST_CASE("stats: the statistics of two pools are added figure by figure [C16]") {
     static_assert(sizeof(std::size_t) == sizeof(std::uint64_t), "all figures are of one size");
     using figures = std::array<std::uint64_t, sizeof(pool::stats) / sizeof(std::uint64_t)>;
     figures one{};

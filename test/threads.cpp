@@ -24,8 +24,8 @@
 #include <support/fake.hpp>
 #include <support/figures.hpp>
 
-// Many threads on one pool. What is checked is what cannot be seen from one thread: that nothing is lost, closed twice or
-// counted wrongly. The fake connections end the program on the first two; the thread sanitizer sees races.
+// Many threads on one pool. These cases check what one thread cannot show: no connection is lost, closed twice or
+// counted wrongly. The fake connections end the program for the first two. The thread sanitizer finds races.
 
 using namespace std::chrono_literals;
 
@@ -39,7 +39,7 @@ using sharded_test_pool = pool::sharded_pool<3, std::string, fake::connection, p
 constexpr int threads = 8;
 const std::array<std::string, 6> keys{"a", "b", "c", "d", "e", "f"};
 
-/// Calls `work(number)` in each of the threads, which start together, and waits for all.
+/// Starts all threads together, calls `work(number)` in each, and waits for all of them.
 void together(const std::function<void(int)>& work) {
     std::latch start{threads};
     std::vector<std::jthread> all;
@@ -51,7 +51,7 @@ void together(const std::function<void(int)>& work) {
     }
 }
 
-/// Every connection is closed or dead, and the figures add up.
+/// Checks that every connection is closed or dead, and that the statistics add up.
 void check_conserved(const fake::network& net, const pool::stats& s) {
     CHECK(net.open() == 0);
     CHECK(s.idle == 0);
@@ -61,7 +61,7 @@ void check_conserved(const fake::network& net, const pool::stats& s) {
     CHECK(s.puts == figures::accounted_puts(s));
 }
 
-/// Does any of what a thread can do with a pool.
+/// Does one random operation of a pool.
 template <class Pool>
 void operate(Pool& conns, fake::network& net, pool::manual_clock& clock, std::mt19937& random) {
     const std::string& key = keys[random() % keys.size()];
@@ -158,7 +158,7 @@ TEST_CASE_TEMPLATE("threads: a pool may be closed while others use it [C11]", Po
     }
 }
 
-TEST_CASE_TEMPLATE("threads: leases end in other threads while the pool goes [C1]", Pool, test_pool,
+TEST_CASE_TEMPLATE("threads: leases end in other threads while the pool is destroyed [C1]", Pool, test_pool,
     sharded_test_pool) {
     for (int round = 0; round < 300; ++round) {
         fake::network net;
@@ -177,7 +177,7 @@ TEST_CASE_TEMPLATE("threads: leases end in other threads while the pool goes [C1
     }
 }
 
-TEST_CASE("threads: lazy connections and streams end in other threads while the pool goes [C1]") {
+TEST_CASE("threads: lazy connections and streams end in other threads while the pool is destroyed [C1]") {
     for (int round = 0; round < 300; ++round) {
         fake::network net;
         std::optional<test_pool> conns{std::in_place, pool::bounded{.max_idle = 2}};
@@ -198,7 +198,7 @@ TEST_CASE("threads: lazy connections and streams end in other threads while the 
     }
 }
 
-TEST_CASE("threads: calls at once through one lazy connection use a connection each") {
+TEST_CASE("threads: concurrent calls through one lazy connection use a connection each") {
     fake::network net;
     {
         test_pool conns;
@@ -211,8 +211,8 @@ TEST_CASE("threads: calls at once through one lazy connection use a connection e
     CHECK(net.open() == 0);
 }
 
-TEST_CASE_TEMPLATE("threads: a reaper sweeps while others put and the time moves [C9]", Pool, test_pool,
-    sharded_test_pool) {
+TEST_CASE_TEMPLATE("threads: a reaper expires connections while other threads put and move the time [C9]", Pool,
+    test_pool, sharded_test_pool) {
     fake::network net;
     pool::manual_clock clock;
     Pool conns{{}, 10ms, {}, clock};
@@ -226,7 +226,7 @@ TEST_CASE_TEMPLATE("threads: a reaper sweeps while others put and the time moves
         });
         conns.put("a", net.dial());
         clock.advance(1h);
-        while (conns.stats().idle != 0) std::this_thread::yield();  // no look-up: only the reaper can do this
+        while (conns.stats().idle != 0) std::this_thread::yield();  // only the reaper can expire them
     }
     conns.close();
     check_conserved(net, conns.stats());

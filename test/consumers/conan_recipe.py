@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSL-1.0
 """Checks the Conan recipe without Conan: python3 conan_recipe.py <checkout> <version>
 
-Both recipes are Python, the version is read from CMakeLists.txt as it should be, and the files that the recipe names are
-there. What Conan makes of it is not checked.
+It checks that both recipes are Python, that the recipe reads the version from CMakeLists.txt, and that the files exist
+that the recipe names. It does not check what Conan does with the recipe.
 """
 
 import os
@@ -28,7 +28,7 @@ def load(recipe, path):
 
 
 def unused(*arguments, **options):
-    raise AssertionError("this check runs nothing that needs it")
+    raise AssertionError("the check must not call this function")
 
 
 module("conan", ConanFile=ConanFile)

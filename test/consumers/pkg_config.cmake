@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 
-# Builds SOURCE with COMPILER and the flags that PKG_CONFIG gives for what is installed at PREFIX, into PROGRAM, and runs it.
+# Compiles SOURCE into PROGRAM with COMPILER, and runs it. PKG_CONFIG gives the flags for the package that is installed
+# at PREFIX.
 cmake_minimum_required(VERSION 3.25)
 
 if(NOT PKG_CONFIG)

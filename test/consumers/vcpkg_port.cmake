@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: BSL-1.0
 
-# Checks the vcpkg port in PORT_DIR without vcpkg: its manifest is JSON and names VERSION, and its portfile runs, with
-# functions in place of vcpkg's that do no more than the port needs. Packages go to CURRENT_PACKAGES_DIR.
+# Checks the vcpkg port in PORT_DIR without vcpkg. Its manifest must be JSON and name VERSION. Its portfile must run.
+# The functions below replace those of vcpkg, and do only what the port needs. The port installs into
+# CURRENT_PACKAGES_DIR.
 cmake_minimum_required(VERSION 3.25)
 
 file(READ "${PORT_DIR}/vcpkg.json" manifest)
 string(JSON PORT GET "${manifest}" name)
 string(JSON found GET "${manifest}" version)
 if(NOT PORT STREQUAL "pool" OR NOT found STREQUAL VERSION)
-    message(FATAL_ERROR "vcpkg.json is of ${PORT} ${found}, not of pool ${VERSION}")
+    message(FATAL_ERROR "vcpkg.json is for ${PORT} ${found}, not for pool ${VERSION}")
 endif()
 
 function(must_exist path)
     if(NOT EXISTS "${path}")
-        message(FATAL_ERROR "the port needs ${path}, which is not there")
+        message(FATAL_ERROR "the port needs ${path}, which does not exist")
     endif()
 endfunction()
 

@@ -23,7 +23,7 @@ using memory = pool::core::recycling_allocator<record>;
 
 }  // namespace
 
-TEST_CASE("recycling_allocator: a block that is freed is the next one's") {
+TEST_CASE("recycling_allocator: a block that is freed is allocated next") {
     pool::core::block_cache spare;
     memory records{spare};
     record* const first = records.allocate(1);
@@ -35,7 +35,7 @@ TEST_CASE("recycling_allocator: a block that is freed is the next one's") {
     records.deallocate(second, 1);
 }
 
-TEST_CASE("recycling_allocator: blocks in use are different ones") {
+TEST_CASE("recycling_allocator: it never allocates a block that is in use") {
     pool::core::block_cache spare;
     memory records{spare};
     constexpr std::size_t count = 3 * pool::core::block_cache::most;
@@ -63,7 +63,7 @@ TEST_CASE("recycling_allocator: no more than a few blocks are kept [C17]") {
     for (record* const each : used) records.deallocate(each, 1);
 }
 
-TEST_CASE("recycling_allocator: several objects at once go past the spare blocks") {
+TEST_CASE("recycling_allocator: memory for several objects does not come from the cache") {
     pool::core::block_cache spare;
     memory records{spare};
     record* const several = records.allocate(2);
@@ -74,7 +74,7 @@ TEST_CASE("recycling_allocator: several objects at once go past the spare blocks
     records.deallocate(one, 1);
 }
 
-TEST_CASE("recycling_allocator: what has another size than the first goes past them") {
+TEST_CASE("recycling_allocator: blocks of another size than the first are not cached") {
     pool::core::block_cache spare;
     memory records{spare};
     records.deallocate(records.allocate(1), 1);
@@ -90,7 +90,7 @@ TEST_CASE("recycling_allocator: what has another size than the first goes past t
     records.deallocate(second, 1);
 }
 
-TEST_CASE("recycling_allocator: what has an alignment of its own goes past them, and has it") {
+TEST_CASE("recycling_allocator: over-aligned blocks are not cached, and are aligned") {
     pool::core::block_cache spare;
     pool::core::recycling_allocator<aligned_record> records{spare};
     for (int i = 0; i != 2; ++i) {
@@ -100,7 +100,7 @@ TEST_CASE("recycling_allocator: what has an alignment of its own goes past them,
     }
 }
 
-TEST_CASE("recycling_allocator: those of the same blocks are alike") {
+TEST_CASE("recycling_allocator: two of the same cache are equal") {
     pool::core::block_cache spare;
     pool::core::block_cache other;
     CHECK(memory{spare} == memory{spare});

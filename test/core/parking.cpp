@@ -17,7 +17,8 @@ template <class Lock, class Clock>
 struct fixture {
     using time_point = typename Clock::time_point;
 
-    /// As a caller waits: looks, and waits again. Returns whether it was served.
+    /// Waits as a caller of a pool does: it looks, and waits until it is woken to look again. Returns whether it was
+    /// served.
     bool wait(time_point until) {
         for (;;) {
             std::unique_lock guard{lock};
@@ -40,7 +41,7 @@ struct fixture {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("waiter: it is woken, with any lock and any clock", Case,
+TEST_CASE_TEMPLATE("parked_thread: it is woken, with any lock and any clock", Case,
     fixture<std::mutex, std::chrono::steady_clock>, fixture<std::shared_mutex, std::chrono::steady_clock>,
     fixture<std::mutex, pool::manual_clock>) {
     Case f;
@@ -57,14 +58,14 @@ TEST_CASE_TEMPLATE("waiter: it is woken, with any lock and any clock", Case,
     }
 }
 
-TEST_CASE_TEMPLATE("waiter: it waits until its deadline, in real time", Lock, std::mutex, std::shared_mutex) {
+TEST_CASE_TEMPLATE("parked_thread: it waits until its deadline, in real time", Lock, std::mutex, std::shared_mutex) {
     fixture<Lock, std::chrono::steady_clock> f;
     const auto until = f.clock.now() + 1ms;
     CHECK_FALSE(f.wait(until));
     CHECK(f.clock.now() >= until);
 }
 
-TEST_CASE("waiter: it waits until its deadline, by the test's clock") {
+TEST_CASE("parked_thread: it waits until its deadline, by the test's clock") {
     fixture<std::mutex, pool::manual_clock> f;
     bool got = true;
     std::thread other{[&, until = f.clock.now() + 10s] { got = f.wait(until); }};
@@ -74,7 +75,7 @@ TEST_CASE("waiter: it waits until its deadline, by the test's clock") {
     CHECK_FALSE(got);
 }
 
-TEST_CASE("waiter: what woke it before it looked does not wake it again") {
+TEST_CASE("parked_thread: a wake-up before it looks does not wake it again") {
     fixture<std::mutex, pool::manual_clock> f;
     f.waiting.wake();
     bool got = true;
@@ -84,7 +85,7 @@ TEST_CASE("waiter: what woke it before it looked does not wake it again") {
     CHECK_FALSE(got);
 }
 
-TEST_CASE("waiter: the condition variable is the lock's own") {
+TEST_CASE("parked_thread: its condition variable depends on the lock") {
     CHECK(std::is_same_v<pool::lock_traits<std::mutex>::condition_variable, std::condition_variable>);
     CHECK(std::is_same_v<pool::lock_traits<std::shared_mutex>::condition_variable,
         pool::core::condition_variable_for<std::shared_mutex>>);

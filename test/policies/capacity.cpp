@@ -13,13 +13,13 @@
 
 namespace {
 
-/// A policy of a test's own: what a key may keep depends on the key.
+/// A policy of the test: the bound of a key depends on the key.
 struct by_name {
     static std::size_t max_idle() noexcept { return pool::no_limit; }
     static std::size_t max_idle_for(std::string_view key) noexcept { return key == "primary" ? 2 : 1; }
 };
 
-/// A policy of a test's own that bounds what is open, too.
+/// A policy of the test that also bounds the open connections.
 struct few_primaries {
     static constexpr bool bounds_open = true;
 
@@ -50,7 +50,7 @@ TEST_CASE("bounded: each bound is as it was chosen, and no limit by default") {
     CHECK(both.max_idle_for("a") == 5);
 }
 
-TEST_CASE("fixed: the bounds are its type, and a key has none by default") {
+TEST_CASE("fixed: the bounds are part of the type, and a key has no bound by default") {
     static_assert(pool::fixed<64, 5>::max_idle() == 64);
     static_assert(pool::fixed<64, 5>::max_idle_for("a") == 5);
     static_assert(pool::fixed<64>::max_idle_for("a") == pool::no_limit);
@@ -72,7 +72,11 @@ TEST_CASE("bounded_open: each bound is as it was chosen, and no limit by default
              none.max_waiting(), none.max_dials_for("a")}) {
         CHECK(each == pool::no_limit);
     }
-    constexpr pool::bounded_open all{.max_open = 1, .max_open_per_key = 2, .max_idle = 3, .max_idle_per_key = 4, .max_waiting = 5,
+    constexpr pool::bounded_open all{.max_open = 1,
+        .max_open_per_key = 2,
+        .max_idle = 3,
+        .max_idle_per_key = 4,
+        .max_waiting = 5,
         .max_dials_per_key = 6};
     CHECK(all.max_open() == 1);
     CHECK(all.max_open_for("a") == 2);

@@ -21,13 +21,14 @@ using pool::core::sleep_until;
 using namespace std::chrono_literals;
 using pool::manual_clock;
 
-// A sleeper that is not woken, or sleeps where it should not, hangs: most of these tests need no other assertion.
+// A sleeper that is not woken, or that sleeps where it should not, hangs. So most of these tests need no other
+// assertion.
 
 constexpr manual_clock::time_point at(std::chrono::nanoseconds since_start) {
     return manual_clock::time_point{since_start};
 }
 
-/// A real clock in a unit of one's choice: it runs, and its `now()` is static.
+/// A real clock in any unit. It runs, and its `now()` is static.
 template <class Duration>
 struct ticking {
     using duration = Duration;
@@ -39,7 +40,7 @@ struct ticking {
     }
 };
 
-/// Is a clock by its object alone, and stands still.
+/// A clock whose `now()` is not static, so its time is that of the object. It stands still.
 struct stopped {
     using duration = std::chrono::seconds;
     using time_point = std::chrono::time_point<stopped, duration>;
@@ -123,7 +124,7 @@ TEST_CASE("manual_clock: a copy outlives the original") {
     CHECK(copy.now() == at(1s));
 }
 
-TEST_CASE("sleep_until: a time that has come is not waited for") {
+TEST_CASE("sleep_until: it does not wait for a time that has come") {
     manual_clock clock;
     clock.set(at(5s));
     sleep_until(clock, at(5s), {});
@@ -131,7 +132,7 @@ TEST_CASE("sleep_until: a time that has come is not waited for") {
     sleep_until(clock, manual_clock::time_point::min(), {});
 }
 
-TEST_CASE("sleep_until: a stop that was requested is not waited for") {
+TEST_CASE("sleep_until: it does not wait after a stop was requested") {
     std::stop_source stop;
     stop.request_stop();
     sleep_until(manual_clock{}, manual_clock::time_point::max(), stop.get_token());
@@ -193,7 +194,7 @@ TEST_CASE("sleep_until: the time is that of the clock object") {
     sleep_until(clock, stopped::time_point{5s}, {});
 }
 
-TEST_CASE_TEMPLATE("sleep_until: the end of time is far in any unit, and does not overflow [C18]", Duration,
+TEST_CASE_TEMPLATE("sleep_until: the end of the range does not overflow in any unit [C18]", Duration,
     std::chrono::nanoseconds, std::chrono::seconds, std::chrono::days, std::chrono::duration<double>,
     std::chrono::duration<std::int64_t, std::ratio<1, 3>>) {
     using clock = ticking<Duration>;

@@ -51,7 +51,7 @@ TEST_CASE("saturating_add: it reaches the ends of the range without passing them
     CHECK(saturating_add(time_point{-2ns}, nanoseconds::min()) == time_point::min());
 }
 
-TEST_CASE("saturating_add: floating points of time stay finite [C18]") {
+TEST_CASE("saturating_add: floating-point times stay finite [C18]") {
     using real_time = time_of<real_seconds>;
     CHECK(saturating_add(real_time{1.5s}, 1s) == real_time{2.5s});
     CHECK(saturating_add(real_time::max(), real_seconds::max()) == real_time::max());
@@ -84,7 +84,7 @@ TEST_CASE("saturating_cast: to the same unit and a coarser one it keeps the extr
     CHECK(saturating_cast<seconds>(nanoseconds::min()) == -9'223'372'036s);
 }
 
-TEST_CASE("saturating_cast: a unit that is no multiple of the other overflows nowhere on the way [C18]") {
+TEST_CASE("saturating_cast: no step overflows if one unit is no multiple of the other [C18]") {
     CHECK(saturating_cast<nanoseconds>(thirds{20'000'000'001}) == 6'666'666'667s);
     CHECK(saturating_cast<nanoseconds>(thirds{-20'000'000'001}) == -6'666'666'667s);
     CHECK(saturating_cast<nanoseconds>(thirds{30'000'000'000}) == nanoseconds::max());
@@ -99,12 +99,12 @@ TEST_CASE("saturating_cast: a fraction of a tick is rounded up, so that nothing 
     CHECK(saturating_cast<nanoseconds>(thirds{1}) == 333'333'334ns);
 }
 
-TEST_CASE("saturating_cast: a floating target has no ticks to round up to") {
+TEST_CASE("saturating_cast: a floating-point target is not rounded") {
     CHECK(saturating_cast<real_seconds>(1500ms).count() == 1.5);
     CHECK(saturating_cast<real_seconds>(125'125ns).count() == doctest::Approx(0.000'125'125));
 }
 
-TEST_CASE("saturating_cast: floating durations without bound are the ends of the range, NaN is zero [C18]") {
+TEST_CASE("saturating_cast: floating-point durations beyond the range become its ends, NaN becomes zero [C18]") {
     CHECK(saturating_cast<nanoseconds>(real_seconds{infinity}) == nanoseconds::max());
     CHECK(saturating_cast<nanoseconds>(real_seconds{-infinity}) == nanoseconds::min());
     CHECK(saturating_cast<nanoseconds>(real_seconds::max()) == nanoseconds::max());
@@ -141,7 +141,7 @@ TEST_CASE("after_idle: by default nothing is ever due") {
     CHECK(policy.expires_at(coarse_time{}) == coarse_time::max());
 }
 
-TEST_CASE("after_idle: a time to live too long to be told is for ever [C18]") {
+TEST_CASE("after_idle: a time to live beyond the range is for ever [C18]") {
     CHECK(pool::after_idle{hours::max()}.expires_at(time_point{}) == time_point::max());
     CHECK(pool::after_idle{real_seconds{infinity}}.expires_at(coarse_time{}) == coarse_time::max());
 }
@@ -154,7 +154,7 @@ TEST_CASE("after_idle: with zero or less a connection is due at once") {
     CHECK(pool::after_idle{hours::min()}.expires_at(time_point{-1ns}) == time_point::min());
 }
 
-TEST_CASE("after_idle: deadlines saturate, and come no earlier for a later give-back [C18]") {
+TEST_CASE("after_idle: expiry times saturate, and never become earlier for a later give-back [C18]") {
     const pool::after_idle policy = 2ns;
     CHECK(policy.expires_at(time_point::max() - 3ns) == time_point::max() - 1ns);
     CHECK(policy.expires_at(time_point::max() - 2ns) == time_point::max());
@@ -162,7 +162,7 @@ TEST_CASE("after_idle: deadlines saturate, and come no earlier for a later give-
     CHECK(policy.expires_at(time_point::max()) == time_point::max());
 }
 
-TEST_CASE("after_idle: on a coarser clock the deadline is late rather than early [C7]") {
+TEST_CASE("after_idle: on a coarser clock the expiry is late rather than early [C7]") {
     CHECK(pool::after_idle{1ms}.expires_at(coarse_time{12s}) == coarse_time{13s});
     CHECK(pool::after_idle{2001ms}.expires_at(coarse_time{12s}) == coarse_time{15s});
 }

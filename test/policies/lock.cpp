@@ -18,7 +18,7 @@
 
 namespace {
 
-/// Has only what is asked of a lock.
+/// Has only what a lock must have.
 class spin_lock {
 public:
     void lock() noexcept {
@@ -66,7 +66,7 @@ TEST_CASE("adaptive_mutex: one thread at a time has it") {
                 for (int n = 0; n != turns; ++n) {
                     const std::lock_guard guard{mutex};
                     most = std::max(most, ++inside);
-                    // Now and then for so long that the others go to sleep.
+                    // Now and then it holds the lock so long that the other threads fall asleep.
                     if (n % 100 == 0) std::this_thread::yield();
                     ++sum;
                     --inside;
@@ -85,7 +85,7 @@ TEST_CASE("adaptive_mutex: all who sleep are woken, one after the other") {
         std::jthread holder{[&] {
             const std::lock_guard guard{mutex};
             taken.count_down();
-            for (int n = 0; n != 500; ++n) std::this_thread::yield();  // the others are asleep by then
+            for (int n = 0; n != 500; ++n) std::this_thread::yield();  // the other threads are asleep by then
         }};
         taken.wait();
         std::vector<std::jthread> waiting;
@@ -95,7 +95,7 @@ TEST_CASE("adaptive_mutex: all who sleep are woken, one after the other") {
     mutex.unlock();
 }
 
-TEST_CASE("adaptive_mutex: threads that hardly let go of it starve nobody") {
+TEST_CASE("adaptive_mutex: threads that hold it nearly all the time do not starve another") {
     pool::adaptive_mutex mutex;
     std::atomic<bool> done{false};
     const auto grab = [&] {
@@ -106,7 +106,7 @@ TEST_CASE("adaptive_mutex: threads that hardly let go of it starve nobody") {
     };
     std::vector<std::jthread> greedy;
     for (int i = 0; i != 4; ++i) greedy.emplace_back(grab);
-    for (int turn = 0; turn != 100; ++turn) const std::lock_guard guard{mutex};  // or it never ends
+    for (int turn = 0; turn != 100; ++turn) const std::lock_guard guard{mutex};  // if it starves, the test never ends
     done = true;
 }
 

@@ -4,12 +4,12 @@
 #include <cstdint>
 
 /// @file
-/// What the test program allocates: every `operator new` of it counts, and can be made to fail. Each thread has its own
-/// count and its own failures.
+/// Counts the allocations of the test program, and can make one fail: it replaces every `operator new`. Each thread has
+/// its own count and its own failures.
 
 namespace allocations {
 
-/// How many allocations this thread has asked for so far.
+/// How many allocations this thread has made so far, failed ones included.
 std::uint64_t count() noexcept;
 
 /// While it lives, one allocation of this thread throws `std::bad_alloc`: the n-th from now, where 1 is the next.

@@ -10,9 +10,9 @@
 #include <vector>
 
 /// @file
-/// What a random history is made of. The same seed makes the same one.
+/// The random decisions of a random history. The same seed gives the same history.
 
-/// Decides at random.
+/// A source of random decisions.
 class chance {
 public:
     explicit chance(std::uint64_t seed) : random_{seed} {}
@@ -20,14 +20,14 @@ public:
     std::size_t below(std::size_t end) { return static_cast<std::size_t>(random_() % end); }
     bool one_in(std::size_t n) { return below(n) == 0; }
 
-    /// One of them, each as likely.
+    /// Returns one of the values, each as likely as the others.
     template <class... Values>
     auto any_of(Values... values) {
         const std::array<std::common_type_t<Values...>, sizeof...(Values)> all{values...};
         return all[below(all.size())];
     }
 
-    /// Takes one out; there has to be one.
+    /// Takes one element out. There must be at least one.
     template <class T>
     T any_out_of(std::vector<T>& all) {
         std::swap(all[below(all.size())], all.back());

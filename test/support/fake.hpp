@@ -13,19 +13,19 @@
 #include <vector>
 
 /// @file
-/// Connections to nowhere. A test opens them through a `network`, which remembers all of them, and decides through a
-/// `line` what a connection answers. A connection that is misused ends the program: closed twice, asked after its close or
-/// its move, or destroyed without a close.
+/// Fake connections. A test opens them through a `network`, which remembers all of them. Through a `line` it decides
+/// what a connection answers. A connection ends the program if it is misused: closed twice, closed after its peer has
+/// gone, used after it was moved from, or destroyed without a close.
 
 namespace fake {
 
-/// The far end of one connection: it is there before and after the connection itself. Thread-safe.
+/// The far end of one connection. It exists before and after the connection. Thread-safe.
 struct line {
     int id = 0;
-    std::atomic<bool> dead{false};      ///< the peer has gone: `closed()`, and no close is due
-    std::atomic<bool> blocked{false};   ///< still winding up a cancelled call
-    std::atomic<bool> reusable{false};  ///< after a failure
-    std::atomic<bool> stuck{false};     ///< a `fragile_connection` cannot be moved: it throws
+    std::atomic<bool> dead{false};      ///< the peer has gone: `closed()` is true, and nobody may close it
+    std::atomic<bool> blocked{false};   ///< the connection is still ending a cancelled call
+    std::atomic<bool> reusable{false};  ///< the connection may be used after a failure
+    std::atomic<bool> stuck{false};     ///< moving a `fragile_connection` throws
     std::atomic<int> closes{0};
     std::function<void()> on_close = [] {};  ///< may throw; set it before the line is shared
 };
@@ -86,7 +86,7 @@ public:
         return {*this, lines_.back()};
     }
 
-    /// A dialer, for any key.
+    /// A dial function for any key.
     auto dialer() {
         return [this](const auto&) { return dial(); };
     }
@@ -143,7 +143,7 @@ inline void connection::close() {
     far.on_close();
 }
 
-/// Closes a connection that is the caller's, who does not mind a failure.
+/// Closes a connection that the caller owns, and ignores a failure.
 inline void hang_up(connection conn) {
     try {
         conn.close();
@@ -151,7 +151,7 @@ inline void hang_up(connection conn) {
     }
 }
 
-/// One whose move can throw.
+/// A connection whose move can throw.
 class fragile_connection : public connection {
 public:
     explicit fragile_connection(connection&& from) noexcept : connection{std::move(from)} {}
@@ -164,7 +164,7 @@ private:
     }
 };
 
-/// A call that goes on for some messages. To destroy it half-way cancels it, which blocks its connection.
+/// A call of several messages. Destroying it before its end cancels the call, which blocks its connection.
 class stream {
 public:
     stream(connection& over, int messages) : over_{&over.far()}, left_{messages} {}
@@ -173,7 +173,7 @@ public:
         if (left_ > 0) over_->blocked = true;
     }
 
-    /// How many are left after this one.
+    /// Takes the next message. Returns how many are left.
     int next() { return --left_; }
     bool done() const noexcept { return left_ == 0; }
 

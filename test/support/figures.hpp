@@ -8,16 +8,16 @@
 #include <pool/stats.hpp>
 
 /// @file
-/// What the documentation of `stats` says of any snapshot.
+/// The identities that the documentation of `stats` promises for every snapshot.
 
 namespace figures {
 
-/// Where all the connections went that came in: at every instant, as many as `puts`.
+/// Where all connections went that came into the pool. At every instant, this is equal to `puts`.
 inline std::uint64_t accounted_puts(const pool::stats& s) {
     return s.idle + s.hits + s.evicted + s.expired + s.refused + s.cleared + s.found_closed;
 }
 
-/// The identities of `stats`, for a pool that has only been asked by calls of this many look-ups.
+/// Checks the identities of `stats` for a pool whose calls have made this many look-ups.
 inline void check_exact(const pool::stats& s, std::uint64_t look_ups) {
     CHECK(s.hits + s.misses == look_ups);
     CHECK(s.puts == accounted_puts(s));

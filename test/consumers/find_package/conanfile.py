@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Makes this project the test package of the Conan recipe, which names its folder."""
+"""This project is also the test package of the Conan recipe, which names its folder."""
 
 import os
 

@@ -1,2 +1,2 @@
 // SPDX-License-Identifier: BSL-1.0
-#error a single header has no use for it
+#error the single header must not contain this file
