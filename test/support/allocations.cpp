@@ -11,13 +11,13 @@ namespace allocations {
 namespace {
 
 thread_local std::uint64_t asked_for = 0;
-thread_local std::uint64_t to_fail = 0;  // never reached again, once the count has passed it
+thread_local std::uint64_t to_fail = 0;  // once the count has passed it, no allocation fails
 
-/// From `malloc`, like what the operators return by default, so that sanitizers keep watch over it.
+/// Allocates with `malloc`, as the default operators do, so sanitizers watch the memory.
 void* allocate(std::size_t size, std::size_t alignment) {
     if (++asked_for == to_fail) throw std::bad_alloc{};
     if (size == 0) size = 1;
-    const std::size_t whole = (size + alignment - 1) / alignment * alignment;  // as aligned_alloc wants it
+    const std::size_t whole = (size + alignment - 1) / alignment * alignment;  // aligned_alloc needs a multiple
     const bool usual = alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
     if (void* got = usual ? std::malloc(size) : std::aligned_alloc(alignment, whole)) return got;
     throw std::bad_alloc{};
@@ -41,7 +41,8 @@ bool failing::happened() const noexcept { return asked_for >= to_fail; }
 
 }  // namespace allocations
 
-// All of them: a sanitizer has its own of each, and what is not replaced would not be counted, or not match its delete.
+// All operators are replaced. A sanitizer has its own operators, so an allocation by one that is not replaced would not
+// be counted, or would not match its delete.
 
 namespace {
 
