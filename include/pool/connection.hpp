@@ -5,6 +5,8 @@
 #include <memory>
 #include <type_traits>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// What a pool asks of a Conn: three answers. A class gives them by members of the same names. Any other type, such as
 /// a file descriptor, gives them by a specialisation of `connection_traits`.

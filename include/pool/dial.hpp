@@ -5,6 +5,8 @@
 #include <stop_token>
 #include <type_traits>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// How a connection is opened: by a function of the caller's. It takes the key and, if it asks for it, the context of
 /// the call that it dials for.

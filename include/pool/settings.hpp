@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// What is chosen for a pool at run time, beside its policies.
 

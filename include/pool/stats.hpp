@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// The figures of a pool: what it has done and what it holds. Each figure changes in the same locked step as what it
 /// counts, so these hold in any snapshot:

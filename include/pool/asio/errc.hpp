@@ -6,6 +6,8 @@
 
 #include <boost/system/error_code.hpp>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// The error codes of an asynchronous acquire.
 

@@ -6,6 +6,8 @@
 #include <memory>
 #include <new>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// Where a store gets the memory for its records.
 

@@ -4,6 +4,8 @@
 #include <condition_variable>
 #include <mutex>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// A condition variable for locks of any type.
 

@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// A key as error messages show it.
 

@@ -6,6 +6,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// The fields of an aggregate, found without its help.
 

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// A bound as a capacity policy keeps it.
 

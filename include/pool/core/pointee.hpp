@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// The object whose members a caller means.
 

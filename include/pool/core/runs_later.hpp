@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// Results of a function that stand for work still to be done.
 

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <ratio>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// Arithmetic of times that stops at the ends of their range instead of overflowing.
 

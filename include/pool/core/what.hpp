@@ -4,6 +4,8 @@
 #include <exception>
 #include <string>
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// The text of any exception.
 
