@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
+
+#include <pool/core/platform.hpp>
 
 /// @file
 /// A mutex that looks again before it sleeps.
@@ -12,7 +15,18 @@ namespace pool::core {
 /// The processor that an `adaptive_mutex` runs on. Its tests bring one of their own, which chooses the thread that
 /// makes the next step.
 struct spin_platform {
+#if defined(__GLIBCXX__) && !defined(_GLIBCXX_HAVE_LINUX_FUTEX)
+    /// Yields where it should sleep. Without futexes, the `wait` of libstdc++ can miss a notification and then sleeps for ever:
+    /// that of g++ 12.2 for Windows does.
+    struct atomic : std::atomic<unsigned> {
+        using std::atomic<unsigned>::atomic;
+        void wait(unsigned, std::memory_order) const noexcept { std::this_thread::yield(); }
+        void notify_one() noexcept {}
+        void notify_all() noexcept {}
+    };
+#else
     using atomic = std::atomic<unsigned>;  ///< its notify uses nothing of it but its address
+#endif
 
     /// Waits for some nanoseconds.
     static void pause() noexcept {
