@@ -14,7 +14,8 @@ write_basic_package_version_file(
     "${PROJECT_BINARY_DIR}/poolConfigVersion.cmake" COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT
 )
 install(
-    FILES "${PROJECT_SOURCE_DIR}/cmake/poolConfig.cmake" "${PROJECT_BINARY_DIR}/poolConfigVersion.cmake"
+    FILES "${PROJECT_SOURCE_DIR}/cmake/poolConfig.cmake" "${PROJECT_SOURCE_DIR}/cmake/experimental_library.cmake"
+          "${PROJECT_BINARY_DIR}/poolConfigVersion.cmake"
     DESTINATION "${package_dir}"
 )
 
