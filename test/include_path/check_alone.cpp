@@ -1,2 +1,2 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <pool/core/include_path.hpp>
+#include <pool/connection_pool.hpp>

@@ -3,11 +3,14 @@
 
 #include <version>
 
+#include <pool/core/include_path.hpp>
+
 /// @file
-/// What the library needs of the compiler and of the standard library. Every other header includes this file, directly or not.
+/// What the library needs of the compiler and of the standard library. Every other header includes this file, directly or
+/// not.
 ///
-/// If something is missing, the first error says what, and it is the last error of the library: `#error` alone lets a compiler
-/// go on to errors of its own, so an include that cannot be found ends the compilation.
+/// If something is missing, the first error says what it is. `#error` alone lets a compiler go on to errors of its own, so an
+/// include that cannot be found ends the compilation.
 
 #if defined(_MSVC_LANG) ? _MSVC_LANG < 202002L : __cplusplus < 202002L
 #error "pool: C++20 is needed: compile with -std=c++20 or later"
@@ -19,6 +22,6 @@
 #error "pool: std::stop_token is needed: before version 20, libc++ has it only with -fexperimental-library"
 #include <see_the_error_above>
 #elif !defined(__cpp_lib_jthread)
-#error "pool: std::stop_token is needed: use a standard library that has it and threads (MinGW: the one for POSIX threads)"
+#error "pool: std::stop_token is needed: use a standard library that has threads (MinGW: the one for POSIX threads)"
 #include <see_the_error_above>
 #endif
