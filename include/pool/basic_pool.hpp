@@ -13,7 +13,7 @@
 #include <pool/settings.hpp>
 
 /// @file
-/// The pool, over the four policies.
+/// The pool. Its four policies are template parameters.
 
 namespace pool {
 
@@ -28,18 +28,19 @@ using basic_pool_facade =
 /// A pool of idle connections, found by their key.
 ///
 /// By default it bounds only the idle connections, and never makes a caller wait. If its CapacityPolicy declares that
-/// it bounds the open ones, too (see `bounded_open`), callers wait in one queue, oldest first. The pool has no thread:
-/// it does not lend connections that have expired, but closes them only by `expire()` (see `reaper`), or when it meets
-/// them.
+/// it bounds the open ones, too (see `bounded_open`), callers wait in one queue, oldest first. The pool has no thread.
+/// It never lends an expired connection. It closes expired connections only in `expire()` (see `reaper`), or when an
+/// operation finds them.
 ///
-/// Thread-safe as far as LockPolicy is: with `null_mutex`, one thread at a time. Connections are dialled, closed and
-/// destroyed without the lock, and those calls may call the pool.
+/// Thread-safe, if LockPolicy is a lock. With `null_mutex`, only one thread at a time may use the pool. Connections are
+/// dialled, closed and destroyed without the lock, and those calls may call the pool.
 ///
-/// If a member throws, the pool is as before, and a connection that it was given is still the caller's or has been
-/// closed. Errors of closing are never thrown, but counted in `stats::failed_closes`; `close()` also returns them.
+/// If a member function throws, the pool is unchanged. A connection that was passed to it still belongs to the caller,
+/// or has been closed. Errors of closing are never thrown, but counted in `stats::failed_closes`; `close()` also
+/// returns them.
 ///
-/// Each operation takes O(1), or O(log n) where it changes the index of expiry. A look-up also passes over the blocked
-/// connections of its key, and every operation closes what it retires.
+/// Each operation takes O(1), or O(log n) if it changes the index of expiry times. In addition, a look-up skips the
+/// blocked connections of its key, and every operation closes the connections that it retires.
 ///
 /// Do not destroy a pool while another thread is calling it, or from inside one of its dials. A connection's `close`
 /// may destroy it, if `clear`, `expire`, `reconfigure`, `close` or the end of a lease makes it.
@@ -58,12 +59,12 @@ public:
         : base{[&](std::size_t) { return std::move(capacity); }, std::move(expiry), std::move(settings),
               std::move(clock)} {}
 
-    /// Makes room in the index of keys: while there are no more connections than `count`, no operation stops to make it
-    /// grow, which at a million takes tens of milliseconds. Throws `std::bad_alloc`, and `std::length_error` if no
-    /// memory could hold so many.
+    /// Makes room in the index of keys for `count` connections. Until there are more, no operation has to make the
+    /// index grow, which takes tens of milliseconds at a million connections. Throws `std::bad_alloc`, and
+    /// `std::length_error` if no memory could hold so many.
     void reserve(std::size_t count) { this->states().front()->reserve(count); }
 
-    /// Replaces the capacity policy, and evicts what is idle beyond it. Returns how many. O(n).
+    /// Replaces the capacity policy, and evicts the idle connections that exceed it. Returns how many it evicted. O(n).
     std::size_t reconfigure(CapacityPolicy capacity) {
         return this->sum([&](auto& state) { return state.reconfigure(capacity); });
     }

@@ -8,18 +8,19 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// What a pool asks of a Conn: three answers. A class gives them by members of the same names. Any other type, such as
-/// a file descriptor, gives them by a specialisation of `connection_traits`.
+/// What a pool needs of a Conn: `close`, `closed` and `unblocked`. A class has them as member functions. Any other
+/// type, such as a file descriptor, gives them by a specialisation of `connection_traits`.
 
 namespace pool {
 
 /// Adapts a connection type.
 /// - `close(c)` ends the connection. It may throw. The pool calls it at most once, and never under its lock.
-/// - `closed(c)` says that the connection is dead for good and needs no `close`: its destructor releases the rest.
-/// - `unblocked(c)` says that it can take a call now. It is false while a cancelled call is still being wound up.
-/// - `reusable(c)`, which is optional, says after a failed call that the connection is fit for the next one.
+/// - `closed(c)` is true if the connection can never be used again. The pool then does not call `close`: the destructor
+///   has to release the rest.
+/// - `unblocked(c)` is true if the connection can take a call now. It is false while a cancelled call is still ending.
+/// - `reusable(c)` is optional. After a failed call, it is true if the connection can take another call.
 ///
-/// The pool may ask the last three under its lock, so they must be cheap, must not throw and must not call the pool.
+/// The pool may call the last three under its lock, so they must be cheap, must not throw and must not call the pool.
 ///
 /// The primary template calls the members of the same names. A specialisation has these functions as static members.
 template <class Conn>
@@ -63,20 +64,19 @@ struct connection_traits {
 template <class Conn>
 concept closable = requires(Conn& c) { connection_traits<Conn>::close(c); };
 
-/// Says whether it is closed, without throwing.
+/// Reports whether it is closed, without throwing.
 template <class Conn>
 concept closed_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::closed(c) } noexcept -> std::same_as<bool>;
 };
 
-/// Says whether it is unblocked, without throwing.
+/// Reports whether it is unblocked, without throwing.
 template <class Conn>
 concept unblocked_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::unblocked(c) } noexcept -> std::same_as<bool>;
 };
 
-/// Says after a failed call whether it is fit for the next one. A connection that does not say so is closed after an
-/// exception.
+/// Reports after a failed call whether it can take another. A Conn without `reusable` is closed after an exception.
 template <class Conn>
 concept reusable_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::reusable(c) } noexcept -> std::same_as<bool>;
@@ -88,10 +88,11 @@ concept poolable = std::destructible<Conn> && closable<Conn> && closed_reporting
 
 namespace core {
 
-/// `std::unique_ptr` and `std::shared_ptr` answer as what they point at; a null pointer is a closed connection.
+/// A `std::unique_ptr` or `std::shared_ptr` answers as the connection that it points to. A null pointer is a closed
+/// connection.
 template <class Pointer>
 struct pointer_connection_traits {
-    using target = connection_traits<typename Pointer::element_type>;  ///< answers for what is pointed at
+    using target = connection_traits<typename Pointer::element_type>;  ///< the traits of the connection pointed to
 
     /// Closes the pointee.
     static void close(Pointer& p)
@@ -107,14 +108,14 @@ struct pointer_connection_traits {
         return !p || target::closed(*p);
     }
 
-    /// As the pointee.
+    /// Calls the pointee's. A null pointer is unblocked.
     static bool unblocked(const Pointer& p) noexcept
         requires unblocked_reporting<typename Pointer::element_type>
     {
         return !p || target::unblocked(*p);
     }
 
-    /// As the pointee; a null pointer is not.
+    /// Calls the pointee's. A null pointer is not reusable.
     static bool reusable(const Pointer& p) noexcept
         requires reusable_reporting<typename Pointer::element_type>
     {
@@ -124,12 +125,12 @@ struct pointer_connection_traits {
 
 }  // namespace core
 
-/// As what it points at.
+/// Answers as the connection that it points to.
 template <class T, class Deleter>
     requires(!std::is_array_v<T>)
 struct connection_traits<std::unique_ptr<T, Deleter>> : core::pointer_connection_traits<std::unique_ptr<T, Deleter>> {};
 
-/// As what it points at.
+/// Answers as the connection that it points to.
 template <class T>
     requires(!std::is_array_v<T>)
 struct connection_traits<std::shared_ptr<T>> : core::pointer_connection_traits<std::shared_ptr<T>> {};

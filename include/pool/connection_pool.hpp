@@ -22,18 +22,18 @@ struct connection_pool_options {
     int capacity = 0;                                     ///< idle connections in all
     int key_capacity = 0;                                 ///< idle connections of one key
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration, such as `30s`
-    reuse_order reuse = reuse_order::oldest_first;        ///< which idle connection of a key is handed out first
+    reuse_order reuse = reuse_order::oldest_first;        ///< which idle connection of a key is lent first
     std::string name = {};                                ///< how error messages call the pool
 };
 
-/// A thread-safe pool that expires by itself. With an expiration it has one thread, which sleeps until the next
-/// connection expires, and ends with the pool. Otherwise as `basic_pool`.
+/// A thread-safe pool that closes expired connections by itself. With an expiration it has one thread, which sleeps
+/// until the next connection expires, and ends with the pool. Otherwise as `basic_pool`.
 template <class Key, class Conn, class ClockPolicy = std::chrono::steady_clock>
 class connection_pool : public basic_pool<Key, Conn, bounded, after_idle, std::mutex, ClockPolicy> {
     using base = basic_pool<Key, Conn, bounded, after_idle, std::mutex, ClockPolicy>;
 
 public:
-    /// Empty. Starts the thread, if there is an expiration: throws `std::system_error` if it cannot.
+    /// An empty pool. With an expiration, it starts its thread, and throws `std::system_error` if that fails.
     explicit connection_pool(connection_pool_options options = {}, ClockPolicy clock = ClockPolicy{})
         : base{bounded{.max_idle = bound(options.capacity), .max_idle_per_key = bound(options.key_capacity)},
               options.expiration.ttl() == std::chrono::nanoseconds::zero() ? after_idle{} : options.expiration,
@@ -53,7 +53,7 @@ private:
     std::optional<std::conditional_t<core::accepted<base>, reaper<base>, core::refused_pool>> reaper_;
 };
 
-/// The pool of a single thread: no lock, and nothing happens by itself.
+/// A pool for a single thread. It has no lock and no thread: call `expire()` yourself.
 template <class Key, class Conn>
 using local_pool = basic_pool<Key, Conn, bounded, after_idle, null_mutex>;
 

@@ -17,13 +17,13 @@
 
 namespace pool {
 
-/// The base of the errors below. The message names the pool and, where one was asked for, the key.
+/// The base of the errors below. The message names the pool and, if the operation had one, the key.
 class error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
 
-/// A connection was asked of a pool that is closed.
+/// The pool is closed, so it lends no connection.
 class pool_closed : public error {
 public:
     using error::error;
@@ -35,7 +35,7 @@ public:
     using error::error;
 };
 
-/// A stop was requested of a caller that waited.
+/// A stop was requested while a caller waited.
 class acquire_cancelled : public error {
 public:
     using error::error;
@@ -66,14 +66,14 @@ public:
     /// None.
     close_errors() : close_errors{"", {}} {}
 
-    /// The pool's.
+    /// The errors of the pool `pool_name`.
     close_errors(const std::string& pool_name, std::vector<std::exception_ptr> errors)
         : error{text(pool_name, errors)},
           errors_{std::make_shared<const std::vector<std::exception_ptr>>(std::move(errors))} {}
 
-    /// Copies share the errors. There is no move, which would leave an object without any.
+    /// Copies share the errors. There is no move, because a moved-from object would have no list of errors.
     close_errors(const close_errors&) noexcept = default;
-    close_errors& operator=(const close_errors&) noexcept = default;  ///< likewise
+    close_errors& operator=(const close_errors&) noexcept = default;  ///< copies share the errors
 
     auto begin() const noexcept { return errors_->begin(); }       ///< the first `std::exception_ptr`
     auto end() const noexcept { return errors_->end(); }           ///< behind the last one

@@ -10,33 +10,33 @@
 #include <pool/core/key_hash.hpp>
 
 /// @file
-/// What a pool asks of a Key: a hash, equality, and the type it is looked up by. A key is the whole of what decided how
-/// its connections were opened: two connections of one key are interchangeable.
+/// What a pool asks of a Key: a hash, equality, and the type it is looked up by. A key must contain everything that
+/// decides how its connections are opened, so that the connections of one key are interchangeable.
 
 namespace pool {
 
 namespace core {
-/// Marks the primary template: a key that is told apart by its value, and so must own it.
+/// Marks the primary template: it compares keys by value, so a key must own its value.
 struct told_apart_by_value {};
 }  // namespace core
 
-/// How keys are told apart: by `std::hash` and `operator==`. A key without a `std::hash` is hashed field by field, if
-/// it is a pair, a tuple, an array or an aggregate of up to six fields.
+/// How keys are hashed and compared: by `std::hash` and `operator==`. A key without a `std::hash` is hashed field by
+/// field, if it is a pair, a tuple, an array or an aggregate of up to six fields.
 ///
-/// Specialise it for a Key of your own with these three members. `view` is what a caller looks up with: a Key converts
-/// to it, it converts to a Key, if only explicitly, and both hash alike. A specialisation may also take keys that do
-/// not own their text, such as a `std::string_view` of literals; the text must then outlive the pool.
+/// Specialise it for a Key of your own with these three members. `view` is the type that a caller looks up with. A Key
+/// must convert to it, and must be constructible from it. Both must have the same hash. A specialisation may also take
+/// keys that do not own their text, such as a `std::string_view` of literals; the text must then outlive the pool.
 template <class Key>
 struct key_traits : core::told_apart_by_value {
     using view = const Key&;  ///< what it is looked up with
 
-    /// By `std::hash`, or field by field.
+    /// The hash of a key: by `std::hash`, or field by field.
     static std::size_t hash(const Key& key)
         requires(core::fault_of_key<Key>() == core::key_fault::none)
     {
         return core::hash_of(key);
     }
-    /// By `operator==`.
+    /// Whether two keys are equal: by `operator==`.
     static bool equal(const Key& a, const Key& b)
         requires std::equality_comparable<Key>
     {

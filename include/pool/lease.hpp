@@ -15,12 +15,14 @@
 
 namespace pool {
 
-/// A lent connection. It is used like a pointer, and given back at the end of its scope. Two pointers wide, move-only.
+/// A lent connection. Use it like a pointer. Its destructor gives the connection back. It is move-only, and has the
+/// size of two pointers.
 ///
-/// If an exception ends the scope, the connection may have stopped in the middle of a call. It is closed then, unless
-/// it says that it is `reusable`.
+/// If an exception destroys the lease, the connection may be in the middle of a call. So it is closed, unless it is
+/// `reusable`.
 ///
-/// A lease may outlive its pool. Different threads may use different leases at once, but not one lease.
+/// A lease may outlive its pool. Different threads may use different leases at the same time. A single lease is not
+/// thread-safe.
 template <class State>
 class lease {
 public:
@@ -30,7 +32,7 @@ public:
     /// No connection.
     lease() noexcept = default;
 
-    /// The pool's: a connection that has just been lent.
+    /// For the pool: the lease of a connection that was just lent.
     lease(State& state, typename State::entry& lent) noexcept : state_{&state}, entry_{&lent} {
         lent.exceptions = std::uncaught_exceptions();
     }
@@ -47,26 +49,27 @@ public:
         return *this;
     }
 
-    /// Gives the connection back, or what an exception asks for (see above).
+    /// Gives the connection back. If an exception destroys the lease, calls `give_back_if_reusable` instead.
     ~lease() { release(); }
 
-    /// Whether it has a connection. An empty lease can be assigned to, given back or discarded. Anything else is a
-    /// mistake, which is asserted.
+    /// Whether it has a connection. An empty lease may be assigned to, given back or discarded. Any other use is a
+    /// mistake, which an assertion finds.
     explicit operator bool() const noexcept { return entry_ != nullptr; }
 
-    connection_type& operator*() const noexcept { return entry().conn(); }                   ///< at one address
-    connection_type* operator->() const noexcept { return std::addressof(entry().conn()); }  ///< likewise
+    connection_type& operator*() const noexcept { return entry().conn(); }                   ///< it never moves
+    connection_type* operator->() const noexcept { return std::addressof(entry().conn()); }  ///< it never moves
 
-    /// The key that it was lent for. The reference is valid while it is lent: copy it before the lease ends.
+    /// The key of the connection. The reference is valid only while the connection is lent: copy the key if you need it
+    /// longer.
     const key_type& key() const noexcept { return entry().key(); }
 
-    /// Whether it was idle before, as opposed to dialled for this lease. After a failure on a reused connection, a new
-    /// one may well succeed.
+    /// True if the connection was idle before, false if it was dialled for this lease. If a call on a reused connection
+    /// fails, it may succeed on a new one.
     bool reused() const noexcept { return entry().reused; }
 
-    /// Gives the connection back now. It is closed instead if there is no room or if the pool is closed, and only
-    /// dropped if it is `closed()` already. Errors of closing are counted in the statistics. Does nothing on an empty
-    /// lease, so a second return is harmless.
+    /// Gives the connection back now. If there is no room, or the pool is closed, the pool closes the connection
+    /// instead. If the connection is `closed()` already, the pool only destroys it. Errors of closing are counted in
+    /// the statistics. Does nothing on an empty lease, so calling it twice is harmless.
     void give_back() noexcept {
         if (entry_ != nullptr) state_->give_back(*std::exchange(entry_, nullptr));
     }
@@ -76,7 +79,7 @@ public:
         if (entry_ != nullptr) state_->discard(*std::exchange(entry_, nullptr));
     }
 
-    /// After a failed call: gives back a connection that says it is `reusable`, and closes any other.
+    /// After a failed call: gives back a connection that is `reusable`, and closes any other.
     void give_back_if_reusable() noexcept {
         if constexpr (reusable_reporting<connection_type>) {
             if (entry_ != nullptr && connection_traits<connection_type>::reusable(**this)) return give_back();
@@ -84,7 +87,8 @@ public:
         discard();
     }
 
-    /// Moves the connection out: the pool forgets it, the caller keeps it. If its move throws, nothing has changed.
+    /// Moves the connection out to the caller, and removes it from the pool. If its move constructor throws, nothing
+    /// changes.
     connection_type detach() {
         static_assert(std::move_constructible<connection_type>, "pool: detach needs a Conn that can be moved");
         if constexpr (std::move_constructible<connection_type>) {

@@ -23,12 +23,12 @@
 
 namespace pool {
 
-/// Stands for the connections of one key. Each call lends an idle one or dials, calls, and gives it back, so calls at
-/// the same time use a connection each. It is itself a connection, so code that is written for one works with the pool,
-/// and pools nest.
+/// Represents the connections of one key. Each call lends an idle connection or dials one, uses it, and gives it back.
+/// So concurrent calls use different connections. A pooled_connection is itself a connection: code for a connection
+/// works with it, and a pool can hold pooled_connections.
 ///
-/// Several threads may call it at once, if they may call `dial` at once; moves are not thread-safe. It may outlive its
-/// pool: a call then throws `pool_closed`.
+/// Several threads may make calls at the same time, if `dial` allows that. Moving it is not thread-safe. It may outlive
+/// its pool: a call then throws `pool_closed`.
 template <class State, class Dial>
 class pooled_connection {
     using key_type = typename State::key_type;
@@ -36,11 +36,11 @@ class pooled_connection {
     using lease_type = lease<State>;
 
 public:
-    /// The pool's.
+    /// For the pool: `get` makes it.
     pooled_connection(std::shared_ptr<State> state, key_type key, Dial dial)
         : state_{std::move(state)}, key_{std::move(key)}, dial_{std::move(dial)} {}
 
-    /// `other` may only be destroyed.
+    /// Afterwards, `other` may only be destroyed.
     pooled_connection(pooled_connection&& other)
         : state_{std::move(other.state_)},
           key_{std::move(other.key_)},
@@ -48,11 +48,11 @@ public:
           closed_{other.closed_.load()} {}
 
     /// Calls `f(conn)` on a connection, gives the connection back, and returns the result. If `f` throws, the
-    /// connection is closed unless it says that it is `reusable`. Throws what `f` and `dial` throw, `pool_closed`, and
+    /// connection is closed, unless it is `reusable`. Throws what `f` and `dial` throw, `pool_closed`, and
     /// `connection_closed`.
     ///
-    /// The result must not refer to the connection, which may be closed or lent again by then. References are refused;
-    /// so are results that stand for work still to be done, such as a future or an awaitable.
+    /// The result must not refer to the connection: when `invoke` returns, the connection may be closed or lent again.
+    /// References do not compile. Neither do results that stand for unfinished work, such as a future or an awaitable.
     template <std::invocable<conn_type&> F>
     decltype(auto) invoke(F&& f) {
         return invoke(dial_context{}, std::forward<F>(f));
@@ -67,7 +67,7 @@ public:
         }
     }
 
-    /// The connection's own `invoke`, with its arguments.
+    /// Calls the connection's own member `invoke` with these arguments.
     template <class... Args>
     decltype(auto) invoke(Args&&... args) {
         static_assert(forwards_invoke<conn_type, Args...>,
@@ -78,7 +78,8 @@ public:
         }
     }
 
-    /// Calls `f(conn)`, which returns a stream, and keeps the connection for it until it is done. See `pooled_stream`.
+    /// Calls `f(conn)`, which returns a stream. The connection stays lent until the stream is done. See
+    /// `pooled_stream`.
     template <std::invocable<conn_type&> F>
     [[nodiscard]] auto open_stream(F&& f) {
         return open_stream(dial_context{}, std::forward<F>(f));
@@ -95,7 +96,7 @@ public:
             return pooled_stream<lease_type, stream_type>{lend(context), std::forward<F>(f)};
     }
 
-    /// A stream of the connection's own `new_stream`, with its arguments.
+    /// Calls the connection's own member `new_stream` with these arguments, and returns its stream.
     template <class... Args>
     [[nodiscard]] auto new_stream(Args&&... args) {
         static_assert(forwards_new_stream<conn_type, Args...>,
@@ -104,17 +105,17 @@ public:
             return open_stream([&](conn_type& c) { return core::pointee(c).new_stream(std::forward<Args>(args)...); });
     }
 
-    /// Ends the use of this object: calls through it throw from now on. The pool keeps its connections.
+    /// Closes only this object: its calls throw `connection_closed` from now on. The connections stay in the pool.
     void close() noexcept { closed_ = true; }
     bool closed() const noexcept { return closed_; }  ///< whether `close` was called
 
-    /// Always: a call can use another connection than the blocked one.
+    /// Always true: a call that meets a blocked connection uses another one.
     bool unblocked() const noexcept { return true; }
 
-    /// Always: after a failed call, the next one uses another connection.
+    /// Always true: after a failed call, the next call uses another connection.
     bool reusable() const noexcept { return true; }
 
-    /// What its connections are dialled for.
+    /// The key of its connections.
     const key_type& key() const noexcept { return key_; }
 
 private:

@@ -9,15 +9,15 @@
 #include <pool/policies/lock.hpp>
 
 /// @file
-/// The thread that closes what is due, for pools whose owner has no event loop to do it.
+/// A thread that closes expired connections. A program with an event loop can use a timer instead.
 
 namespace pool {
 
-/// Calls `expire()` whenever something may be due, and sleeps in between until `next_expiry()`. While nothing is idle,
-/// that is the time at which a connection would expire that is given back just now. So nobody has to wake the reaper,
-/// and giving back costs nothing for it.
+/// Calls `expire()`, and sleeps until `next_expiry()` in between. While no connection is idle, that is the expiry time
+/// of a connection that would be given back now. So nothing has to wake the reaper, and giving back does no work for
+/// it.
 ///
-/// The pool must outlive it. The destructor waits for a sweep under way, and for the closes in it. A close, or a Conn's
+/// The pool must outlive it. The destructor waits until a running sweep and its closes have ended. A close, or a Conn's
 /// destructor, may destroy the reaper and its pool on the reaper's own thread: the destructor then does not wait, and
 /// the thread ends by itself after that sweep.
 template <class Pool>
@@ -30,10 +30,10 @@ public:
     /// Starts the thread. Throws `std::system_error` if it cannot.
     explicit reaper(Pool& pool)
         : thread_{[&pool](const std::stop_token& stop) {
-              using core::sleep_until;  // or the clock's own
+              using core::sleep_until;  // a clock's own `sleep_until` is found by its argument
               while (!stop.stop_requested()) {
                   pool.expire();
-                  if (stop.stop_requested()) return;  // the pool may have gone in a close
+                  if (stop.stop_requested()) return;  // a close in the sweep may have destroyed the pool
                   sleep_until(pool.clock(), pool.next_expiry(), stop);
               }
           }} {}

@@ -6,19 +6,19 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// What is chosen for a pool at run time, beside its policies.
+/// The run-time settings of a pool, in addition to its policies.
 
 namespace pool {
 
-/// Which idle connection of a key is handed out.
+/// Which idle connection of a key is lent.
 enum class reuse_order : unsigned char {
-    oldest_first,  ///< the one given back first: all are used alike, so all stay warm
-    newest_first,  ///< the one given back last: those not needed grow old and expire
+    oldest_first,  ///< the one that was given back first: all are used equally often, so none grows old
+    newest_first,  ///< the one that was given back last: surplus connections stay idle and expire
 };
 
 /// The settings of a pool.
 struct pool_settings {
-    reuse_order reuse = reuse_order::oldest_first;  ///< which idle connection of a key is handed out first
+    reuse_order reuse = reuse_order::oldest_first;  ///< which idle connection of a key is lent first
     std::string name = {};                          ///< how error messages call the pool
 };
 

@@ -20,12 +20,12 @@ namespace pool {
 
 namespace core {
 
-/// The part of a capacity policy that one of several shards has. The bound of a key is whole, because all connections
-/// of a key are in one shard. The total is divided: the first shards get one more, if it leaves a remainder.
+/// The capacity of one shard. The bound of a key is not divided, because all connections of a key are in one shard.
+/// `max_idle` is divided: if there is a remainder, the first shards get one more.
 template <class CapacityPolicy, std::size_t Shards>
 struct shard_capacity {
-    [[no_unique_address]] CapacityPolicy whole;  ///< what is divided
-    std::size_t shard;                           ///< of which shard this is the part, from 0
+    [[no_unique_address]] CapacityPolicy whole;  ///< the capacity of the whole pool
+    std::size_t shard;                           ///< the number of the shard, from 0
 
     /// In this shard.
     constexpr std::size_t max_idle() const noexcept {
@@ -36,7 +36,8 @@ struct shard_capacity {
     constexpr std::size_t max_idle_for(const auto& key) const noexcept { return whole.max_idle_for(key); }
 };
 
-/// A lock that begins a cache line. An object that has it fills whole lines, so no two shards share one.
+/// A lock that is aligned to a cache line. So each object that contains it fills whole cache lines, and two shards
+/// never share one.
 template <class LockPolicy>
 class alignas(64) padded_lock {
 public:
@@ -73,14 +74,16 @@ using sharded_facade =
 /// A pool of several states, each behind a lock of its own. The hash of a key chooses one of them, so threads that ask
 /// for different keys seldom wait for each other. A caller can do the same as with `basic_pool`, and is promised the
 /// same, but for this:
-/// - The total bound is divided, so that all shards together never keep more. A full shard evicts its own oldest,
-///   though others may have room, or older ones. A total below the number of shards leaves the last shards nothing to
-///   keep, and their keys without reuse. So choose one that is many times as great, or bound only the keys: that bound
-///   is exact.
-/// - `stats()` is a snapshot of each shard, but not of all at one instant. What holds in each holds in their sum, too.
+/// - `max_idle` is divided among the shards, so all together never keep more. A full shard evicts its own oldest
+///   connection, even if another shard has room or an older one. If `max_idle` is less than the number of shards, the
+///   last shards keep nothing, and their keys are never reused. So choose a value many times the number of shards, or
+///   bound only each key: that bound is exact.
+/// - `stats()` adds snapshots of the shards, which are not taken at the same instant. An equation that holds in each
+///   snapshot also holds in the sum.
 /// - `clear()`, `expire()`, `reconfigure()` and `close()` take one shard after the other, and close in the order of
-///   each. Of two `reconfigure()` at once, each may have the last word in some of the shards.
-/// - Each shard has a copy of the policies. Several threads may ask the copies at once.
+///   each. After two concurrent calls of `reconfigure()`, some shards may have the bounds of one call and some those of
+///   the other.
+/// - Each shard has a copy of the policies. Several threads may use these copies at the same time.
 /// - It cannot bound the open connections.
 template <std::size_t Shards, class Key, class Conn, class CapacityPolicy = unlimited, class ExpiryPolicy = never,
     class LockPolicy = std::mutex, class ClockPolicy = std::chrono::steady_clock>
@@ -98,15 +101,15 @@ public:
         : base{[&](std::size_t i) { return shard_capacity{capacity, i}; }, std::move(expiry), std::move(settings),
               std::move(clock)} {}
 
-    /// Makes room in the indices of keys. `count` is divided among the shards, and an eighth more, because keys do not
-    /// divide evenly. While no shard has more connections than its part, no operation stops to make an index grow. If
-    /// most connections are of a few keys, reserve more: all connections of a key are in one shard. Throws
-    /// `std::bad_alloc`, and `std::length_error` if no memory could hold so many.
+    /// Makes room in the indices of keys. Each shard gets its part of `count` and an eighth more, because keys are not
+    /// spread evenly. Until a shard has more connections than that, no operation has to make its index grow. If most
+    /// connections are of a few keys, reserve more: all connections of a key are in one shard. Throws `std::bad_alloc`,
+    /// and `std::length_error` if no memory could hold so many.
     void reserve(std::size_t count) {
         for (const auto& state : this->states()) state->reserve(count / Shards + count / Shards / 8 + 1);
     }
 
-    /// Replaces the capacity policy, and evicts what is idle beyond it. Returns how many. O(n).
+    /// Replaces the capacity policy, and evicts the idle connections that exceed it. Returns how many it evicted. O(n).
     std::size_t reconfigure(CapacityPolicy capacity) {
         std::size_t shard = 0;
         return this->sum([&](auto& state) {

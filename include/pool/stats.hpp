@@ -7,8 +7,8 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// The figures of a pool: what it has done and what it holds. Each figure changes in the same locked step as what it
-/// counts, so these hold in any snapshot:
+/// The figures of a pool: what it has done and what it holds. Each figure changes in the same locked step as the thing
+/// that it counts. So these equations hold in every snapshot:
 /// - `hits + misses` is the number of look-ups;
 /// - `puts == idle + hits + evicted + expired + refused + cleared + found_closed`.
 
@@ -25,11 +25,11 @@ struct stats {
 
     // what came in: put, and leases given back
     std::uint64_t puts = 0;     ///< all of them, kept or not
-    std::uint64_t refused = 0;  ///< of these, not kept: closed already, no capacity, or the pool is closed
+    std::uint64_t refused = 0;  ///< puts that were not kept: closed already, no capacity, or the pool is closed
 
     // why idle connections left, other than by a hit
-    std::uint64_t evicted = 0;       ///< for capacity
-    std::uint64_t expired = 0;       ///< for age
+    std::uint64_t evicted = 0;       ///< because a bound was exceeded
+    std::uint64_t expired = 0;       ///< because they had expired
     std::uint64_t cleared = 0;       ///< by clear and close
     std::uint64_t found_closed = 0;  ///< found dead by a look-up
 
@@ -40,9 +40,9 @@ struct stats {
     std::uint64_t failed_closes = 0;  ///< closes that threw
 
     // what it holds now
-    std::size_t idle = 0;     ///< in the pool's keeping
-    std::size_t lent = 0;     ///< with a caller, by a lease
-    std::size_t closing = 0;  ///< retired, with a close that is not finished
+    std::size_t idle = 0;     ///< idle connections
+    std::size_t lent = 0;     ///< connections that are lent
+    std::size_t closing = 0;  ///< retired connections whose close has not returned yet
     std::size_t keys = 0;     ///< keys that have a connection, idle or lent
 
     // only of a pool that bounds the open connections
@@ -79,8 +79,8 @@ struct stats {
 
 /// The figures of one key.
 struct key_stats {
-    std::size_t idle = 0;  ///< in the pool's keeping
-    std::size_t lent = 0;  ///< with a caller, by a lease
+    std::size_t idle = 0;  ///< idle connections
+    std::size_t lent = 0;  ///< connections that are lent
 
     // only of a pool that bounds the open connections
     std::size_t dialing = 0;  ///< dials under way

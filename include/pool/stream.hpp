@@ -12,14 +12,14 @@
 #include <pool/error.hpp>
 
 /// @file
-/// Streams: calls that go on, such as the rows of a query or the messages of an RPC. A stream keeps its connection
-/// until it is done.
+/// Streams: calls that deliver their results one after the other, such as the rows of a query or the messages of an
+/// RPC. A stream keeps its connection until it is done.
 
 namespace pool {
 
-/// Adapts a stream type. `done(s)` says that `s` will not touch its connection any more, not even when it is destroyed.
-/// Destroying a stream that is not done ends its call. Until that is wound up, the connection must be closed or
-/// blocked.
+/// Adapts a stream type. `done(s)` is true if `s` does not use its connection any more, not even in its destructor.
+/// Destroying a stream that is not done cancels its call. Until that call has ended, the connection must report that it
+/// is closed or blocked.
 template <class Stream>
 struct stream_traits {
     /// Calls `s.done()`, or that of the object that it points at. A null pointer is done.
@@ -41,15 +41,15 @@ concept poolable_stream = std::move_constructible<Stream> && requires(Stream& s)
     { stream_traits<Stream>::done(s) } noexcept -> std::same_as<bool>;
 };
 
-/// A stream with the lease of its connection. A call that ends the stream gives the connection back before it returns.
-/// Dropping a stream half-way gives it back, too. If a call throws, the stream is over: it is destroyed, and its
-/// connection closed unless it is `reusable`, before the exception reaches the caller.
+/// A stream with the lease of its connection. The call that ends the stream gives the connection back before it
+/// returns. Destroying the stream earlier gives it back, too. If a call throws, the stream ends: before the exception
+/// reaches the caller, the stream is destroyed, and the connection is closed unless it is `reusable`.
 ///
 /// Move-only. Not thread-safe. It may outlive the pool and the lazy connection that it came from.
 template <class Lease, class Stream>
 class pooled_stream {
 public:
-    /// Calls `open(conn)` for the stream.
+    /// Makes the stream by `open(conn)`.
     template <class Open>
     pooled_stream(Lease conn, Open&& open)
         : lease_{std::move(conn)}, stream_{std::invoke(std::forward<Open>(open), *lease_)} {
@@ -75,7 +75,7 @@ public:
         return *this;
     }
 
-    /// Calls `f(stream)`. After the end of the stream, `f` can still ask for its last state, but not for what is in the
+    /// Calls `f(stream)`. After the end of the stream, `f` may still read the stream's last state, but must not use the
     /// connection. Throws what `f` throws, and `stream_ended` after a failure or a move.
     template <class F>
     decltype(auto) invoke(F&& f) {
@@ -93,11 +93,11 @@ public:
         return invoke([&](Stream& s) -> decltype(auto) { return core::pointee(s).next(std::forward<Args>(args)...); });
     }
 
-    /// Whether the connection is with the pool again.
+    /// Whether the stream has ended and its connection is in the pool again.
     bool done() const noexcept { return !lease_; }
 
 private:
-    /// Runs after the call and before the caller has the result.
+    /// Its destructor runs after the call, and before the caller gets the result.
     struct after_call {
         pooled_stream& self;
         int exceptions = std::uncaught_exceptions();

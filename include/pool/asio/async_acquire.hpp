@@ -22,7 +22,8 @@
 #include <pool/asio/errc.hpp>
 #include <pool/basic_pool.hpp>
 
-// What a program's Boost has: cancellation slots since 1.77, coroutines where the compiler has them.
+// Depends on the program's Boost and compiler: cancellation slots exist since Boost 1.77, coroutines if the compiler
+// has them.
 #if BOOST_VERSION >= 107700
 #include <boost/asio/associated_cancellation_slot.hpp>
 #endif
@@ -51,7 +52,7 @@ template <class Dial, class Key>
 concept coroutine_dial = false;
 #endif
 
-/// One `async_acquire`, from its initiation until its handler has been called and its dial, if it began one, is over.
+/// One `async_acquire`. It lives until its handler has been called and its dial, if there was one, has ended.
 template <class State, class Dial, class Handler>
 class acquire_operation final : public State::request,
                                 public std::enable_shared_from_this<acquire_operation<State, Dial, Handler>> {
@@ -62,7 +63,7 @@ class acquire_operation final : public State::request,
     using self_ptr = std::shared_ptr<acquire_operation>;
 
 public:
-    /// Not started yet.
+    /// Does not start the operation: call `start`.
     acquire_operation(const std::shared_ptr<State>& state, Dial dial, Handler handler)
         : State::request{false},
           state_{state},
@@ -83,7 +84,7 @@ public:
     }
 
 private:
-    /// What the operation does next on its executor. The executor may also drop it.
+    /// The function that continues the operation on its executor. The executor may also destroy it without calling it.
     class continuation {
     public:
         using allocator_type = boost::asio::associated_allocator_t<Handler>;
@@ -105,7 +106,7 @@ private:
         self_ptr operation_;
     };
 
-    /// A dial under way. It ends once: by one of the two functions, or with its last owner.
+    /// A running dial. It ends exactly once: by `opened`, by `failed`, or when its last owner is destroyed.
     class pending_dial {
     public:
         explicit pending_dial(self_ptr operation) noexcept : operation_{std::move(operation)} {}
@@ -168,10 +169,10 @@ private:
         }
     }
 
-    /// Calls the handler. Nothing of it is left here then.
+    /// Moves the handler out and calls it. The operation keeps no part of the handler.
     static void complete(self_ptr operation, error_code error, lease<State> lent = {}) {
         operation->clear_slot();
-        const auto work = operation->work_;  // not moved: another thread may be about to begin the dial
+        const auto work = operation->work_;  // a copy: a dial that begins in another thread reads the executor
         operation->work_.reset();
         Handler handler = std::move(*operation->handler_);
         operation->handler_.reset();
@@ -180,7 +181,7 @@ private:
         std::move(handler)(error, std::move(lent));
     }
 
-    /// Its executor has gone, and will not call the handler.
+    /// The executor was destroyed, or has dropped the continuation, so the handler is never called.
     void dropped() noexcept {
         const self_ptr self = std::move(self_);
         state_->cancel(*this);
@@ -225,7 +226,7 @@ private:
 #endif
 
     void opened(connection_type& conn) noexcept {
-        error_ = boost::asio::error::no_memory;  // if it is that
+        error_ = boost::asio::error::no_memory;  // the error, if the next lines throw
         try {
             const auto moved = [&conn](const key_type&) -> connection_type { return std::move(conn); };
             state_->dial_succeeded(*this, state_->make_entry_with(this->hashed(), moved));
@@ -253,8 +254,8 @@ private:
     executor work_executor() const noexcept { return work_.get_executor(); }
 
 #if BOOST_VERSION >= 107700
-    /// A cancellation takes it out of the queue. Like any use of a slot, that is not thread-safe: it has to come from
-    /// the handler's executor.
+    /// Cancelling takes the request out of the queue. It is not thread-safe, as no use of a cancellation slot is:
+    /// cancel on the handler's executor.
     void cancel_by_slot() {
         auto slot = boost::asio::get_associated_cancellation_slot(*handler_);
         if (!slot.is_connected()) return;
@@ -274,33 +275,34 @@ private:
     boost::asio::executor_work_guard<executor> work_;
     std::optional<Handler> handler_;
     error_code error_;
-    self_ptr self_;  ///< until the handler is called
+    self_ptr self_;  ///< keeps the operation alive until the handler is called
 };
 
 }  // namespace pool::core
 
 namespace pool::asio {
 
-/// Lends an idle connection of `key`, or dials one, waiting for either without blocking a thread: the asynchronous form
-/// of `basic_pool::acquire`. Completes with `void(boost::system::error_code, lease)`. The lease is empty if there is an
-/// error. The pool must bound the open connections. Its blocking and asynchronous callers wait in one queue.
+/// The asynchronous form of `basic_pool::acquire`. Lends an idle connection of `key`, or dials one. It may have to wait
+/// for either, but blocks no thread. Completes with `void(boost::system::error_code, lease)`. The lease is empty if
+/// there is an error. The pool must bound the open connections. Its blocking and asynchronous callers wait in one
+/// queue.
 ///
 /// `dial` is an asynchronous operation, too. It is called on the executor of the handler, as one of
-/// - `dial(const Key&, handler)`, which calls `handler(error_code, Conn)`, or `handler(error_code)` where it has no
-///   connection to show with the error. The handler has the executor of the caller's handler, and can be moved and
-///   copied.
-/// - `awaitable<Conn> dial(const Key&)`, a coroutine. Its exception becomes an error code: that of a `system_error`, or
-///   `errc::dial_failed`.
+/// - `dial(const Key&, handler)`, which calls `handler(error_code, Conn)`, or `handler(error_code)` if there is an
+///   error and no connection. The handler has the executor of the caller's handler, and can be moved and copied.
+/// - `awaitable<Conn> dial(const Key&)`, a coroutine. An exception of the coroutine becomes an error code. A
+///   `system_error` gives its own code, any other exception gives `errc::dial_failed`.
 ///
-/// The key is valid until the dial is over. While a dial is under way, a connection that comes back may serve its
-/// caller, and the caller may be cancelled. The dial then goes on, and its connection goes to the next caller that
-/// waits, or becomes idle. So a dial may outlive its caller. Whatever it refers to has to live as long as the dial.
+/// The key is valid until the dial is over. While a dial runs, its caller may get a connection that another caller
+/// gives back, or may be cancelled. In both cases the dial goes on. Its connection goes to the next waiting caller, or
+/// becomes idle. So a dial may outlive its caller. Whatever it refers to has to live as long as the dial.
 ///
-/// The handler is called on its executor, never within this call. Its cancellation slot is heeded (Boost 1.77 or
-/// later), and its allocator allocates what is posted for it. Cancelling takes the caller out of the queue. If it has
-/// got a connection by then, it gets that. If the pool goes before the operation is over, the operation ends with
-/// `pool_closed`. The executor's context must not go while the operation waits in the queue: close the pool before it.
-/// Throws `std::bad_alloc` and what the key's hash throws, as far as the token lets it.
+/// The handler is called on its executor, never within this call. The pool uses the handler's cancellation slot (Boost
+/// 1.77 or later), and the handler's allocator for what it posts. Cancelling takes the caller out of the queue. A
+/// caller that already has a connection keeps it and gets no error. If the pool is destroyed first, the operation
+/// completes with `pool_closed`. Do not destroy the executor's context while the operation waits in the queue: close
+/// the pool before that. Throws `std::bad_alloc` and exceptions of the key's hash, unless the completion token catches
+/// them.
 template <class Key, class Conn, class Capacity, class Expiry, class Lock, class Clock, class Dial, class Token>
 auto async_acquire(basic_pool<Key, Conn, Capacity, Expiry, Lock, Clock>& pool, key_view<std::type_identity_t<Key>> key,
     Dial&& dial, Token&& token) {

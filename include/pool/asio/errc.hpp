@@ -18,8 +18,8 @@ namespace pool::asio {
 enum class errc {
     pool_closed = 1,  ///< the pool is closed
     queue_full,       ///< nothing was free, and the wait queue was full
-    dial_failed,      ///< the dial threw something else than a `boost::system::system_error`
-    dial_dropped,     ///< the dial destroyed its handler without having called it
+    dial_failed,      ///< the dial threw an exception that is not a `boost::system::system_error`
+    dial_dropped,     ///< the dial destroyed its handler without calling it
 };
 
 /// The category of `errc`.

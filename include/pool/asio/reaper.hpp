@@ -12,22 +12,22 @@
 #include <pool/policies/clock.hpp>
 
 /// @file
-/// A timer that closes what is due, for programs on Boost.Asio.
+/// A timer that closes expired connections, for programs that use Boost.Asio.
 
 namespace pool::asio {
 
-/// Calls `expire()` whenever something may be due, from a timer of your executor instead of a thread (see
+/// Calls `expire()` whenever a connection may have expired. It uses a timer on your executor, not a thread (see
 /// `pool::reaper`). While it exists, its `io_context` does not run out of work.
 ///
-/// The pool must outlive it. Like a timer, it is not thread-safe: destroy it on its executor, or while nobody runs
-/// that. A close, or a Conn's destructor, may destroy the reaper and its pool in the middle of a sweep.
+/// The pool must outlive it. Like a timer, it is not thread-safe: destroy it on its executor, or while no thread runs
+/// that executor. A close, or a Conn's destructor, may destroy the reaper and its pool in the middle of a sweep.
 template <class Pool>
 class reaper {
     static_assert(Pool::can_expire, "pool: a reaper needs a pool whose ExpiryPolicy can expire");
     static_assert(keeps_real_time<typename Pool::clock_type>, "pool: a timer needs a pool whose clock keeps real time");
 
 public:
-    /// Sweeps for the first time soon, on `executor`.
+    /// Starts the sweeps on `executor`. The first one is not delayed.
     template <class Executor>
     reaper(Executor executor, Pool& pool) : sweeper_{std::make_shared<sweeper>(std::move(executor), pool)} {
         sweeper_->wait(boost::asio::steady_timer::duration::zero());
@@ -36,7 +36,7 @@ public:
     reaper(const reaper&) = delete;
     reaper& operator=(const reaper&) = delete;
 
-    /// No sweep begins after this.
+    /// Stops the timer. No sweep begins after this.
     ~reaper() {
         sweeper_->stopped = true;
         sweeper_->timer.cancel();
@@ -51,7 +51,7 @@ private:
             timer.async_wait([self = this->shared_from_this()](boost::system::error_code) {
                 if (self->stopped) return;
                 self->pool.expire();
-                if (self->stopped) return;  // the pool may have gone in a close
+                if (self->stopped) return;  // a close in the sweep may have destroyed the pool
                 const auto next = core::bounded_wait(self->pool.clock(), self->pool.next_expiry());
                 self->wait(std::chrono::ceil<boost::asio::steady_timer::duration>(next));
             });

@@ -25,7 +25,7 @@ pool_closed closed_error(const State& state, const typename State::hashed& key) 
                        " lent)"};
 }
 
-/// Why a caller stops waiting.
+/// The error of a caller that stops waiting. `why` is the reason.
 template <class Error, class State>
 Error wait_error(const State& state, const typename State::hashed& key, const char* why, const dial_error& last_error) {
     const pool::stats seen = state.stats();
@@ -36,7 +36,7 @@ Error wait_error(const State& state, const typename State::hashed& key, const ch
                  (last_error ? "; the last dial failed: " + *last_error : "")};
 }
 
-/// A text to keep as the last error of a key; none if there is no memory for it.
+/// Copies a text, to keep it as the last error of a key. Returns nullptr if there is no memory.
 inline dial_error kept_text(const std::string& text) noexcept {
     try {
         return std::make_shared<const std::string>(text);

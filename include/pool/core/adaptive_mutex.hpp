@@ -12,7 +12,7 @@
 
 namespace pool::core {
 
-/// The processor that an `adaptive_mutex` runs on. Its tests bring one of their own, which chooses the thread that
+/// The operations that an `adaptive_mutex` needs of the processor. Its tests replace them, and choose which thread
 /// makes the next step.
 struct spin_platform {
 #if defined(__GLIBCXX__) && !defined(_GLIBCXX_HAVE_LINUX_FUTEX)
@@ -25,7 +25,7 @@ struct spin_platform {
         void notify_all() noexcept {}
     };
 #else
-    using atomic = std::atomic<unsigned>;  ///< its notify uses nothing of it but its address
+    using atomic = std::atomic<unsigned>;  ///< its notify uses only its address, so the object may be gone by then
 #endif
 
     /// Waits for some nanoseconds.
@@ -43,9 +43,9 @@ struct spin_platform {
 /// then does it sleep. Waiting longer between two looks lets the other thread finish several steps, with all that it
 /// needs in its cache.
 ///
-/// Nobody starves: a thread that has slept twice in vain reserves the lock, and threads that have slept less often do
-/// not get it then. Has the size of an `unsigned`. Where there are more threads than cores, and each holds a connection
-/// for long, `std::mutex` does as well.
+/// No thread starves. A thread that has slept twice without getting the lock reserves it. Threads that have slept less
+/// often then do not get it. Has the size of an `unsigned`. `std::mutex` is as fast if there are more threads than
+/// cores, and each keeps a connection for long.
 template <class Platform = spin_platform>
 class basic_adaptive_mutex {
 public:
@@ -64,7 +64,7 @@ public:
         return (seen & flags) == 0 && take(seen, locked);
     }
 
-    /// Releases it. After that it uses nothing of this object but its address, so the next owner may destroy it.
+    /// Releases it. After the release it uses only the address of this object, so the next owner may destroy it.
     void unlock() noexcept {
         unsigned seen = state_.load(std::memory_order_relaxed);
         unsigned next = 0;
@@ -76,18 +76,19 @@ public:
     }
 
 private:
-    // The state: two flags, the reservation, and above them a count of wake-ups. Each unlock that has to wake a thread
-    // counts one, so that the thread sees that it was woken even if the lock has been taken again.
+    // The state has two flags, the reservation, and a count of wake-ups in the highest bits. Each unlock that has to
+    // wake a thread increments the count. So a thread sees that it was woken, even if another thread has taken the lock
+    // meanwhile.
     static constexpr unsigned locked = 1;
     static constexpr unsigned asleep = 2;  ///< a thread may be asleep and has to be woken
     static constexpr unsigned one_sleep = 4;
-    static constexpr unsigned reserved = 255 * one_sleep;  ///< for who has slept so often; raised only while locked
+    static constexpr unsigned reserved = 255 * one_sleep;  ///< reserved for so many sleeps; raised only while locked
     static constexpr unsigned flags = locked | asleep | reserved;
     static constexpr unsigned one_wake = flags + 1;
 
-    static constexpr int looks = 4;         ///< before it sleeps
+    static constexpr int looks = 4;         ///< looks before it sleeps
     static constexpr int first_pause = 32;  ///< instructions before the first look; twice as many before each other
-    static constexpr unsigned patience = 2 * one_sleep;  ///< before it reserves
+    static constexpr unsigned patience = 2 * one_sleep;  ///< sleeps before it reserves the lock
 
     bool take(unsigned& seen, unsigned as) noexcept {
         return state_.compare_exchange_strong(
@@ -102,11 +103,11 @@ private:
         unsigned seen = state_.load(std::memory_order_relaxed);
         for (unsigned slept = 0;;) {
             if ((seen & locked) == 0 && slept >= (seen & reserved)) {
-                if (take(seen, locked | asleep)) return;  // other sleepers reserve it anew once they are awake
+                if (take(seen, locked | asleep)) return;  // other sleepers reserve it again when they are awake
                 continue;
             }
-            const unsigned wanted = slept < patience ? 0 : slept;
-            const unsigned marked = (seen & ~reserved) | asleep | std::max(seen & reserved, wanted);
+            const unsigned reservation = slept < patience ? 0 : slept;
+            const unsigned marked = (seen & ~reserved) | asleep | std::max(seen & reserved, reservation);
             if (seen == marked || state_.compare_exchange_strong(seen, marked, std::memory_order_relaxed)) {
                 state_.wait(marked, std::memory_order_relaxed);
                 seen = state_.load(std::memory_order_relaxed);

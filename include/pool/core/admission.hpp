@@ -13,9 +13,9 @@
 #include <pool/stats.hpp>
 
 /// @file
-/// Who gets what in a pool that bounds the open connections. It is pure, like the store whose connections it hands out:
-/// no lock, no clock, no thread, no dial. The caller provides the mutual exclusion, dials for requests that may, and
-/// closes what is retired.
+/// Decides which request gets which connection or permit, in a pool that bounds the open connections. Like the store,
+/// it has no lock, no clock and no thread, and it does not dial. Its caller locks, dials for the requests that have a
+/// permit, and closes the retired connections.
 
 namespace pool::core {
 
@@ -36,7 +36,7 @@ class admission {
     using requests_of = request_queue<Store>;
 
 public:
-    using request = core::request<Store>;              ///< a caller that asks
+    using request = core::request<Store>;              ///< the request of a caller
     using notifications = core::notifications<Store>;  ///< what to deliver after a step
 
     /// For the connections of `store`, which has to outlive it.
@@ -55,7 +55,7 @@ public:
         return of != nullptr ? of->waiting.requests.size() : 0;
     }
 
-    /// Dials of a key under way.
+    /// The running dials of a key.
     std::size_t dialing(const hashed& key) const {
         const queue* const of = queues_.find(key);
         return of != nullptr ? of->dialing : 0;
@@ -67,19 +67,19 @@ public:
         return of != nullptr && oldest(*of) != nullptr;
     }
 
-    /// Connections that are open, and those being dialled.
+    /// How many connections are open, those being dialled and closed included.
     std::size_t open_count() const noexcept {
         return store_.stats().idle + store_.stats().lent + store_.stats().closing + dialing_;
     }
 
-    /// The same for the key of an entry, without those being closed.
+    /// The same for the key of an entry. It does not include connections that are being closed.
     std::size_t open_count(const entry& known) const {
         const key_stats held = store_.stats(known);
         return held.idle + held.lent + dialing(known.hashed());
     }
 
-    /// More are open than may be, `lent` counted. Closes under way do not count: they need no further close to make
-    /// room.
+    /// Whether more connections are open than the bounds allow; `lent` counts as open. Connections that are being
+    /// closed do not count: they make room without a further close.
     template <class Policy>
     bool is_over_bounds(const entry& lent, const Policy& policy) const noexcept {
         return open_count() - store_.stats().closing > policy.max_open() ||
@@ -142,12 +142,12 @@ public:
         while (!by_age_.empty()) cancel(by_age_.begin()->requests.front(), request_state::closed);
     }
 
-    /// Hands idle connections and free permits to waiting requests. Close what it retires, then call it again; call it
-    /// also after anything else that freed a connection or a permit. O(1) while nothing is free, else O(log n) for each
-    /// key that is waited for.
+    /// Hands idle connections and free permits to waiting requests. Close what it retires, then call it again. Also
+    /// call it after any other step that frees a connection or a permit. O(1) while nothing is free, otherwise O(log n)
+    /// for each key that has requests.
     template <class Policy, class Time>
     void serve(const Policy& policy, Time now, entries& retired) noexcept {
-        std::size_t reserved = 0;  // permits that come free soon, and are for an older request
+        std::size_t reserved = 0;  // permits that will soon be free and that belong to an older request
         for (auto next = by_age_.begin(); next != by_age_.end();) {
             const bool is_full = open_count() >= policy.max_open();
             if (is_full && store_.stats().idle == 0) return;
@@ -157,7 +157,7 @@ public:
                 const std::size_t before = dialing_;
                 hand_over(next->requests.front(), *found);
                 queues_.erase_if_unused(of);
-                if (dialing_ < before) {  // its permit is free again, and an older request may want it
+                if (dialing_ < before) {  // the permit is free again, and an older request may need it
                     reserved = 0;
                     next = by_age_.begin();
                     continue;
@@ -174,8 +174,9 @@ public:
         }
     }
 
-    /// A dial has succeeded, and `fresh`, its connection, is in the store, as lent. If its own request still needs one,
-    /// the oldest request of its key gets it, and this returns true. Otherwise the caller has to give it back.
+    /// A dial has succeeded. The store has its connection, `fresh`, as lent. If the request of the dial still needs a
+    /// connection, `fresh` goes to the oldest request of the key, and this returns true. Otherwise the caller has to
+    /// give `fresh` back.
     bool dial_succeeded(request& dialing, entry& fresh) noexcept {
         const bool needed = dialing.state_ == request_state::dialing;
         if (needed) {
@@ -189,7 +190,7 @@ public:
         return needed;
     }
 
-    /// A dial has failed: so does its own request, unless it is settled already.
+    /// A dial has failed. Its own request fails, too, unless it is settled already.
     void dial_failed(request& dialing, request_state outcome, dial_error error) noexcept {
         queue& of = *dialing.queue_;
         if (error) of.last_error = std::move(error);
@@ -213,7 +214,7 @@ private:
 
     static std::size_t left(std::size_t bound, std::size_t used) noexcept { return bound > used ? bound - used : 0; }
 
-    /// How many of the `needed` connections of a key may be opened, as far as its own bounds go.
+    /// How many of the `needed` connections of a key its own bounds allow to be opened.
     template <class Policy>
     std::size_t room_for(const queue& of, std::size_t needed, const Policy& policy) const noexcept {
         const key_stats held = store_.stats(of.hashed());
@@ -228,7 +229,7 @@ private:
         return asking.state_ == request_state::dialing ? asking.queue_->dialers : asking.queue_->waiting;
     }
 
-    /// Takes its place, by age.
+    /// Puts a request into its queue, at the place of its age.
     void join(request& asking) noexcept {
         requests_of& of = queue_of(asking);
         auto before = of.requests.end();
@@ -288,7 +289,7 @@ private:
         return waiting.front().ticket_ < dialers.front().ticket_ ? &waiting.front() : &dialers.front();
     }
 
-    /// Gives a permit to the oldest request that waits.
+    /// Gives a permit to the oldest waiting request of a key.
     void grant(queue& of) noexcept {
         request& dialing = of.waiting.requests.front();
         leave(dialing);

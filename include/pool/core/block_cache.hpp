@@ -13,8 +13,9 @@
 
 namespace pool::core {
 
-/// A few unused blocks of memory of one size. Where connections come and go, each new record takes the block of an
-/// erased one. There are few, so that memory stays proportional to the connections. Not thread-safe.
+/// A few unused blocks of memory of one size. If connections come and go, each new record takes the block of an erased
+/// one. The cache keeps only a few blocks, so the memory stays proportional to the number of connections. Not
+/// thread-safe.
 class block_cache {
 public:
     static constexpr std::size_t most = 8;  ///< blocks kept
@@ -33,7 +34,7 @@ private:
 
     std::array<void*, most> blocks_;
     std::size_t count_ = 0;
-    std::size_t size_ = 0;  ///< of each block; 0 until the first is asked for
+    std::size_t size_ = 0;  ///< the size of each block; 0 before the first allocation
 };
 
 /// An allocator that takes single objects from a block cache and returns them to it. The first request decides the size
@@ -42,7 +43,7 @@ private:
 template <class T>
 class recycling_allocator {
 public:
-    using value_type = T;  ///< what memory is for
+    using value_type = T;  ///< the type of the objects
 
     /// The cache has to outlive what is allocated.
     explicit recycling_allocator(block_cache& cache) noexcept : cache_{&cache} {}

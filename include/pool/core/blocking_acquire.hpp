@@ -26,8 +26,8 @@ private:
     void notified() noexcept override { this->wake(); }
 };
 
-/// Lends an idle connection, or else a new one, waiting for either until `deadline` or until a stop is requested.
-/// Throws what `dial` throws, `pool_closed`, `acquire_timeout`, `acquire_cancelled` and `queue_full`.
+/// Lends an idle connection or dials one. Waits for either until `deadline`, or until a stop is requested. Throws what
+/// `dial` throws, `pool_closed`, `acquire_timeout`, `acquire_cancelled` and `queue_full`.
 template <class State, class Dial>
 typename State::entry& acquire(State& state, const typename State::hashed& key, Dial& dial, const dial_context& context,
     typename State::clock_time_point deadline) {
@@ -37,7 +37,7 @@ typename State::entry& acquire(State& state, const typename State::hashed& key, 
     if (state.is_past(deadline)) throw wait_error<acquire_timeout>(state, key, "its deadline has passed", nullptr);
 
     blocking_request<State> asking;
-    std::optional<key_type> kept;  // a close or the dial may end what `key` refers to
+    std::optional<key_type> kept;  // a close or the dial may destroy what `key` refers to
     const auto keep_key = [&] {
         if (!kept) kept.emplace(key.key);
     };
@@ -51,7 +51,7 @@ typename State::entry& acquire(State& state, const typename State::hashed& key, 
         case request_state::queue_full:
             throw wait_error<queue_full>(state, own_key(), "the wait queue is full", asking.last_error());
         case request_state::waiting: {
-            const auto has_got_something = [&] {  // in the last moment
+            const auto has_got_something = [&] {  // just before the cancellation
                 state.cancel(asking);
                 return asking.state() == request_state::lent || asking.state() == request_state::dialing;
             };
@@ -77,7 +77,7 @@ typename State::entry& acquire(State& state, const typename State::hashed& key, 
             state.dial_failed(asking, core::kept_text(std::current_exception()));
             throw;
         }
-        state.dial_succeeded(asking, *fresh);  // it may go to an older request: then this one waits on
+        state.dial_succeeded(asking, *fresh);  // it may go to an older request: this one then waits again
     }
 }
 

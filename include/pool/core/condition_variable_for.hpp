@@ -11,7 +11,7 @@
 
 namespace pool::core {
 
-/// As `std::condition_variable_any`, but only a thread that holds the lock may notify. So it needs no allocation.
+/// Like `std::condition_variable_any`, but only a thread that holds the lock may notify it. So it does not allocate.
 template <class Lock>
 class condition_variable_for {
 public:
@@ -36,7 +36,7 @@ private:
     template <class Wait>
     void wait(std::unique_lock<Lock>& guard, const Wait& wait) {
         {
-            std::unique_lock own{mutex_};  // before the other is unlocked, or a notification could get lost
+            std::unique_lock own{mutex_};  // before `guard` is unlocked, or a notification could get lost
             guard.unlock();
             wait(own);
         }

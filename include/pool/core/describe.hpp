@@ -16,7 +16,8 @@
 
 namespace pool::core {
 
-/// Text in quotes, numbers, whatever has an `operator<<`; else only that there is one.
+/// Shows text in quotes, an enumerator as its number, and any type with an `operator<<` as that prints it. Any other
+/// key is "(not printable)".
 template <class Key>
 std::string describe(const Key& key) {
     if constexpr (std::convertible_to<const Key&, std::string_view>) {

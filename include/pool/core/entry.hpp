@@ -14,7 +14,7 @@
 
 namespace pool::core {
 
-/// Stands for a point in time where nothing expires.
+/// The type of a time point in a pool whose connections never expire.
 struct no_time {};
 
 template <class Key, class Conn, class TimePoint>
@@ -22,19 +22,19 @@ class entry_index;
 template <class Key, class Conn, class TimePoint>
 class entry_store;
 
-/// One connection of a store, in its place. It is constructed and destroyed there, so a Conn need not be movable. Both
-/// happen outside the store, because they are the caller's code.
+/// One connection of a store. It is constructed and destroyed inside its entry, so a Conn need not be movable. Both run
+/// the caller's code, so they are left to the user of the store.
 template <class Key, class Conn, class TimePoint>
 class entry : public boost::intrusive::list_base_hook<> {
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
 
     struct expiry {
-        TimePoint at = TimePoint::max();  ///< the true time; max(), which is never, while it is not idle
-        TimePoint indexed = at;           ///< where the index has it: not later than `at`
+        TimePoint at = TimePoint::max();  ///< when it expires; max(), which means never, while it is not idle
+        TimePoint indexed = at;           ///< its time in the index, never later than `at`
     };
     struct no_expiry {};
 
-    /// Where it is [C1].
+    /// Who owns the connection now [C1].
     enum class place : unsigned char {
         opening,  ///< with the caller that opens its connection; there is none yet
         lent,     ///< with a caller
@@ -44,9 +44,9 @@ class entry : public boost::intrusive::list_base_hook<> {
 
 public:
     using key_type = Key;                 ///< the parameter
-    using group = key_group<Key, entry>;  ///< what it shares with the others of its key
+    using group = key_group<Key, entry>;  ///< the part that all entries of a key share
 
-    /// Without a connection at first. Its index entry is at `earliest`.
+    /// An entry without a connection. The index has it at `earliest`.
     entry(group& of, [[maybe_unused]] TimePoint earliest) noexcept : group_{&of} {
         if constexpr (timed) expiry_.indexed = earliest;
     }
@@ -56,7 +56,8 @@ public:
 
     ~entry() { destroy(); }
 
-    /// Constructs the connection in its place, as what `make()` returns. If that throws, there is none.
+    /// Constructs the connection in the entry, from the result of `make()`. If `make()` throws, the entry has no
+    /// connection.
     template <class Make>
     void construct(Make&& make) {
         ::new (static_cast<void*>(std::addressof(conn_))) Conn(std::forward<Make>(make)());
@@ -68,11 +69,11 @@ public:
         if (std::exchange(has_conn_, false)) std::destroy_at(std::addressof(conn_));
     }
 
-    Conn& conn() noexcept { return conn_; }                               ///< at one address all its life
+    Conn& conn() noexcept { return conn_; }                               ///< its address never changes
     const Key& key() const noexcept { return group_->key; }               ///< what it was made for
-    hashed_key<Key> hashed() const noexcept { return group_->hashed(); }  ///< what it is found by
+    hashed_key<Key> hashed() const noexcept { return group_->hashed(); }  ///< the key with its hash, for a look-up
 
-    // Notes of whoever holds the lent entry. The store only sets the second.
+    // For the holder of the lent entry. The store only sets `reused`.
     int exceptions = 0;   ///< uncaught ones when it was lent, or when its lease moved
     bool reused = false;  ///< it was idle before it was lent
 

@@ -25,11 +25,10 @@ namespace pool::core {
 
 /// One Boost.MultiIndex container with three indices.
 /// - By key, hashed: any entry of a key leads to its group.
-/// - By order, sequenced: as they were given back last. So the idle entries are in that order; each other one keeps its
-///   old place.
-/// - By expiry, ordered by a lower bound of when each entry expires. It exists only if anything does.
+/// - By order, sequenced: by the time of the last give-back. An entry that is not idle keeps its old place.
+/// - By expiry, ordered by a lower bound of each entry's expiry time. This index exists only if connections can expire.
 ///
-/// Also makes the groups, each of which lives as long as its last use. Not thread-safe.
+/// It also makes the groups. A group is destroyed at the end of its last use. Not thread-safe.
 template <class Key, class Conn, class TimePoint>
 class entry_index {
 public:
@@ -50,7 +49,7 @@ public:
         return found == keyed.end() ? nullptr : found->group_;
     }
 
-    /// The group of a key, for one more use. Copies a key that is new. Strong guarantee.
+    /// Adds a use to the group of a key. Makes the group, and copies the key, if there is none. Strong guarantee.
     group& use(const hashed& key) {
         group* used = find(key);
         if (used == nullptr) {
@@ -75,7 +74,7 @@ public:
         group_memory_traits::deallocate(memory, &used, 1);
     }
 
-    /// Adds an entry, which is a use of its group, at the end of the order. Strong guarantee.
+    /// Adds an entry at the end of the order. The entry counts as a use of its group. Strong guarantee.
     entry& add(group& of, TimePoint earliest) {
         entry* made = nullptr;
         if constexpr (timed) made = &unconst(*dated().emplace_hint(dated().end(), of, earliest));
@@ -92,7 +91,8 @@ public:
         release(its);
     }
 
-    /// Moves an entry, which is about to become idle, to the end of the order. `is_first`: no other one is idle.
+    /// Moves an entry to the end of the order, just before it becomes idle. `is_first` means that no other entry is
+    /// idle.
     void move_to_end(entry& e, bool is_first) noexcept {
         const auto here = position(e);
         if (is_first) oldest_ = here;
@@ -100,15 +100,17 @@ public:
         ordered().relocate(ordered().end(), here);
     }
 
-    /// The entry that has been idle longest; there has to be one. Amortised O(1): it passes over each other entry once.
+    /// The entry that has been idle for longest. At least one entry must be idle. Amortised O(1): it skips each entry
+    /// that is not idle once.
     entry& oldest_idle() noexcept {
         while (!oldest_->is_idle()) ++oldest_;
         return unconst(*oldest_);
     }
 
-    /// Puts an entry where its expiry belongs: O(log n). Extracts the node and inserts it again, at the same place of
-    /// the order. The entry stays where it is, and nothing can throw, as the hash table does not grow. `modify` would
-    /// do the same, but it searches the hashed index for the node, through all entries of its key.
+    /// Moves an entry in the index of expiry times to its true time. O(log n). It extracts the node and inserts it
+    /// again, at the same place of the order. The entry keeps its address, and nothing can throw, because the hash
+    /// table does not grow. `modify` would do the same, but it searches the hashed index for the node, through all
+    /// entries of its key.
     void reindex(entry& e) noexcept {
         const bool was_oldest = oldest_ == position(e);
         const auto next = std::next(position(e));
@@ -123,11 +125,11 @@ public:
     auto& ordered() noexcept { return container_.template get<by_order>(); }  ///< all entries, in order
     auto& dated() noexcept { return container_.template get<by_expiry>(); }   ///< all entries, by expiry
 
-    /// Where an entry is in the order. Nothing idle is before `oldest_position()`.
+    /// The place of an entry in the order.
     auto position(const entry& e) noexcept { return ordered().iterator_to(e); }
-    auto oldest_position() const noexcept { return oldest_; }  ///< likewise
+    auto oldest_position() const noexcept { return oldest_; }  ///< no idle entry is before it
 
-    /// The container shows its elements as const, to protect what it orders them by. That is the group, which never
+    /// Removes the const that the container adds to protect the keys of its indices. Those are the group, which never
     /// changes, and the indexed time, which only `reindex` changes.
     static entry& unconst(const entry& e) noexcept { return const_cast<entry&>(e); }
 

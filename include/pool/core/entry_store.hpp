@@ -19,23 +19,24 @@
 #include <pool/stats.hpp>
 
 /// @file
-/// The rules of all connections. They are pure: no lock, no clock, no I/O, no policy. Time and bounds are arguments. A
-/// store cannot close: it adds what has to be closed to a list of its caller's, `retired`. The caller provides the
-/// mutual exclusion.
+/// The rules for connections. The store has no lock, no clock, no I/O and no policy: time and bounds are arguments. It
+/// does not close connections. It adds those that must be closed to the caller's list `retired`. The caller provides
+/// the mutual exclusion.
 
 namespace pool::core {
 
 /// Whether a look-up that finds nothing is counted as a miss.
 enum class count_miss : bool {
-    no,   ///< its caller waits on, and is counted when the wait is over
+    no,   ///< not yet: the caller goes on waiting, and is counted at the end of its wait
     yes,  ///< at once
 };
 
 /// All connections of a pool in one container. An entry exists from before its connection opens until it is closed. Its
-/// address never changes. Meanwhile it is a caller's, idle, or being closed.
+/// address never changes. It belongs to a caller, is idle, or is being closed.
 ///
-/// With `TimePoint = no_time` nothing expires, and there is no index for it. Key's equality and copies, and Conn's
-/// `closed` and `unblocked`, are the only foreign code that runs in here. Not thread-safe.
+/// With `TimePoint = no_time`, connections never expire, and there is no index of expiry times. The only foreign code
+/// that the store calls is the comparison and copy of keys, and `closed` and `unblocked` of connections. Not
+/// thread-safe.
 template <class Key, class Conn, class TimePoint = no_time>
 class entry_store {
 public:
@@ -51,10 +52,10 @@ public:
     /// How many idle connections there may be.
     struct idle_bounds {
         std::size_t in_all;   ///< of all keys
-        std::size_t per_key;  ///< of the key at hand
+        std::size_t per_key;  ///< of the key of this operation
     };
 
-    /// Keeps a key, whether or not it has entries. Copies it only if it has none.
+    /// Keeps the group of a key alive, even if the key has no entries. Copies the key only if there is no group yet.
     class kept_key {
     public:
         /// Strong guarantee.
@@ -75,13 +76,13 @@ public:
         typename entry::group& group_;
     };
 
-    /// Empty. `reuse` is the order in which `lend` looks at the idle ones of a key.
+    /// An empty store. `reuse` is the order in which `lend` looks at the idle entries of a key.
     explicit entry_store(reuse_order reuse = reuse_order::oldest_first) : reuse_{reuse} {}
 
     entry_store(const entry_store&) = delete;
     entry_store& operator=(const entry_store&) = delete;
 
-    /// Destroys what is idle or lent without closing it, because a store cannot close.
+    /// Destroys idle and lent connections without closing them.
     ~entry_store() {
         while (!index_.empty()) {
             entry& e = index_.unconst(index_.ordered().front());
@@ -90,16 +91,17 @@ public:
         }
     }
 
-    // How connections come: an entry is made, its caller constructs the connection in it, and lends or stores it.
+    // Adding a connection: the store makes an entry, its caller constructs the connection in it, and then lends or
+    // stores it.
 
-    /// Makes an entry, whose caller is about to open a connection in it. It will not be given back to expire before
-    /// `earliest`. Copies a key that is new. Strong guarantee.
+    /// Makes an entry, whose caller is about to open a connection in it. When the connection is given back, its expiry
+    /// time must not be before `earliest`. Copies a key that is new. Strong guarantee.
     entry& make_entry(const hashed& key, TimePoint earliest) {
         const kept_key kept{*this, key};
         return index_.add(kept.group_, earliest);
     }
 
-    /// The connection of a new entry is open: it is lent.
+    /// Marks a new entry as lent: its connection is open.
     void mark_lent(entry& e) noexcept {
         assert(e.place_ == place::opening && "pool: only a new entry can be marked as lent");
         stats_.keys += !e.group_->is_in_use();
@@ -108,14 +110,14 @@ public:
         ++stats_.lent;
     }
 
-    /// There will be no connection in a new entry.
+    /// Erases a new entry, because its connection could not be opened.
     void erase_unopened(entry& e) noexcept {
         assert(e.place_ == place::opening && "pool: only a new entry can be without a connection");
         index_.erase(e);
     }
 
-    /// Finds an idle connection that can be used at `now`, and lends it; nullptr if there is none. Passes over blocked
-    /// ones, which stay. Retires the closed and the expired ones that it meets.
+    /// Finds an idle connection that can be used at `now`, and lends it; nullptr if there is none. Skips blocked
+    /// connections, which stay idle. Retires the closed and expired connections that it finds on the way.
     entry* lend(const hashed& key, TimePoint now, entries& retired, count_miss count = count_miss::yes) {
         if (group* const found = index_.find(key)) {
             for (entry* each = first(*found); each != nullptr;) {
@@ -144,9 +146,9 @@ public:
 
     // How lent connections come back, or leave.
 
-    /// Makes a lent entry idle; it expires at `expires_at`. Retires what has to go for it: the key's own oldest while
-    /// the key is full, then the oldest of all while the pool is. Retires the entry itself if there is no room or no
-    /// time at all.
+    /// Makes a lent entry idle, with the expiry time `expires_at`. To make room, retires the oldest entries of the key
+    /// while the key is full, then the oldest of all while the pool is full. Retires the entry itself if a bound is
+    /// zero, or if it is already due.
     void give_back(
         entry& e, const idle_bounds& bounds, TimePoint expires_at, TimePoint now, entries& retired) noexcept {
         ++stats_.puts;
@@ -159,8 +161,8 @@ public:
         link(e, expires_at);
     }
 
-    /// Makes a lent entry idle, then calls `serve(retired)`, which may lend or retire it as any other. Only then it
-    /// enforces the bounds, by the same rule.
+    /// Makes a lent entry idle, then calls `serve(retired)`, which may lend or retire it as any other. After that, it
+    /// enforces the bounds by the same rule.
     template <class Serve>
     void give_back(entry& e, const idle_bounds& bounds, TimePoint expires_at, TimePoint now, entries& retired,
         const Serve& serve) noexcept {
@@ -183,19 +185,19 @@ public:
     /// Retires a lent entry that its caller does not want to give back.
     void discard(entry& e, entries& retired) noexcept { retire(e, stats_.discarded, retired); }
 
-    /// Retires a lent or newly opened entry that no figure counts, as its caller never gets it.
+    /// Retires a lent or newly opened entry without counting it, because its caller never gets it.
     void retire_uncounted(entry& e, entries& retired) noexcept {
         std::uint64_t uncounted = 0;
         retire(e, uncounted, retired);
     }
 
-    /// Erases a lent entry whose caller has moved the connection out and destroyed the rest: by `detach`.
+    /// Erases a lent entry whose caller has moved the connection out and destroyed the rest, for `detach`.
     void erase_detached(entry& e) noexcept {
         ++stats_.detached;
         erase_taken(e);
     }
 
-    /// The same: by `take`.
+    /// The same, for `take`.
     void erase_taken(entry& e) noexcept {
         --e.group_->lent;
         --stats_.lent;
@@ -203,7 +205,8 @@ public:
         index_.erase(e);
     }
 
-    /// Erases retired entries whose connections have been closed and destroyed. `failed` closes threw.
+    /// Erases retired entries whose connections have been closed and destroyed. `failed` is the number of closes that
+    /// threw.
     void erase_closed(entries& closed, std::uint64_t failed) noexcept {
         stats_.failed_closes += failed;
         stats_.closing -= closed.size();
@@ -214,11 +217,11 @@ public:
         }
     }
 
-    // What is done to idle connections. A function that may have much to do takes at most `most` steps, so that its
-    // caller can let others have the lock in between.
+    // Operations on idle connections. A long operation makes at most `most` steps, so that its caller can release the
+    // lock in between.
 
-    /// Retires the oldest idle entry of another key than `key`. Returns whether there was one. O(1), but for older ones
-    /// of that key and the lent ones among these.
+    /// Retires the oldest idle entry of another key than `key`. Returns whether there was one. O(1), but it skips older
+    /// entries of `key`, and entries that are not idle.
     bool make_room(const hashed& key, entries& retired) noexcept {
         if (stats_.idle == 0) return false;
         for (auto next = index_.position(index_.oldest_idle()); next != index_.ordered().end(); ++next) {
@@ -230,7 +233,8 @@ public:
         return false;
     }
 
-    /// When the first idle entry expires, or max(). Or nothing yet: ask again. Each step is O(log n).
+    /// The expiry time of the idle entry that expires first, or max(). Returns none if `most` steps were not enough:
+    /// call it again. Each step is O(log n).
     std::optional<TimePoint> next_expiry(std::size_t most) noexcept
         requires timed
     {
@@ -245,7 +249,8 @@ public:
         return TimePoint::max();
     }
 
-    /// Retires what is due at `now`, the earliest first. Returns whether that was all. Each step is O(log n).
+    /// Retires the entries that are due at `now`, the earliest first. Returns whether it has retired all of them. Each
+    /// step is O(log n).
     bool expire(TimePoint now, std::size_t most, entries& retired) noexcept
         requires timed
     {
@@ -278,8 +283,8 @@ public:
         }
     }
 
-    /// Retires what is idle beyond new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of its key.
-    /// O(n).
+    /// Retires the idle entries that exceed new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of
+    /// its key. O(n).
     template <class PerKey>
     void trim(std::size_t in_all, const PerKey& per_key, entries& retired) noexcept {
         for (auto next = index_.oldest_position(); next != index_.ordered().end();) {
@@ -300,21 +305,21 @@ public:
         index_.reserve(count);
     }
 
-    // The figures. Whatever the store does not do itself is counted by these.
+    // The statistics. These functions count the events that happen outside the store.
 
-    void count_lookup_in_vain() noexcept { ++stats_.misses; }     ///< a look-up was answered without the store
+    void count_lookup_in_vain() noexcept { ++stats_.misses; }     ///< a look-up ended without a connection of the store
     void count_dial() noexcept { ++stats_.dials; }                ///< a dial was made
     void count_failed_dial() noexcept { ++stats_.failed_dials; }  ///< a dial threw
 
     const pool::stats& stats() const noexcept { return stats_; }  ///< of all keys
 
-    /// Of one key.
+    /// The figures of one key.
     key_stats stats(const hashed& key) const {
         const group* const found = index_.find(key);
         return found != nullptr ? key_stats{found->idle.size(), found->lent} : key_stats{};
     }
 
-    /// Of an entry's key.
+    /// The figures of an entry's key.
     key_stats stats(const entry& known) const noexcept { return {known.group_->idle.size(), known.group_->lent}; }
 
 private:
@@ -339,7 +344,7 @@ private:
         if constexpr (timed) e.expiry_.at = TimePoint::max();
     }
 
-    /// Takes an entry out, wherever it is, to be closed. `reason` is the figure that counts it.
+    /// Moves an entry to `retired`, from wherever it is. `reason` is the figure that counts it.
     void retire(entry& e, std::uint64_t& reason, entries& retired) noexcept {
         ++reason;
         group& its = *e.group_;

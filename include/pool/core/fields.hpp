@@ -9,17 +9,17 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// The fields of an aggregate, found without its help.
+/// Finds the fields of an aggregate, without a declaration by its author.
 
 namespace pool::core::fields {
 
 /// The most fields an aggregate key may have.
 inline constexpr std::size_t most = 6;
 
-/// The most values that an aggregate is tried with. An array has one for each of its elements.
+/// The largest number of values that is tried to initialise an aggregate. An array takes one value for each element.
 inline constexpr std::size_t most_values = 256;
 
-/// Stands for one value in the braces of an aggregate, whatever its type.
+/// Converts to any type: one value in the braces of an aggregate.
 template <std::size_t = 0>
 struct any {
     /// Never defined: only asked for in unevaluated operands.
@@ -33,7 +33,7 @@ constexpr bool holds(std::index_sequence<I...>) {
     return requires { Aggregate{any<I>{}...}; };
 }
 
-/// Whether they may hold values, then braces with values, then more values.
+/// Whether the braces may hold values, then a braced list of values, then more values.
 template <class Aggregate, std::size_t... Before, std::size_t... Inner, std::size_t... After>
 constexpr bool holds(std::index_sequence<Before...>, std::index_sequence<Inner...>, std::index_sequence<After...>) {
     return requires { Aggregate{any<Before>{}..., {any<Inner>{}...}, any<After>{}...}; };
@@ -54,8 +54,8 @@ consteval std::size_t count_values() {
     }
 }
 
-/// How many values the field takes whose first value is at `First`. Only an array takes several: its values may stand
-/// in braces of their own, and then leave no room for one more value behind them.
+/// How many values the field takes that begins at value `First`. Only an array takes more than one. Its values may have
+/// braces of their own. If so many values are in the inner braces, one more value after them is too many.
 template <class Aggregate, std::size_t Values, std::size_t First, std::size_t N = Values - First>
 consteval std::size_t values_of_field() {
     if constexpr (N <= 1) {

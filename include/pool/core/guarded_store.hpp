@@ -23,24 +23,24 @@
 #include <pool/settings.hpp>
 
 /// @file
-/// The store and the policies behind one lock, and how a step is made.
+/// The store and the policies, guarded by one lock. All changes are made in steps.
 
 namespace pool::core {
 
-/// Every operation of a pool is made of steps. A step takes the lock, changes the store, serves those who wait, and
-/// drops the lock. Then it notifies those whose state has changed, and closes what it retired. Unlinking under the lock
-/// is the only claim to a connection: whoever unlinked it closes it, so each is closed once.
+/// Every operation of a pool is made of steps. A step locks, changes the store, serves waiting requests, and unlocks.
+/// Then it notifies the requests whose state has changed, and closes the connections that it retired. The step that
+/// unlinks a connection under the lock also closes it. So each connection is closed exactly once.
 ///
-/// A lease may outlive its pool. So the state deletes itself when the pool and its lazy connections are gone, nothing
-/// is lent and no close is under way. All of that is known under the lock that is held anyway.
+/// A lease may outlive its pool. So the state deletes itself when the pool and its lazy connections are destroyed, no
+/// connection is lent, and no close is running. The last step finds this out under the lock that it holds anyway.
 ///
-/// Thread-safe, as far as LockPolicy is one.
+/// Thread-safe, if LockPolicy is a lock.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class guarded_store {
 public:
     static constexpr bool timed = ExpiryPolicy::can_expire;                         ///< whether anything expires
     static constexpr bool bounds_open = open_capacity_policy<CapacityPolicy, Key>;  ///< whether callers may wait
-    static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;       ///< by blocking their thread, too
+    static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;       ///< whether a thread may block
 
     using key_type = Key;                                                                     ///< the parameter
     using connection_type = Conn;                                                             ///< the parameter
@@ -51,7 +51,7 @@ public:
     using entry = typename store_type::entry;                                                 ///< one connection
     using entries = typename store_type::entries;                                             ///< connections to close
     using hashed = typename store_type::hashed;                                               ///< a key and its hash
-    /// Who waits and dials.
+    /// The wait queue.
     using admission_type = std::conditional_t<bounds_open, admission<store_type>, no_admission<store_type>>;
 
     guarded_store(const guarded_store&) = delete;
@@ -60,8 +60,8 @@ public:
     const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
     const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
 
-    /// Closes a connection that nobody else has, unless it is closed already. Returns whether that went well; if not,
-    /// adds the error to `errors`, unless that is nullptr.
+    /// Closes a connection that no other code can reach, unless it is closed already. Returns false if the close threw.
+    /// Then it adds the error to `errors`, unless that is nullptr.
     static bool close(Conn& conn, std::vector<std::exception_ptr>* errors) noexcept {
         if (connection_traits<Conn>::closed(conn)) return true;
         try {
@@ -73,23 +73,24 @@ public:
         }
     }
 
-    /// The pool and its lazy connections are gone. The deleter of the `std::shared_ptr` that they have in common.
+    /// Called when the pool and its lazy connections are destroyed: it is the deleter of their common
+    /// `std::shared_ptr`.
     static void orphan(guarded_store* state) noexcept {
         entries none;
         state->last_step(none, [state] { state->orphaned_ = true; });
     }
 
 protected:
-    /// A thread that waits until nothing is outstanding.
+    /// A thread in `drain`, which waits until nothing is outstanding.
     struct drainer : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
                      parked_thread<LockPolicy, ClockPolicy> {};
     using drainers = boost::intrusive::list<drainer, boost::intrusive::constant_time_size<false>>;
     struct no_drainers {};
 
-    /// The most that is done to entries in one step, so that nobody waits long for the lock.
+    /// The largest number of entries that one step works on, so that other threads do not wait long for the lock.
     static constexpr std::size_t batch = 128;
 
-    /// Without connections.
+    /// An empty state.
     guarded_store(CapacityPolicy&& capacity, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock)
         : name_{std::move(settings.name)},
           clock_{std::move(clock)},
@@ -122,8 +123,8 @@ protected:
         return count;
     }
 
-    /// Repeats a step that retires no more than a batch, until it says that this was all. Returns how many it retired.
-    /// The caller keeps this state alive.
+    /// Repeats a step of at most one batch, until `act` returns that nothing is left. Returns how many it retired. The
+    /// caller keeps this state alive.
     template <class Act>
     std::size_t in_batches(const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t count = 0;
@@ -132,8 +133,8 @@ protected:
         return count;
     }
 
-    /// Calls `act` under the lock, and ends this state if nothing needs it after that. What is `retired` then still has
-    /// to be closed.
+    /// Calls `act` under the lock, then deletes this state if nothing needs it any more. Entries in `retired` keep it
+    /// alive; the caller still has to close them.
     template <class Act>
     void last_step(entries& retired, const Act& act) noexcept {
         bool is_unneeded = false;
@@ -160,7 +161,8 @@ protected:
                 closed.push_back(next);
                 failed += !close(next.conn(), errors);
                 next.destroy();
-                // Where callers wait for the permits, each is free as soon as its own connection is closed.
+                // If callers may wait for permits, each permit becomes free as soon as its connection is closed, so
+                // there is no batch.
             } while (!bounds_open && closed.size() < batch && !retired.empty());
 
             entries more;  // retired to make room for a caller that waits
@@ -174,18 +176,19 @@ protected:
         step([&](entries& retired) { store_.retire_uncounted(e, retired); });
     }
 
-    /// Hands what is free to those who wait.
+    /// Hands free connections and permits to waiting requests.
     void serve([[maybe_unused]] time_point now, [[maybe_unused]] entries& retired) noexcept {
         if (!admission_.empty()) admission_.serve(capacity_, now, retired);
     }
 
-    /// What a drain waits for. What is idle in a closed pool still has to be closed, too.
+    /// The number of connections that a drain waits for. In a closed pool, idle connections count, too: they are about
+    /// to be closed.
     std::size_t outstanding() const noexcept {
         const pool::stats& all = store().stats();
         return all.lent + all.closing + admission_.dialing() + (closed_ ? all.idle : 0);
     }
 
-    /// The connections. Only under the lock: a lock that knows whether it is held is asked.
+    /// The store. Call it only under the lock. If the lock can report whether it is held, an assertion checks that.
     store_type& store() noexcept {
         assert(is_locked() && "pool: the store was used without the lock");
         return store_;
@@ -195,7 +198,7 @@ protected:
         return store_;
     }
 
-    /// Where nothing can expire, the clock is not read.
+    /// Reads the clock, unless connections never expire.
     time_point read_clock() const {
         if constexpr (timed) return clock_.now();
         else return {};
@@ -207,7 +210,7 @@ protected:
     }
 
 private:
-    /// The time, where `serve` will ask for it.
+    /// The time, if `serve` needs it.
     auto time_to_serve() const {
         if constexpr (bounds_open) return read_clock();
         else return time_point{};
@@ -227,7 +230,8 @@ private:
         try {
             errors.push_back(std::move(error));
         } catch (...) {
-            // No memory for it: it is counted, and the other connections still have to be closed.
+            // There is no memory for the error. It is counted all the same, and the other connections must still be
+            // closed.
         }
     }
 
@@ -241,8 +245,9 @@ private:
     [[no_unique_address]] const ExpiryPolicy expiry_;
 
 protected:
-    /// Guards all below. No connection is dialled, closed or destroyed while it is held. Key's equality, copy and
-    /// destruction, Conn's `closed` and `unblocked`, and the capacity policy are the only foreign code under it.
+    /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
+    /// under it is Key's equality, copy and destruction, Conn's `closed` and `unblocked`, the capacity policy, and the
+    /// clock, which a wait with a deadline reads before it unlocks.
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
 

@@ -6,15 +6,15 @@
 #include <pool/key.hpp>
 
 /// @file
-/// A key on its way through the pool.
+/// A key with its hash.
 
 namespace pool::core {
 
-/// A key as a caller gives it, with its hash, which is computed once. It may refer to the caller's argument, so nothing
-/// may use it once foreign code has run.
+/// The key that a caller passed, with its hash, which is computed only once. It may refer to the caller's argument.
+/// Foreign code may destroy that argument, so do not use this object after foreign code has run.
 template <class Key>
 struct hashed_key {
-    key_view<Key> key;  ///< valid as long as what the caller gave
+    key_view<Key> key;  ///< valid as long as the caller's argument
     std::size_t hash;   ///< of `key`
 
     /// Hashes `given`. Throws what its hash throws.
@@ -23,7 +23,7 @@ struct hashed_key {
     /// With a hash that is known.
     hashed_key(key_view<Key> given, std::size_t known) noexcept : key{given}, hash{known} {}
 
-    /// Whether it is the same key as `other`, which has the hash `hash_of_other`.
+    /// Whether it equals `other`, whose hash is `hash_of_other`.
     bool equals(const Key& other, std::size_t hash_of_other) const {
         return hash == hash_of_other && key_traits<Key>::equal(key, key_view<Key>(other));
     }

@@ -8,28 +8,28 @@
 #include <pool/core/hashed_key.hpp>
 
 /// @file
-/// What all connections of one key share.
+/// The data that all connections of one key share.
 
 namespace pool::core {
 
-/// The key, its hash and its idle entries. It lives as long as anything uses it, so a key without entries leaves no
-/// trace.
+/// The key, its hash and its idle entries. It is destroyed at the end of its last use, so nothing remains of a key
+/// without connections.
 template <class Key, class Entry>
 struct key_group {
     /// Copies the key. Throws what that throws.
     explicit key_group(const hashed_key<Key>& of) : key(of.key), hash{of.hash} {}
 
-    /// What it is found by. Valid as long as the group.
+    /// The key with its hash. Valid as long as the group.
     hashed_key<Key> hashed() const noexcept { return {key_view<Key>(key), hash}; }
 
-    /// Has a connection, idle or lent.
+    /// Whether the key has an idle or lent connection.
     bool is_in_use() const noexcept { return lent != 0 || !idle.empty(); }
 
     const Key key;
     const std::size_t hash;
     boost::intrusive::list<Entry> idle;  ///< in the order in which they were given back
     std::size_t lent = 0;
-    std::size_t uses = 0;  ///< the entries, wherever they are, and others that keep the key
+    std::size_t uses = 0;  ///< how many entries and `kept_key`s use this group
 };
 
 }  // namespace pool::core

@@ -15,7 +15,7 @@
 #include <pool/core/fields.hpp>
 
 /// @file
-/// The hash of a key, and why a type may be no key.
+/// The hash of a key, and the reasons why a type cannot be a key.
 
 namespace pool::core {
 
@@ -25,7 +25,7 @@ concept std_hashable = requires(const T& value) {
     { std::hash<T>{}(value) } -> std::same_as<std::size_t>;
 };
 
-/// A pair, a tuple or a `std::array`: it has fields, too.
+/// A pair, a tuple or a `std::array`, which also has fields.
 template <class T>
 concept tuple_like = requires { std::tuple_size<T>::value; };
 
@@ -35,7 +35,7 @@ inline constexpr bool is_character =
     std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> || std::same_as<T, char16_t> ||
     std::same_as<T, char32_t>;
 
-/// Refers to what somebody else owns: a reference, a pointer to characters, a string view.
+/// A type that refers to an object it does not own: a reference, a pointer to characters, a string view.
 template <class T>
 inline constexpr bool is_borrowed =
     std::is_reference_v<T> || (std::is_pointer_v<T> && is_character<std::remove_cv_t<std::remove_pointer_t<T>>>);
@@ -44,7 +44,7 @@ inline constexpr bool is_borrowed<std::basic_string_view<Char, Traits>> = true; 
 template <class T>
 inline constexpr bool is_borrowed<std::optional<T>> = is_borrowed<T>;  ///< what it may hold
 
-/// What is wrong with a type as a key that is told apart by its value.
+/// Why a type cannot be a key that is compared by value.
 enum class key_fault : unsigned char {
     none,
     borrowed,          ///< it, or a field of it, does not own its text
@@ -70,7 +70,7 @@ consteval key_fault fault_of_fields(std::type_identity<std::tuple<Field...>>) {
 template <class T, std::size_t... I>
 auto elements(std::index_sequence<I...>) -> std::type_identity<std::tuple<std::tuple_element_t<I, T>...>>;
 
-/// The fault of a key or of a field, or none.
+/// The reason why a type cannot be a key or a field, or `none`.
 template <class T>
 consteval key_fault fault_of_key() {
     if constexpr (is_borrowed<T>) {

@@ -17,13 +17,13 @@
 
 namespace pool::core {
 
-/// The requests of one key, the oldest in front: those that wait, or those that dial.
+/// The waiting requests of one key, or its dialling requests. The oldest is in front.
 template <class Store>
 struct request_queue : boost::intrusive::set_base_hook<> {
     request_queue(key_queue<Store>& its_key, bool with_dials) noexcept : of{its_key}, dials{with_dials} {}
 
     key_queue<Store>& of;
-    const bool dials;  ///< whether each has a dial under way
+    const bool dials;  ///< whether these requests have running dials
     typename request_lists<Store>::of_key requests;
 };
 
@@ -40,10 +40,10 @@ struct key_queue {
 
     const typename Store::kept_key kept;
     std::size_t dialing = 0;                     ///< dials under way
-    std::size_t spare = 0;                       ///< those of them that their own caller does not need any more
+    std::size_t spare = 0;                       ///< running dials whose own request does not need them any more
     request_queue<Store> waiting{*this, false};  ///< without a dial of their own
-    request_queue<Store> dialers{*this, true};   ///< with one, and able to take another connection meanwhile
-    dial_error last_error;                       ///< since a caller waits or dials
+    request_queue<Store> dialers{*this, true};   ///< requests with a running dial; they can take another connection
+    dial_error last_error;                       ///< the last dial error since the queue exists
 };
 
 /// All keys that a caller waits or dials for, found by their key.
@@ -68,7 +68,7 @@ public:
         return unconst(*container_.emplace(store, key).first);
     }
 
-    /// Erases a queue if nobody waits or dials for its key any more, so that no trace of the key is left.
+    /// Erases a queue if no request waits or dials for its key any more. So nothing remains of the key.
     void erase_if_unused(queue& of) noexcept {
         if (of.dialing == 0 && of.waiting.requests.empty()) container_.erase(container_.iterator_to(of));
     }
@@ -90,7 +90,7 @@ private:
     using container =
         boost::multi_index_container<queue, boost::multi_index::indexed_by<index>, recycling_allocator<queue>>;
 
-    /// The container protects what it finds queues by: the key, which never changes.
+    /// Removes the const that the container adds to protect the key. The key never changes.
     static queue& unconst(const queue& of) noexcept { return const_cast<queue&>(of); }
 
     block_cache blocks_;

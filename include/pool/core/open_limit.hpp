@@ -16,10 +16,10 @@
 
 namespace pool::core {
 
-/// Whether a failed dial still has to be counted.
+/// Whether `dial_failed` counts the failed dial.
 enum class count_dial : bool { no, yes };
 
-/// A pool state with a wait queue. Thread-safe, as far as LockPolicy is one.
+/// A pool state with a wait queue. Thread-safe, if LockPolicy is a lock.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class open_limit : public pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
     using base = pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
@@ -35,8 +35,9 @@ public:
     using request = typename base::admission_type::request;     ///< a caller that asks
     using clock_time_point = typename ClockPolicy::time_point;  ///< when it gives up
 
-    /// Completes a request at once, or puts it in the queue. Returns its state. Strong guarantee. A close that this
-    /// makes may end what `key` refers to: `keep_key()` runs before that, under the lock, and may throw.
+    /// Completes a request at once, or puts it in the queue. Returns its state. Strong guarantee. A connection that
+    /// this closes may own the object that `key` refers to. So it calls `keep_key()` before it closes anything, under
+    /// the lock. `keep_key()` may throw.
     template <class KeepKey>
     request_state submit(request& asking, const hashed& key, const KeepKey& keep_key) {
         request_state outcome{};
@@ -61,12 +62,12 @@ public:
         return seen;
     }
 
-    /// Takes a request out whose caller has lost interest, unless it is settled or dials on its caller's thread.
+    /// Removes a request that its caller does not need any more, unless it is settled or dials on its caller's thread.
     void cancel(request& asking) noexcept {
         step([&](entries&) { admission_.cancel(asking); });
     }
 
-    /// Dials for a request that may. The caller reports the end of the dial, by `dial_succeeded` or `dial_failed`.
+    /// Dials for a request in the state `dialing`. Then the caller must call `dial_succeeded` or `dial_failed`.
     template <class Dial>
     entry& dial(request& dialing, Dial& dial, const dial_context& context) {
         entry& fresh = this->make_entry(dialing.hashed());
@@ -90,8 +91,8 @@ public:
         });
     }
 
-    /// The dial of a request has failed. `dial` has counted its own failures; count those of any other kind of dial
-    /// here.
+    /// The dial of a request has failed. `dial` counts its own failures. For a dial of any other kind, pass
+    /// `count_dial::yes`.
     void dial_failed(request& dialing, const dial_error& error, count_dial count = count_dial::no) noexcept {
         step([&](entries&) {
             if (count == count_dial::yes) store().count_failed_dial();
@@ -99,8 +100,8 @@ public:
         });
     }
 
-    /// Blocks until a request does not wait any more, and returns its state; or until the deadline, or until `stop` is
-    /// requested, and returns `waiting`: then its caller has to cancel it.
+    /// Blocks until the request does not wait any more, and returns its state. Returns `waiting` at the deadline or on
+    /// a stop request: the caller must then cancel the request.
     template <class Blocking>
     request_state wait(Blocking& asking, const std::stop_token& stop, clock_time_point deadline)
         requires can_wait
@@ -118,7 +119,8 @@ public:
         }
     }
 
-    /// Waits until nothing is lent, being dialled or being closed, or until `deadline`. Returns how many still are.
+    /// Waits until no connection is lent, being dialled or being closed, or until `deadline`. Returns how many are
+    /// left.
     std::size_t drain(clock_time_point deadline)
         requires can_wait
     {
@@ -150,17 +152,17 @@ private:
     using base::step;
     using base::store;
 
-    /// An idle connection that no request waits for.
+    /// Lends an idle connection of `key`, unless a request waits for one. Returns nullptr if there is none to lend.
     entry* lend_to_newcomer(const hashed& key, time_point now, entries& retired) {
         return admission_.is_wanted(key) ? nullptr : store().lend(key, now, retired, count_miss::no);
     }
 
-    /// Puts a request at the end of the queue, from where it may be served at once, or refused.
+    /// Puts a request at the end of the queue, and serves the queue. Refuses the request if too many are waiting then.
     void enqueue(request& asking, const hashed& key, time_point now, entries& retired) {
         admission_.enqueue(asking, key);
         this->serve(now, retired);
         if (asking.state() != request_state::waiting) return;
-        // A request that waits for the end of a close is as good as served.
+        // A request that only waits for a running close is not counted: it will be served soon.
         const std::size_t coming = std::min(store().stats().closing, admission_.waiting());
         if (admission_.waiting() - coming > this->capacity_.max_waiting())
             admission_.cancel(asking, request_state::queue_full);

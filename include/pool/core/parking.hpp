@@ -25,8 +25,8 @@ typename Clock::duration bounded_wait(const Clock& clock, typename Clock::time_p
     return until < saturating_add(now, longest) ? until - now : longest;
 }
 
-/// Blocks until `clock` says `until` or later, or a stop is requested. It may return early, so ask again. A clock may
-/// have a function of this name that does better: call it unqualified.
+/// Blocks until the time of `clock` is `until` or later, or a stop is requested. It may return early, so check the time
+/// again. A clock may have a better function of this name, so call it unqualified.
 template <clock_policy Clock>
 void sleep_until(const Clock& clock, typename Clock::time_point until, const std::stop_token& stop) {
     const auto remaining = bounded_wait(clock, until);
@@ -42,7 +42,8 @@ void sleep_until(const Clock& clock, typename Clock::time_point until, const std
 template <waiting_lock Lock, clock_policy Clock>
 class parked_thread {
 public:
-    /// Unlocks, waits until `until` or until woken, and leaves it unlocked. It may return early, so look again.
+    /// Unlocks, waits until `until` or until woken, and leaves it unlocked. It reads the clock before it unlocks,
+    /// unless `until` is max(). It may return early, so look again.
     void wait(std::unique_lock<Lock> guard, const Clock& clock, typename Clock::time_point until) {
         if (until == Clock::time_point::max()) woken_.wait(guard);
         else woken_.wait_for(guard, bounded_wait(clock, until));
@@ -62,7 +63,7 @@ class parked_thread<Lock, Clock> {
 public:
     /// Unlocks, and waits until `until` or until woken.
     void wait(std::unique_lock<Lock> guard, const Clock& clock, typename Clock::time_point until) {
-        if (woken_.stop_requested()) woken_ = not_woken();  // by something that the thread has looked at since
+        if (woken_.stop_requested()) woken_ = not_woken();  // the thread has seen the reason for that wake-up already
         const std::stop_token woken = woken_.get_token();
         guard.unlock();
         sleep_until(clock, until, woken);

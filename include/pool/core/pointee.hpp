@@ -6,7 +6,7 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// The object whose members a caller means.
+/// The object behind a pointer, or the object itself.
 
 namespace pool::core {
 

@@ -25,14 +25,14 @@
 #include <pool/stats.hpp>
 
 /// @file
-/// What a caller can do with a pool, whether it has one state or several.
+/// The operations of a pool. They are the same for one state and for several.
 
 namespace pool::core {
 
-/// Which of the shards a key of this hash is in. By the high bits of a multiplicative hash (Knuth, The Art of Computer
-/// Programming, volume 3, 6.4: the golden ratio spreads even the hashes of integers, which are the integers), and from
-/// these by a multiplication (Lemire, Fast Random Integer Generation in an Interval, 2019). The index of each shard
-/// takes the remainder of a division by a prime, and so is filled as evenly as that of a whole pool.
+/// The shard of a key with this hash. It uses the high bits of a multiplicative hash (Knuth, The Art of Computer
+/// Programming, volume 3, 6.4: the golden ratio spreads even the hashes of integers, which are the integers), and maps
+/// them to a shard by a multiplication (Lemire, Fast Random Integer Generation in an Interval, 2019). The index inside
+/// a shard uses the remainder of a division by a prime, so the choice of the shard does not make that index less even.
 template <std::size_t Shards>
 constexpr std::size_t shard_of(std::size_t hash) noexcept {
     const std::uint64_t mixed = std::uint64_t{hash} * 0x9e37'79b9'7f4a'7c15;
@@ -41,8 +41,8 @@ constexpr std::size_t shard_of(std::size_t hash) noexcept {
 
 struct pool_access;
 
-/// The base of the pools: an array of states, of which the hash of a key chooses one. With one state, keys are not
-/// hashed for the choice, and all of this compiles to calls of that state.
+/// The base of the pools: an array of states, of which the hash of a key chooses one. With one state there is no
+/// choice, so no key is hashed for it, and each function compiles to a call of that state.
 template <class State, std::size_t Shards>
 class pool_facade {
     using Key = typename State::key_type;
@@ -56,33 +56,34 @@ public:
     using connection_type = Conn;                         ///< the parameter
     using clock_type = ClockPolicy;                       ///< the parameter
     using lease_type = lease<State>;                      ///< what `acquire` returns
-    using time_point = typename ClockPolicy::time_point;  ///< what deadlines are
+    using time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
 
     static constexpr bool can_expire = State::timed;  ///< whether anything expires
 
     pool_facade(const pool_facade&) = delete;
     pool_facade& operator=(const pool_facade&) = delete;
 
-    /// Lends an idle connection of `key`, or dials one. `dial` is called as `Conn(const Key&)` or
-    /// `Conn(const Key&, const dial_context&)`. It gets `context`, and may take its time, as nothing is locked.
-    /// Throws what `dial` throws, unchanged, and `pool_closed`.
+    /// Lends an idle connection of `key`, or dials one. `dial` is called as `Conn(const Key&)` or `Conn(const Key&,
+    /// const dial_context&)`. It gets `context`. It may take long, because no lock is held. Throws what `dial` throws,
+    /// unchanged, and `pool_closed`.
     ///
-    /// A pool that bounds the open connections waits as the overload below does, until the context's deadline or stop.
+    /// A pool that bounds the open connections may wait, like the overload below, until the context's deadline or stop
+    /// request.
     template <class Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, const dial_context& context = {}) {
         if constexpr (check_dial<Dial, Key, Conn>() && check_wait<State>()) {
-            const hashed wanted{key};
-            State& state = *of(wanted);
-            return {state, core::acquire(state, wanted, dial, context)};
+            const hashed key_with_hash{key};
+            State& state = *of(key_with_hash);
+            return {state, core::acquire(state, key_with_hash, dial, context)};
         } else {
             return {};
         }
     }
 
-    /// The same, and waits until a connection is free or may be dialled: until `deadline`, which is one of the pool's
-    /// clock, or until `stop` is requested. That bounds the wait, not a dial: the dial gets both as a `dial_context`
-    /// (the deadline if the clock is `std::chrono::steady_clock`), and should heed them. Throws `acquire_timeout`,
-    /// `acquire_cancelled` and `queue_full`, too.
+    /// The same, but it waits until a connection is free or may be dialled. It gives up at `deadline`, a time of the
+    /// pool's clock, or when `stop` is requested. Both end only the wait, not a dial. The dial gets them as a
+    /// `dial_context` (the deadline only if the clock is `std::chrono::steady_clock`), and should obey them. Throws
+    /// `acquire_timeout`, `acquire_cancelled` and `queue_full`, too.
     template <class Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, time_point deadline, std::stop_token stop = {}) {
         static_assert(State::bounds_open,
@@ -91,9 +92,9 @@ public:
         if constexpr (State::bounds_open && check_dial<Dial, Key, Conn>() && check_wait<State>()) {
             dial_context context{.stop = std::move(stop)};
             if constexpr (std::same_as<time_point, decltype(context.deadline)>) context.deadline = deadline;
-            const hashed wanted{key};
-            State& state = *of(wanted);
-            return {state, core::acquire(state, wanted, dial, context, deadline)};
+            const hashed key_with_hash{key};
+            State& state = *of(key_with_hash);
+            return {state, core::acquire(state, key_with_hash, dial, context, deadline)};
         } else {
             return {};
         }
@@ -107,35 +108,37 @@ public:
 
     /// Lends an idle connection of `key`, or returns an empty lease.
     [[nodiscard]] lease_type try_acquire(key_view<Key> key) {
-        const hashed wanted{key};
-        State& state = *of(wanted);
-        auto* const found = state.lend(wanted);
+        const hashed key_with_hash{key};
+        State& state = *of(key_with_hash);
+        auto* const found = state.lend(key_with_hash);
         return found != nullptr ? lease_type{state, *found} : lease_type{};
     }
 
-    /// Removes an idle connection of `key` from the pool. The caller closes it, or puts it back.
+    /// Removes an idle connection of `key` from the pool. It then belongs to the caller, which must close it or put it
+    /// back.
     [[nodiscard]] std::optional<Conn> take(key_view<Key> key) {
         static_assert(std::move_constructible<Conn>, "pool: take needs a Conn that can be moved");
         if constexpr (std::move_constructible<Conn>) {
-            const hashed wanted{key};
-            return of(wanted)->take(wanted);
+            const hashed key_with_hash{key};
+            return of(key_with_hash)->take(key_with_hash);
         } else {
             return {};
         }
     }
 
-    /// Adds an idle connection. It is closed instead if there is no room or the pool is closed, and only dropped if it
-    /// is `closed()` already. If this throws, `conn` is still the caller's, as its move has left it.
+    /// Adds an idle connection. If there is no room, or the pool is closed, the pool closes it instead. If it is
+    /// `closed()` already, the pool only destroys it. If this throws, `conn` still belongs to the caller, in the state
+    /// in which its move left it.
     void put(key_view<Key> key, Conn&& conn) {
         static_assert(std::move_constructible<Conn>, "pool: put needs a Conn that can be moved");
         if constexpr (std::move_constructible<Conn>) {
-            const hashed wanted{key};
-            of(wanted)->put(wanted, std::move(conn));
+            const hashed key_with_hash{key};
+            of(key_with_hash)->put(key_with_hash, std::move(conn));
         }
     }
 
-    /// A lazy connection: each call through it lends an idle one of `key` or dials, calls, and gives back. See
-    /// `pooled_connection`.
+    /// A lazy connection: each call through it lends an idle connection of `key` or dials one, uses it, and gives it
+    /// back. See `pooled_connection`.
     template <class Dial>
     [[nodiscard]] auto get(key_view<Key> key, Dial dial) {
         if constexpr (check_dial<Dial, Key, Conn>() && check_wait<State>()) {
@@ -145,21 +148,22 @@ public:
         }
     }
 
-    /// Closes what is due. Returns how many. O(log n) for each, and for each that was lent since the last call. Like
-    /// `clear` and `close`, it lets others have the lock in between, so that a large sweep keeps nobody waiting.
+    /// Closes the expired connections. Returns how many. O(log n) for each of them, and for each connection that was
+    /// lent since the last call. Like `clear` and `close`, it releases the lock in between, so that a large sweep does
+    /// not make other threads wait for long.
     std::size_t expire() {
         static_assert(can_expire, "pool: expire needs an ExpiryPolicy that can expire, and this pool's cannot");
         if constexpr (can_expire) return sum([](State& state) { return state.expire(); });
         else return 0;
     }
 
-    /// When to call `expire()` next: no connection that is idle now, or is given back from now on, expires before. Is
-    /// max() if nothing is idle and nothing that is given back would be kept.
+    /// When to call `expire()` next: no connection, idle now or later, expires before this time. It is max() if no
+    /// connection is idle and none would be kept.
     ///
-    /// A thread that gives back reads the clock before it takes the lock. If it is held up in between for a time, its
-    /// connection may expire that much before the time that this returns meanwhile. It is not lent after it has
-    /// expired, but whoever sleeps until then closes it that much later. O(log n) for each connection that was lent
-    /// since the last call.
+    /// A thread that gives back reads the clock before it locks. If it is delayed in between, its connection may expire
+    /// earlier than the time that this function returns meanwhile, by as much as the delay. An expired connection is
+    /// never lent. But a thread that sleeps until the returned time closes it late, by as much. O(log n) for each
+    /// connection that was lent since the last call.
     time_point next_expiry() const {
         static_assert(can_expire, "pool: next_expiry needs an ExpiryPolicy that can expire, and this pool's cannot");
         time_point earliest = time_point::max();
@@ -176,9 +180,9 @@ public:
 
     /// Closes all idle connections of one key, the oldest first. Returns how many.
     std::size_t clear(key_view<Key> key) {
-        const hashed wanted{key};
-        const state_ptr kept = of(wanted);
-        return kept->clear(wanted);
+        const hashed key_with_hash{key};
+        const state_ptr kept = of(key_with_hash);
+        return kept->clear(key_with_hash);
     }
 
     /// A snapshot of the pool's figures.
@@ -188,24 +192,24 @@ public:
         return all;
     }
 
-    /// A snapshot of one key's figures: zero for one without connections.
+    /// A snapshot of one key's figures. All are zero for a key without connections.
     key_stats stats(key_view<Key> key) const {
-        const hashed wanted{key};
-        return of(wanted)->stats(wanted);
+        const hashed key_with_hash{key};
+        return of(key_with_hash)->stats(key_with_hash);
     }
 
-    /// Closes what is idle, and keeps nothing from now on: `acquire` throws `pool_closed`, and what is given back is
-    /// closed. Does not wait for what is lent. Returns all errors of the closes. A second call does nothing.
+    /// Closes all idle connections. From now on, `acquire` throws `pool_closed`, and connections that are given back
+    /// are closed. Does not wait for lent connections. Returns all errors of its closes. A second call does nothing.
     close_errors close() {
         std::vector<std::exception_ptr> errors;
-        const std::array kept = states_;  // a close may end the pool
+        const std::array kept = states_;  // a close may destroy the pool
         close_all(kept, &errors);
         return {kept.front()->name(), std::move(errors)};
     }
 
-    /// Waits until nothing is lent, being dialled or being closed, or until `deadline`, which is one of the pool's
-    /// clock. Returns how many still are. After `close()`, that is the end of all that the pool has opened. Do not call
-    /// it from a close or a dial: it would wait for itself.
+    /// Waits until no connection is lent, being dialled or being closed, or until `deadline`, a time of the pool's
+    /// clock. Returns how many are left. If it returns 0 after `close()`, every connection that the pool has opened is
+    /// closed. Do not call it from a close or a dial: it would wait for itself.
     std::size_t drain(time_point deadline) {
         static_assert(State::can_wait,
             "pool: drain waits, which only a pool can that has a lock and whose CapacityPolicy bounds what is open");
@@ -228,10 +232,11 @@ protected:
         }
     }
 
-    /// Closes what is idle. Leases and lazy connections may outlive the pool: what is given back later is closed.
+    /// Closes the idle connections. Leases and lazy connections may outlive the pool. A connection that is given back
+    /// later is closed.
     ~pool_facade() { close_all(states_, nullptr); }
 
-    /// The states. A close may end the pool: copy them before one that this pool's member goes on after.
+    /// The states. A close may destroy the pool, so a function that goes on after a close must first copy them.
     const std::array<state_ptr, Shards>& states() const noexcept { return states_; }
 
     /// What `act(state)` says of each, added up, also if a close in it ends the pool.
@@ -265,23 +270,23 @@ private:
     std::array<state_ptr, Shards> states_;
 };
 
-/// The base of a pool of `Shards` states over these parameters, if they are right.
+/// The base of a pool of `Shards` states with valid parameters.
 template <bool are_right, std::size_t Shards, class Key, class Conn, class CapacityPolicy, class ExpiryPolicy,
     class LockPolicy, class ClockPolicy>
 struct facade_or_refusal {
     using type = pool_facade<state_for<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>, Shards>;
 };
-/// The base of a pool whose parameters are wrong.
+/// The base of a pool with invalid parameters.
 template <std::size_t Shards, class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy,
     class ClockPolicy>
 struct facade_or_refusal<false, Shards, Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
     using type = refused_pool;
 };
-/// One of the two.
+/// Selects one of these two bases.
 template <bool are_right, std::size_t Shards, class... Parameters>
 using facade_if = typename facade_or_refusal<are_right, Shards, Parameters...>::type;
 
-/// Lets other parts of the library use the state of a pool, which they may keep.
+/// Gives other parts of the library access to the state of a pool. They may share its ownership.
 struct pool_access {
     /// The state of a pool; the first, if it has several.
     template <class State, std::size_t Shards>

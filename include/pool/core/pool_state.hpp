@@ -20,11 +20,12 @@
 #include <pool/stats.hpp>
 
 /// @file
-/// The operations of a pool on what is idle and lent. The pool shares this state with its leases and lazy connections.
+/// The operations of a pool on idle and lent connections. The pool shares this state with its leases and lazy
+/// connections.
 
 namespace pool::core {
 
-/// What a pool does, but for waiting. Thread-safe, as far as LockPolicy is one.
+/// Everything that a pool does, except waiting. Thread-safe, if LockPolicy is a lock.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class pool_state : public guarded_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
     using base = guarded_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
@@ -38,20 +39,20 @@ public:
     using typename base::store_type;
     using typename base::time_point;
 
-    /// Without connections.
+    /// An empty state.
     pool_state(CapacityPolicy capacity, ExpiryPolicy expiry, pool_settings settings, ClockPolicy clock)
         : base{std::move(capacity), std::move(expiry), std::move(settings), std::move(clock)} {}
 
-    // To lend.
+    // Lending.
 
     /// Lends an idle connection; nullptr if there is none.
     entry* lend(const hashed& key) {
         entry* found = nullptr;
-        step([&, now = read_clock()](entries& retired) { found = lend_unwanted(key, now, retired); });
+        step([&, now = read_clock()](entries& retired) { found = lend_unclaimed(key, now, retired); });
         return found;
     }
 
-    /// Lends an idle connection, or else a new one. Throws what `dial` throws, and `pool_closed`.
+    /// Lends an idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
     template <class Dial>
     entry& acquire(const hashed& key, Dial& dial, const dial_context& context)
         requires(!bounds_open)
@@ -61,8 +62,8 @@ public:
         const time_point now = read_clock();
         const time_point earliest = expires_at(now);
         step([&](entries& retired) {
-            found = lend_unwanted(key, now, retired);
-            // In the same step, because a close after it may end what `key` refers to.
+            found = lend_unclaimed(key, now, retired);
+            // This must be in the same step: a close after the step may destroy the object that `key` refers to.
             if (found == nullptr && !closed_) fresh = &store().make_entry(key, earliest);
         });
         if (found != nullptr) return *found;
@@ -85,7 +86,7 @@ public:
         }
     }
 
-    /// Moves an idle connection out, if there is one. If its move throws, it is closed.
+    /// Moves an idle connection out, if there is one. If the move throws, the pool closes the connection.
     std::optional<Conn> take(const hashed& key) {
         std::optional<Conn> taken;
         if (entry* found = lend(key)) {
@@ -101,10 +102,10 @@ public:
         return taken;
     }
 
-    // To open.
+    // Opening.
 
-    /// Makes an entry and constructs a connection in it, as what `make(key)` returns. The caller owns the entry until
-    /// it lends, stores or erases it. Strong guarantee.
+    /// Makes an entry, and constructs a connection in it from the result of `make(key)`. The caller owns the entry
+    /// until it lends, stores or erases it. Strong guarantee.
     template <class Make>
     entry& make_entry_with(const hashed& key, const Make& make) {
         entry& fresh = make_entry(key);
@@ -134,7 +135,7 @@ public:
         });
     }
 
-    // To give back.
+    // Giving back.
 
     /// Makes a lent connection idle, or closes it if there is no room for it.
     void give_back(entry& lent) noexcept {
@@ -152,28 +153,28 @@ public:
         step([&](entries& retired) { store().discard(lent, retired); });
     }
 
-    /// Lets go of a connection that the caller has moved out.
+    /// Erases the entry of a connection that the caller has moved out.
     void detach(entry& lent) noexcept {
         lent.destroy();
         last_removal([&] { store().erase_detached(lent); });
     }
 
-    // What is done to what is idle.
+    // Operations on idle connections.
 
-    /// Closes what is due. Returns how many.
+    /// Closes the expired connections. Returns how many.
     std::size_t expire()
         requires timed
     {
         return in_batches([this, now = read_clock()](entries& retired) { return store().expire(now, batch, retired); });
     }
 
-    /// No connection that is idle now, or given back from now on, expires before this time.
+    /// No connection, idle now or later, expires before this time.
     time_point next_expiry()
         requires timed
     {
         const time_point now = read_clock();
         time_point earliest = expires_at(now);
-        if (earliest <= now) earliest = time_point::max();  // nothing that is given back is kept
+        if (earliest <= now) earliest = time_point::max();  // a connection that is given back would not be kept
         for (;;) {
             const std::lock_guard guard{lock_};
             if (closed_) return time_point::max();
@@ -181,15 +182,15 @@ public:
         }
     }
 
-    /// Closes what is idle. Returns how many.
+    /// Closes the idle connections. Returns how many.
     std::size_t clear(std::vector<std::exception_ptr>* errors = nullptr) {
         return clear_idle([this] { return store().stats().idle; },
             [this](std::size_t most, entries& retired) { store().clear(most, retired); }, errors);
     }
 
-    /// Closes what is idle of one key. Returns how many.
+    /// Closes the idle connections of one key. Returns how many.
     std::size_t clear(const hashed& key) {
-        const Key kept(key.key);  // `key` may refer to what a close ends
+        const Key kept(key.key);  // a close may destroy the object that `key` refers to
         const hashed own{key_view<Key>(kept), key.hash};
         return clear_idle([&] { return store().stats(own).idle; },
             [&](std::size_t most, entries& retired) { store().clear(own, most, retired); });
@@ -201,7 +202,7 @@ public:
         store().reserve(count);
     }
 
-    /// Exchanges the capacity policy, and closes what is idle beyond the new one. Returns how many.
+    /// Exchanges the capacity policy, and closes the idle connections that exceed the new one. Returns how many.
     std::size_t reconfigure(CapacityPolicy& capacity) {
         return step([&](entries& retired) {
             using std::swap;
@@ -211,7 +212,8 @@ public:
         });
     }
 
-    /// Keeps nothing from now on, and closes what is idle. Adds errors to `errors`, unless that is nullptr.
+    /// From now on the pool keeps no connection. Closes the idle connections. Adds errors to `errors`, unless that is
+    /// nullptr.
     void close_all(std::vector<std::exception_ptr>* errors) noexcept {
         step([this](entries&) {
             closed_ = true;
@@ -220,9 +222,9 @@ public:
         clear(errors);
     }
 
-    // The figures.
+    // Statistics.
 
-    /// Of the pool.
+    /// The figures of the pool.
     pool::stats stats() const {
         const std::lock_guard guard{lock_};
         pool::stats all = store().stats();
@@ -231,7 +233,7 @@ public:
         return all;
     }
 
-    /// Of one key.
+    /// The figures of one key.
     key_stats stats(const hashed& key) const {
         const std::lock_guard guard{lock_};
         key_stats all = store().stats(key);
@@ -261,7 +263,7 @@ protected:
         return store().make_entry(key, earliest);
     }
 
-    /// Dials, straight into a new entry. If that throws, the entry is erased.
+    /// Dials: constructs the connection inside a new entry. If the dial throws, it erases the entry.
     template <class Dial>
     void dial_into(entry& fresh, Dial& dial, const dial_context& context) {
         try {
@@ -274,7 +276,7 @@ protected:
         }
     }
 
-    /// Makes a lent entry idle, unless a caller waits for it or there is no room.
+    /// Gives a lent entry to a waiting caller, or makes it idle, or retires it if there is no room.
     void keep(entry& lent, time_point at, time_point now, entries& retired) noexcept {
         if (admission_.is_over_bounds(lent, capacity_)) return store().refuse(lent, retired);
         const typename store_type::idle_bounds bounds{capacity_.max_idle(), capacity_.max_idle_for(lent.key())};
@@ -282,9 +284,9 @@ protected:
         store().give_back(lent, bounds, at, now, retired, [this, now](entries& more) { this->serve(now, more); });
     }
 
-    /// Lends what nobody waits for.
-    entry* lend_unwanted(const hashed& key, time_point now, entries& retired) {
-        bool is_unavailable = closed_;  // what is idle is about to be closed
+    /// Lends an idle connection, unless a waiting caller needs it.
+    entry* lend_unclaimed(const hashed& key, time_point now, entries& retired) {
+        bool is_unavailable = closed_;  // the idle connections are about to be closed
         if (!is_unavailable && !admission_.empty()) {
             this->serve(now, retired);
             is_unavailable = admission_.is_wanted(key);
@@ -297,7 +299,7 @@ protected:
 private:
     using base::in_batches;
 
-    /// Removes an entry without a connection by `erase`, and ends this state if that was the last.
+    /// Calls `erase`, which removes an entry without a connection. Deletes this state if nothing needs it any more.
     template <class Erase>
     void last_removal(const Erase& erase) noexcept {
         entries retired;
@@ -305,7 +307,8 @@ private:
         if (!retired.empty()) this->close_retired(retired, nullptr);
     }
 
-    /// Retires as many as are idle now by `idle()`, and not what comes in meanwhile, by `clear(most, retired)`.
+    /// Retires as many connections as `idle()` reports at first, in batches, by `clear(most, retired)`. So it does not
+    /// go on with connections that are given back meanwhile.
     template <class Idle, class Clear>
     std::size_t clear_idle(
         const Idle& idle, const Clear& clear, std::vector<std::exception_ptr>* errors = nullptr) {

@@ -11,7 +11,7 @@
 #include <pool/core/entry.hpp>
 
 /// @file
-/// A caller that waits for a connection or dials one, as the wait queue sees it.
+/// The request of a caller that waits for a connection or dials one.
 
 namespace pool::core {
 
@@ -21,10 +21,10 @@ namespace pool::core {
 /// |---|---|---|
 /// | `waiting` | `lent` | a connection of its key is handed to it |
 /// | `waiting` | `dialing` | it gets a permit |
-/// | `waiting` | `queue_full` | it has just joined, and too many wait |
-/// | `waiting`, `dialing` | `cancelled` | its caller has lost interest (not while it dials on its own thread) |
-/// | `waiting`, `dialing` | `closed` | the pool is closed (likewise) |
-/// | `dialing` | `lent` | it gets another connection meanwhile, or its dial has succeeded |
+/// | `waiting` | `queue_full` | it was just submitted, and too many requests wait |
+/// | `waiting`, `dialing` | `cancelled` | its caller has cancelled it (not while it dials on the caller's thread) |
+/// | `waiting`, `dialing` | `closed` | the pool is closed (not while it dials on the caller's thread) |
+/// | `dialing` | `lent` | its dial has succeeded, or it got another connection before that |
 /// | `dialing` | `waiting` | its dial has succeeded, and an older request has got that connection |
 /// | `dialing` | `failed` | its dial has failed |
 ///
@@ -36,10 +36,11 @@ enum class request_state : unsigned char {
     failed,      ///< its dial has failed
     closed,      ///< the pool is closed
     queue_full,  ///< too many were waiting
-    cancelled,   ///< its caller has lost interest
+    cancelled,   ///< its caller has cancelled it
 };
 
-/// The text of the last dial of a key that failed, if any did. Not the exception itself, which belongs to one caller.
+/// The error text of the last failed dial of a key, if there was one. It is not the exception, because that belongs to
+/// the caller of the dial.
 using dial_error = std::shared_ptr<const std::string>;
 
 template <class Store>
@@ -59,19 +60,19 @@ public:
     request(const request&) = delete;
     request& operator=(const request&) = delete;
 
-    request_state state() const noexcept { return state_; }                ///< what it has come to
+    request_state state() const noexcept { return state_; }                ///< its state now
     entry& lent() const noexcept { return *lent_; }                        ///< the connection, if it is `lent`
     const dial_error& last_error() const noexcept { return last_error_; }  ///< of its key, if it is `cancelled`
     std::uint64_t ticket() const noexcept { return ticket_; }              ///< its age: the lower, the older
 
-    /// The key, while it waits or dials.
+    /// The key. Only while the request waits or dials.
     const typename entry::key_type& key() const noexcept { return queue_->key(); }
-    /// What the key is found by, while it waits or dials.
+    /// The key with its hash. Only while the request waits or dials.
     typename Store::hashed hashed() const noexcept { return queue_->hashed(); }
 
 protected:
-    /// `dials_on_caller_thread`: its thread is busy while it dials, and could not use a connection that comes back
-    /// meanwhile.
+    /// `dials_on_caller_thread`: the caller's thread is blocked by the dial, so it cannot use a connection that is
+    /// given back meanwhile.
     explicit request(bool dials_on_caller_thread) noexcept : dials_on_caller_thread_{dials_on_caller_thread} {}
 
     ~request() {
@@ -114,7 +115,7 @@ struct request_lists {
 template <class Store>
 class notifications {
 public:
-    /// Notifies them. A request may be gone after that.
+    /// Notifies them. A request may be destroyed as soon as it is notified.
     void deliver() noexcept {
         while (!requests_.empty()) {
             auto& first = requests_.front();

@@ -13,12 +13,12 @@
 #include <pool/policies/lock.hpp>
 
 /// @file
-/// What a pool requires of its parameters. Each mistake is refused by one plain sentence, and nothing is instantiated
-/// after it.
+/// The requirements of a pool on its parameters. For each mistake the compiler prints one plain sentence. Nothing else
+/// is instantiated after it.
 
 namespace pool::core {
 
-/// A key that is told apart by its value does not borrow its text.
+/// A key that is compared by value must own its text.
 template <class Key>
 inline constexpr key_fault fault_of = [] {
     if constexpr (std::is_base_of_v<told_apart_by_value, key_traits<Key>>) return fault_of_key<Key>();
@@ -88,8 +88,7 @@ consteval bool check_policies() {
     }
 }
 
-/// Checks all parameters of a pool. Returns whether they are right, so that a pool need not be instantiated if they are
-/// not.
+/// Checks all parameters of a pool. Returns whether they are valid. If not, the pool need not be instantiated.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 consteval bool check_parameters() {
     if constexpr (!check_key<Key>()) return false;
@@ -99,7 +98,7 @@ consteval bool check_parameters() {
 
 /// The base of a pool with a wrong parameter: takes any arguments, and can do nothing.
 struct refused_pool {
-    explicit refused_pool(auto&&...) noexcept {}  ///< whatever it is given
+    explicit refused_pool(auto&&...) noexcept {}  ///< accepts any arguments
 };
 
 /// A pool whose parameters are right.
@@ -114,7 +113,7 @@ consteval bool check_dial() {
     return dial_function<Dial, Key, Conn>;
 }
 
-/// Checks a pool whose callers may have to wait. Returns whether somebody could end the wait.
+/// Checks a pool whose callers may have to wait. Returns whether another thread could end the wait.
 template <class State>
 consteval bool check_wait() {
     constexpr bool can_end = !State::bounds_open || State::can_wait;

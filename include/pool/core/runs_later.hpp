@@ -4,7 +4,7 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// Results of a function that stand for work still to be done.
+/// Function results that represent unfinished work.
 
 namespace pool::core {
 

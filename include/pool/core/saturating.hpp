@@ -7,7 +7,7 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// Arithmetic of times that stops at the ends of their range instead of overflowing.
+/// Arithmetic with times that saturates: it stops at the ends of the range, and does not overflow.
 
 namespace pool::core {
 
@@ -34,7 +34,7 @@ constexpr Duration saturating_cast(std::chrono::duration<Rep, Period> from) noex
         return std::chrono::duration_cast<Duration>(wide);
     } else if constexpr (ratio::num == 1 || ratio::den == 1) {
         return std::chrono::ceil<Duration>(from);
-    } else {  // the exact arithmetic of std::chrono overflows on the way
+    } else {  // intermediate results of std::chrono's exact arithmetic would overflow
         return std::chrono::ceil<Duration>(wide);
     }
 }

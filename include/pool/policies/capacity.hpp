@@ -8,16 +8,16 @@
 #include <pool/core/limit.hpp>
 
 /// @file
-/// How many connections a pool keeps, and how many it opens. A capacity policy answers questions and does nothing else:
-/// the pool evicts. The pool asks it under its lock, so its answers must be cheap.
+/// How many connections a pool keeps and opens. A capacity policy only returns these numbers; the pool counts and
+/// evicts. The pool calls it under its lock, so its functions must be cheap.
 
 namespace pool {
 
-/// The bound that is no bound.
+/// The value for "no bound".
 inline constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 
-/// A model of CapacityPolicy bounds the idle connections: `max_idle()` in all, `max_idle_for(key)` of one key. 0 keeps
-/// none. Lent connections do not count.
+/// A model of CapacityPolicy bounds the idle connections: `max_idle()` for all keys together, `max_idle_for(key)` for
+/// one key. A bound of 0 keeps no connection. Lent connections do not count.
 template <class Policy, class Key>
 concept capacity_policy = std::movable<Policy> && requires(const Policy& policy, const Key& key) {
     { policy.max_idle() } noexcept -> std::same_as<std::size_t>;
@@ -31,11 +31,11 @@ concept declares_open_bounds = requires { requires bool{Policy::bounds_open}; };
 
 /// A capacity policy that also bounds the open connections: idle, lent, being dialled or being closed.
 /// - `max_open()` and `max_open_for(key)` are the bounds, in all and of one key.
-/// - `max_dials_for(key)` bounds the dials of one key that are under way at once. It should not be 0.
-/// - `max_waiting()` bounds the callers that wait: the next one fails at once. Callers for whom room is being made do
-///   not count.
+/// - `max_dials_for(key)` bounds the dials of one key that run at the same time. It should not be 0.
+/// - `max_waiting()` bounds the waiting callers. A further caller fails at once. Callers for which the pool is closing
+///   a connection do not count.
 ///
-/// Key's equality must not throw in a pool with such a policy.
+/// With such a policy, comparing two keys must not throw.
 template <class Policy, class Key>
 concept open_capacity_policy = capacity_policy<Policy, Key> && declares_open_bounds<Policy> &&
                                requires(const Policy& policy, const Key& key) {

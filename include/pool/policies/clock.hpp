@@ -13,12 +13,13 @@
 #include <pool/core/saturating.hpp>
 
 /// @file
-/// Where a pool's time comes from. A clock is an object with `now()`. A standard clock, whose `now()` is static, is one
-/// too. It has to be steady: a wall clock that is set back by an hour would keep connections an hour longer.
+/// The source of a pool's time. A clock is an object with `now()`. A standard clock, whose `now()` is static, is one,
+/// too. It has to be steady: if a wall clock were set back by an hour, connections would be kept an hour longer.
 
 namespace pool {
 
-/// A model of ClockPolicy is steady and copyable, and tells the time to any thread, without throwing.
+/// A model of ClockPolicy is steady and copyable. Several threads may call `now()` at the same time, and it does not
+/// throw.
 template <class Clock>
 concept clock_policy = std::copyable<Clock> && Clock::is_steady && requires(const Clock& clock) {
     typename Clock::duration;
@@ -26,16 +27,16 @@ concept clock_policy = std::copyable<Clock> && Clock::is_steady && requires(cons
 };
 
 /// A faster `std::chrono::steady_clock`: reading it takes a few nanoseconds instead of more than twenty. It moves only
-/// at each tick of the system, every 1 to 10 ms (see `resolution()`). So a connection may be lent, or stay open, that
-/// much longer than its time. Its time points are those of `std::chrono::steady_clock`, which it is where the system
-/// has no such clock.
+/// at each tick of the system, every 1 to 10 ms (see `resolution()`). So a connection may be lent, or stay open, up to
+/// one tick longer than its time to live. Its time points are those of `std::chrono::steady_clock`. If the system has
+/// no coarse clock, it reads `std::chrono::steady_clock`.
 class coarse_clock {
 public:
     using time_point = std::chrono::steady_clock::time_point;  ///< as `std::chrono` names it
     using duration = time_point::duration;                     ///< as `std::chrono` names it
     using rep = duration::rep;                                 ///< as `std::chrono` names it
     using period = duration::period;                           ///< as `std::chrono` names it
-    static constexpr bool is_steady = true;                    ///< it is never set
+    static constexpr bool is_steady = true;                    ///< the system never sets it
 
     /// The time of the last tick.
     static time_point now() noexcept {
@@ -76,9 +77,9 @@ public:
     using period = std::nano;                                            ///< a tick is a nanosecond
     using duration = std::chrono::duration<rep, period>;                 ///< as `std::chrono` names it
     using time_point = std::chrono::time_point<manual_clock, duration>;  ///< as `std::chrono` names it
-    static constexpr bool is_steady = true;                              ///< by decree: the test is the clock
+    static constexpr bool is_steady = true;                              ///< as a pool requires; only a test sets it
 
-    /// The time it was set to; at first, zero.
+    /// The time that the test has set. It starts at zero.
     time_point now() const {
         const std::scoped_lock guard{shared_->mutex};
         return shared_->now;
@@ -100,7 +101,7 @@ public:
         shared_->moved.wait(guard, stop, [&] { return shared_->now >= until; });
     }
 
-    /// The same, as the pool calls it.
+    /// The same, in the form that the pool calls.
     friend void sleep_until(const manual_clock& clock, time_point until, const std::stop_token& stop) {
         clock.sleep_until(until, stop);
     }
@@ -123,9 +124,9 @@ private:
     std::shared_ptr<shared_time> shared_ = std::make_shared<shared_time>();
 };
 
-/// Whether a clock's time passes as real time does. If not, as with `manual_clock`, a function `sleep_until(const
-/// Clock&, Clock::time_point, const std::stop_token&)` has to be found by argument-dependent look-up. A clock that
-/// keeps real time may have one, too.
+/// Whether a clock advances as real time does. A clock that does not, such as `manual_clock`, needs a function
+/// `sleep_until(const Clock&, Clock::time_point, const std::stop_token&)` that argument-dependent look-up finds. A
+/// clock that keeps real time may have one, too.
 template <class Clock>
 inline constexpr bool keeps_real_time = true;
 template <>

@@ -7,14 +7,14 @@
 #include <pool/core/saturating.hpp>
 
 /// @file
-/// How long a connection may stay idle. An expiry policy answers with a point in time and does nothing else: from that
-/// instant on the pool no longer lends the connection, and the next sweep closes it.
+/// How long a connection may stay idle. An expiry policy only returns a point in time. From then on, the pool does not
+/// lend the connection, and the next sweep closes it.
 
 namespace pool {
 
-/// A model of ExpiryPolicy says whether anything expires at all and, if so, when a connection that was given back at
-/// `since` does; `TimePoint::max()` is never. The answer must not come earlier for a later `since`, must not throw, and
-/// may be asked by several threads at once.
+/// A model of ExpiryPolicy has a constant `can_expire`. If it is true, `expires_at(since)` is the expiry time of a
+/// connection that was given back at `since`. `TimePoint::max()` means never. A later `since` must not give an earlier
+/// result. It must not throw, and several threads may call it at the same time.
 template <class Policy, class TimePoint>
 concept expiry_policy = std::movable<Policy> && requires {
     { Policy::can_expire } -> std::convertible_to<bool>;
@@ -22,12 +22,12 @@ concept expiry_policy = std::movable<Policy> && requires {
     { policy.expires_at(since) } noexcept -> std::same_as<TimePoint>;
 });
 
-/// Nothing expires: the pool keeps no times of expiry and does not read the clock.
+/// Connections never expire. The pool keeps no expiry times and does not read the clock.
 struct never {
     static constexpr bool can_expire = false;  ///< so there is no `expires_at`
 };
 
-/// A connection expires when it has been idle for `ttl`. Zero or less keeps none.
+/// A connection expires when it has been idle for `ttl`. With a `ttl` of zero or less, no connection is kept.
 class after_idle {
 public:
     static constexpr bool can_expire = true;  ///< so there is an `expires_at`
@@ -35,7 +35,7 @@ public:
     /// Keeps idle connections for ever.
     constexpr after_idle() noexcept = default;
 
-    /// From any duration, held within the range of nanoseconds (292 years).
+    /// From any duration. It is limited to the range of nanoseconds (292 years).
     template <class Rep, class Period>
     constexpr explicit(false) after_idle(std::chrono::duration<Rep, Period> ttl) noexcept
         : ttl_{core::saturating_cast<std::chrono::nanoseconds>(ttl)} {}

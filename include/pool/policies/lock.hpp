@@ -14,30 +14,30 @@
 
 namespace pool {
 
-/// A model of LockPolicy is default-constructible and has `lock()` and `unlock()`, which must not throw. A thread that
-/// has unlocked it may destroy it, even while the `unlock()` of the owner before is still returning in another thread.
-/// POSIX requires that of its mutexes, and `std::mutex` is one.
+/// A model of LockPolicy is default-constructible and has `lock()` and `unlock()`, which must not throw. The last owner
+/// may destroy the lock after its `unlock()`, even if the `unlock()` of the owner before it has not yet returned in
+/// another thread. POSIX requires this of its mutexes, and `std::mutex` is one on a POSIX system.
 template <class Lock>
 concept lock_policy = std::default_initializable<Lock> && requires(Lock& lock) {
     lock.lock();
     lock.unlock();
 };
 
-/// No lock: for a pool that one thread uses. Takes no space.
+/// No lock, for a pool that only one thread uses. It takes no space.
 struct null_mutex {
     static constexpr void lock() noexcept {}    ///< does nothing
     static constexpr void unlock() noexcept {}  ///< does nothing
 };
 
-/// A lock for short steps on several cores. A thread that finds it taken looks again for about the time that falling
-/// asleep and waking up would take, 5 to 20 microseconds, and only then sleeps. No thread starves. Has the size of an
-/// `unsigned`. Where there are more threads than cores, and each holds a connection for long, `std::mutex` does as
-/// well.
+/// A lock for short steps on several cores. A thread that finds it locked first looks again several times. It goes to
+/// sleep only after 5 to 20 microseconds, which is about what sleeping and waking cost. No thread starves. Has the size
+/// of an `unsigned`. `std::mutex` is as fast if there are more threads than cores, and each keeps a connection for
+/// long.
 using adaptive_mutex = core::basic_adaptive_mutex<>;
 
 /// Adapts a lock type. Its members are optional.
-/// - `condition_variable` is what threads wait with: it is used like `std::condition_variable`, with a
-///   `std::unique_lock<Lock>`, and only a thread that holds the lock notifies. Without one, no thread can wait.
+/// - `condition_variable`: the type that threads wait with. It is used like `std::condition_variable`, with a
+///   `std::unique_lock<Lock>`. Only a thread that holds the lock notifies it. Without this type, no thread can wait.
 /// - `static bool held(const Lock&) noexcept` says whether the calling thread holds the lock. With it, a pool asserts
 ///   (unless `NDEBUG` is defined) that it never touches its connections without the lock.
 template <class Lock>
@@ -48,10 +48,10 @@ struct lock_traits {
 /// The standard's own condition variable.
 template <>
 struct lock_traits<std::mutex> {
-    using condition_variable = std::condition_variable;  ///< made for it
+    using condition_variable = std::condition_variable;  ///< the one that works only with `std::mutex`
 };
 
-/// No condition variable: nobody could wake the only thread there is.
+/// It has no condition variable, because there is no other thread that could wake the one that waits.
 template <>
 struct lock_traits<null_mutex> {};
 
