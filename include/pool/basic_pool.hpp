@@ -35,7 +35,7 @@ using basic_pool_facade =
 /// Thread-safe, if LockPolicy is a lock. With `null_mutex`, only one thread at a time may use the pool. Connections are
 /// dialled, closed and destroyed without the lock, and those calls may call the pool.
 ///
-/// If a member function throws, the pool is unchanged. A connection that was passed to it still belongs to the caller,
+/// If a member function throws, the pool is as before. A connection that was passed to it still belongs to the caller,
 /// or has been closed. Errors of closing are never thrown, but counted in `stats::failed_closes`; `close()` also
 /// returns them.
 ///

@@ -76,7 +76,8 @@ concept unblocked_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::unblocked(c) } noexcept -> std::same_as<bool>;
 };
 
-/// Reports after a failed call whether it can take another. A Conn without `reusable` is closed after an exception.
+/// Reports after a failed call whether it can take another call. A Conn without `reusable` is closed after an
+/// exception.
 template <class Conn>
 concept reusable_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::reusable(c) } noexcept -> std::same_as<bool>;
@@ -108,14 +109,14 @@ struct pointer_connection_traits {
         return !p || target::closed(*p);
     }
 
-    /// Calls the pointee's. A null pointer is unblocked.
+    /// Calls `unblocked` of the pointee. A null pointer is unblocked.
     static bool unblocked(const Pointer& p) noexcept
         requires unblocked_reporting<typename Pointer::element_type>
     {
         return !p || target::unblocked(*p);
     }
 
-    /// Calls the pointee's. A null pointer is not reusable.
+    /// Calls `reusable` of the pointee. A null pointer is not reusable.
     static bool reusable(const Pointer& p) noexcept
         requires reusable_reporting<typename Pointer::element_type>
     {

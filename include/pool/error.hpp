@@ -63,7 +63,7 @@ public:
 /// and its message lists them all. Copying it does not throw.
 class close_errors : public error {
 public:
-    /// None.
+    /// No errors.
     close_errors() : close_errors{"", {}} {}
 
     /// The errors of the pool `pool_name`.

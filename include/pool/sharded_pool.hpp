@@ -76,8 +76,8 @@ using sharded_facade =
 /// same, but for this:
 /// - `max_idle` is divided among the shards, so all together never keep more. A full shard evicts its own oldest
 ///   connection, even if another shard has room or an older one. If `max_idle` is less than the number of shards, the
-///   last shards keep nothing, and their keys are never reused. So choose a value many times the number of shards, or
-///   bound only each key: that bound is exact.
+///   last shards keep nothing, and connections of their keys are never reused. So choose a value many times the number
+///   of shards, or bound only each key: that bound is exact.
 /// - `stats()` adds snapshots of the shards, which are not taken at the same instant. An equation that holds in each
 ///   snapshot also holds in the sum.
 /// - `clear()`, `expire()`, `reconfigure()` and `close()` take one shard after the other, and close in the order of

@@ -23,13 +23,14 @@
 #include <pool/settings.hpp>
 
 /// @file
-/// The store and the policies, guarded by one lock. All changes are made in steps.
+/// The store and the policies, guarded by one lock, and the steps that change them.
 
 namespace pool::core {
 
 /// Every operation of a pool is made of steps. A step locks, changes the store, serves waiting requests, and unlocks.
-/// Then it notifies the requests whose state has changed, and closes the connections that it retired. The step that
-/// unlinks a connection under the lock also closes it. So each connection is closed exactly once.
+/// Then it notifies the requests whose state has changed, and closes the connections that it retired. Unlinking a
+/// connection under the lock is the only claim to it: the step that unlinks it also closes it. So each connection is
+/// closed exactly once.
 ///
 /// A lease may outlive its pool. So the state deletes itself when the pool and its lazy connections are destroyed, no
 /// connection is lent, and no close is running. The last step finds this out under the lock that it holds anyway.

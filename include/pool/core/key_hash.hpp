@@ -25,7 +25,7 @@ concept std_hashable = requires(const T& value) {
     { std::hash<T>{}(value) } -> std::same_as<std::size_t>;
 };
 
-/// A pair, a tuple or a `std::array`, which also has fields.
+/// A pair, a tuple or a `std::array`: a type that has fields, too.
 template <class T>
 concept tuple_like = requires { std::tuple_size<T>::value; };
 

@@ -169,7 +169,7 @@ private:
     }
 };
 
-/// The state of a pool over these policies.
+/// The state of a pool with these policies.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 using state_for = std::conditional_t<open_capacity_policy<CapacityPolicy, Key>,
     open_limit<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>,

@@ -63,9 +63,9 @@ public:
     pool_facade(const pool_facade&) = delete;
     pool_facade& operator=(const pool_facade&) = delete;
 
-    /// Lends an idle connection of `key`, or dials one. `dial` is called as `Conn(const Key&)` or `Conn(const Key&,
-    /// const dial_context&)`. It gets `context`. It may take long, because no lock is held. Throws what `dial` throws,
-    /// unchanged, and `pool_closed`.
+    /// Lends an idle connection of `key`, or dials one. `dial` is called as `Conn(const Key&)` or
+    /// `Conn(const Key&, const dial_context&)`. It gets `context`. It may take long, because no lock is held.
+    /// Throws what `dial` throws, unchanged, and `pool_closed`.
     ///
     /// A pool that bounds the open connections may wait, like the overload below, until the context's deadline or stop
     /// request.

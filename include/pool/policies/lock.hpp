@@ -51,7 +51,7 @@ struct lock_traits<std::mutex> {
     using condition_variable = std::condition_variable;  ///< the one that works only with `std::mutex`
 };
 
-/// It has no condition variable, because there is no other thread that could wake the one that waits.
+/// A `null_mutex` has no condition variable, because no other thread could wake the one that waits.
 template <>
 struct lock_traits<null_mutex> {};
 
