@@ -10,8 +10,8 @@
 #include <pool/core/key_hash.hpp>
 
 /// @file
-/// What a pool asks of a Key: a hash, equality, and the type it is looked up by. A key must contain everything that
-/// decides how its connections are opened, so that the connections of one key are interchangeable.
+/// What a pool needs of a Key: a hash, equality, and the type that it is looked up with. A key must contain everything
+/// that decides how its connections are opened, so that the connections of one key are interchangeable.
 
 namespace pool {
 

@@ -21,7 +21,7 @@ struct stats {
     std::uint64_t misses = 0;           ///< found none
     std::uint64_t dials = 0;            ///< misses for which a connection was dialled
     std::uint64_t failed_dials = 0;     ///< dials that threw
-    std::uint64_t skipped_blocked = 0;  ///< blocked connections that look-ups passed over
+    std::uint64_t skipped_blocked = 0;  ///< blocked connections that look-ups skipped
 
     // what came in: put, and leases given back
     std::uint64_t puts = 0;     ///< all of them, kept or not
@@ -46,8 +46,8 @@ struct stats {
     std::size_t keys = 0;     ///< keys that have a connection, idle or lent
 
     // only of a pool that bounds the open connections
-    std::size_t dialing = 0;  ///< dials under way
-    std::size_t waiting = 0;  ///< callers that wait
+    std::size_t dialing = 0;  ///< running dials
+    std::size_t waiting = 0;  ///< waiting callers
 
     friend bool operator==(const stats&, const stats&) = default;  ///< figure by figure
 
@@ -83,8 +83,8 @@ struct key_stats {
     std::size_t lent = 0;  ///< connections that are lent
 
     // only of a pool that bounds the open connections
-    std::size_t dialing = 0;  ///< dials under way
-    std::size_t waiting = 0;  ///< callers that wait
+    std::size_t dialing = 0;  ///< running dials
+    std::size_t waiting = 0;  ///< waiting callers
 
     friend bool operator==(const key_stats&, const key_stats&) = default;  ///< figure by figure
 };

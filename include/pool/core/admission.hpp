@@ -24,9 +24,9 @@ namespace pool::core {
 /// An open connection is idle, lent, being dialled or being closed, and holds a permit. The permit is free when the
 /// connection has been closed, not before, so the peers never see more than the bound either.
 ///
-/// The requests of all keys are in one queue, by age. A connection goes to the oldest request of its key, also to one
-/// whose own dial is still under way. A permit goes to the oldest request of all that may use it: a request whose key
-/// is at its own bound is passed over. Not thread-safe.
+/// The requests of all keys are in one queue, by age. A connection goes to the oldest request of its key, even if the
+/// dial of that request is still running. A permit goes to the oldest request that may use it: a request whose key is
+/// at its own bound is skipped. Not thread-safe.
 template <class Store>
 class admission {
     using entry = typename Store::entry;
@@ -46,8 +46,8 @@ public:
     admission& operator=(const admission&) = delete;
 
     std::size_t waiting() const noexcept { return waiting_; }  ///< requests that wait, without a dial of their own
-    std::size_t dialing() const noexcept { return dialing_; }  ///< dials under way
-    bool empty() const noexcept { return queues_.empty(); }    ///< nobody waits, and no dial is under way
+    std::size_t dialing() const noexcept { return dialing_; }  ///< running dials
+    bool empty() const noexcept { return queues_.empty(); }    ///< nobody waits, and no dial is running
 
     /// Requests for a key that wait.
     std::size_t waiting(const hashed& key) const {

@@ -39,7 +39,7 @@ struct key_queue {
     hashed_type hashed() const noexcept { return kept.hashed(); }
 
     const typename Store::kept_key kept;
-    std::size_t dialing = 0;                     ///< dials under way
+    std::size_t dialing = 0;                     ///< running dials
     std::size_t spare = 0;                       ///< running dials whose own request does not need them any more
     request_queue<Store> waiting{*this, false};  ///< without a dial of their own
     request_queue<Store> dialers{*this, true};   ///< requests with a running dial; they can take another connection

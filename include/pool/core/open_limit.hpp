@@ -32,7 +32,7 @@ public:
     using typename base::hashed;
     using typename base::time_point;
 
-    using request = typename base::admission_type::request;     ///< a caller that asks
+    using request = typename base::admission_type::request;     ///< the request of a caller
     using clock_time_point = typename ClockPolicy::time_point;  ///< when it gives up
 
     /// Completes a request at once, or puts it in the queue. Returns its state. Strong guarantee. A connection that
