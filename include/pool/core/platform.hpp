@@ -6,11 +6,11 @@
 #include <pool/core/include_path.hpp>
 
 /// @file
-/// What the library needs of the compiler and of the standard library. Every other header includes this file, directly or
-/// not.
+/// What the library needs of the compiler and of the standard library. Every other header includes this file, directly
+/// or not.
 ///
-/// If something is missing, the first error says what it is. `#error` alone lets a compiler go on to errors of its own, so an
-/// include that cannot be found ends the compilation.
+/// If something is missing, the first error says what it is. `#error` alone lets a compiler go on to errors of its own,
+/// so an include that cannot be found ends the compilation.
 
 #if defined(_MSVC_LANG) ? _MSVC_LANG < 202002L : __cplusplus < 202002L
 #error "pool: C++20 is needed: compile with -std=c++20 or later"
