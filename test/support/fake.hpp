@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <support/ids.hpp>
+
 /// @file
 /// Fake connections. A test opens them through a `network`, which remembers all of them. Through a `line` it decides
 /// what a connection answers. A connection ends the program if it is misused: closed twice, closed after its peer has
@@ -108,7 +110,7 @@ public:
     }
 
     /// Which connections were closed, in that order, since this was last asked.
-    std::vector<int> closed() {
+    ids closed() {
         const std::scoped_lock guard{mutex_};
         return std::exchange(closed_, {});
     }
@@ -131,7 +133,7 @@ private:
 
     mutable std::mutex mutex_;  ///< guards all below
     std::deque<std::shared_ptr<line>> lines_;
-    std::vector<int> closed_;
+    ids closed_;
     std::function<void(line&)> prepare_;
 };
 
