@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <type_traits>
+
+#include <pool/core/entry_store.hpp>
+#include <pool/policies/clock.hpp>
+
+/// @file
+/// The types of time that a store is tested with. A rule that does not depend on time is tested with both.
+
+namespace stores {
+
+using untimed = pool::core::no_time;
+using timed = pool::manual_clock::time_point;
+
+constexpr timed at(int tick) { return timed{timed::duration{tick}}; }
+
+template <class Time>
+constexpr Time never() {
+    if constexpr (std::is_same_v<Time, untimed>) return {};
+    else return Time::max();
+}
+
+}  // namespace stores
