@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstddef>
+#include <string>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include <pool/error.hpp>
+#include <pool/stats.hpp>
+
+#include <support/bounded_pool.hpp>
+#include <support/fake.hpp>
+#include <support/ids.hpp>
+
+// The end of a pool: callers that wait, dials under way, and drain.
+
+using namespace std::chrono_literals;
+using namespace bounded_pools;
+using fake::ids;
+
+TEST_CASE("bounded: close fails all callers that wait [C11]") {
+    fixture f{bounds{.max_open = 1}};
+    auto lent = f.acquire("a");
+    auto first = f.waits("a");
+    auto second = f.waits("b");
+    CHECK(f.conns.close().empty());
+    CHECK_THROWS_AS((void)first.got(), pool::pool_closed);
+    CHECK_THROWS_AS((void)second.got(), pool::pool_closed);
+    CHECK_THROWS_AS((void)f.acquire("a"), pool::pool_closed);
+    lent.give_back();
+    CHECK(f.net.closed() == ids{1});
+    const pool::stats s = f.conns.stats();
+    CHECK(s.hits + s.misses == 4);
+}
+
+TEST_CASE("bounded: a connection whose dial ends after the close is closed") {
+    fixture f{bounds{.max_open = 1}};
+    CHECK_THROWS_AS((void)f.conns.acquire("a",
+                        [&](const std::string&) {
+                            f.conns.close();
+                            return f.net.dial();
+                        }),
+        pool::pool_closed);
+    CHECK(f.net.closed() == ids{1});
+    CHECK(f.conns.stats().dialing == 0);
+    CHECK(f.conns.stats().keys == 0);
+}
+
+TEST_CASE("bounded: drain waits for lent connections, until its deadline") {
+    fixture f{bounds{.max_open = 2}};
+    auto first = f.acquire("a");
+    auto second = f.acquire("a");
+    f.conns.close();
+    CHECK(f.conns.drain(f.clock.now()) == 2);
+    std::size_t left = 3;
+    std::thread waiting{[&, deadline = f.clock.now() + 1s] { left = f.conns.drain(deadline); }};
+    SUBCASE("all come back") {
+        first.give_back();
+        second.discard();
+        waiting.join();
+        CHECK(left == 0);
+    }
+    SUBCASE("one does not") {
+        first.give_back();
+        f.clock.advance(1s);
+        waiting.join();
+        CHECK(left == 1);
+    }
+}
+
+TEST_CASE("bounded: drain waits for closes, too") {
+    fixture f{bounds{.max_open = 2}};
+    gate closing;
+    auto lent = f.acquire("a");
+    lent->far().on_close = [&] { closing.pass(); };
+    std::thread other{[&] { lent.discard(); }};
+    closing.reached.wait();
+    CHECK(f.conns.drain(f.clock.now()) == 1);
+    std::thread waiting{[&] { CHECK(f.conns.drain(fixture<>::never) == 0); }};
+    closing.open.count_down();
+    waiting.join();
+    other.join();
+}
