@@ -4,8 +4,8 @@
 #include <pool/basic_pool.hpp>
 
 /// @file
-/// The wait queue of a pool, from inside: a test submits requests without a caller that blocks, and so plays any number of
-/// callers in one thread.
+/// The wait queue of a pool, from inside. A test submits requests without a caller that blocks, and so plays any number
+/// of callers in one thread.
 
 namespace requests {
 

@@ -21,8 +21,8 @@
 
 namespace stores {
 
-/// A store, with the least of a pool around it: this dials, and closes what the store retires. Connections are numbered from 1
-/// in the order in which they were opened.
+/// A store, with the least of a pool around it: this dials, and closes what the store retires. Connections are numbered
+/// from 1, in the order in which they were opened.
 template <class Time>
 class tended_store {
     using store_type = pool::core::entry_store<std::string, fake::connection, Time>;

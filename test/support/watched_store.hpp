@@ -94,7 +94,7 @@ struct counted_time {
     int tick = 0;
 };
 
-/// A store of these. A connection that is retired leaves in the same call, unless the test retires it into a list of its own.
+/// A store of these. A retired connection leaves in the same call, unless the test gives a list of its own.
 template <class Time>
 class watched_store : public pool::core::entry_store<watched_key, watched_connection, Time> {
     using base = pool::core::entry_store<watched_key, watched_connection, Time>;

@@ -118,7 +118,7 @@ TEST_CASE("entry_store: an expiry is put in order once after it has changed [C10
 }
 
 TEST_CASE("entry_store: re-keying an expiry does not search through the others of its key [C10]") {
-    // No foreign code runs in such a search, so there is nothing to count. With it, this takes hours; without, a moment.
+    // Such a search would call no foreign code, so there is nothing to count. It would make this case take hours.
     struct idle_connection {
         static bool closed() noexcept { return true; }
         static bool unblocked() noexcept { return true; }
