@@ -67,7 +67,7 @@ struct fixture {
     }
 
     /// The dial of a request succeeds. Returns whether a request took the connection.
-    bool opened(caller& dialing) {
+    bool dial_succeeded(caller& dialing) {
         store::entry& fresh = lent(dialing.key().c_str());
         const bool needed = queue.dial_succeeded(dialing, fresh);
         if (!needed) give_back(fresh);

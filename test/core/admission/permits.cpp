@@ -21,7 +21,7 @@ TEST_CASE("admission: a permit that is free is given at once") {
     CHECK(second.state() == request_state::waiting);
     CHECK(f.queue.waiting() == 1);
     CHECK(f.queue.dialing() == 1);
-    CHECK(f.opened(first));
+    CHECK(f.dial_succeeded(first));
     CHECK(first.state() == request_state::lent);
     CHECK(f.queue.dialing() == 0);
     CHECK(f.queue.open_count() == 1);
@@ -95,8 +95,8 @@ TEST_CASE("admission: a spare dial does not keep a free permit from those that w
     auto& second = f.enqueue("a");
     CHECK(second.state() == request_state::dialing);
     CHECK(f.queue.dialing() == 2);
-    CHECK_FALSE(f.opened(first));
-    CHECK(f.opened(second));
+    CHECK_FALSE(f.dial_succeeded(first));
+    CHECK(f.dial_succeeded(second));
     f.queue.take_notifications().deliver();
 }
 
@@ -118,7 +118,7 @@ TEST_CASE("admission: the dials of a key have a bound of their own") {
     auto& other = f.enqueue("b");
     CHECK(second.state() == request_state::waiting);
     CHECK(other.state() == request_state::dialing);
-    CHECK(f.opened(first));
+    CHECK(f.dial_succeeded(first));
     f.serve();
     CHECK(second.state() == request_state::dialing);
     f.queue.dial_failed(second, request_state::failed, nullptr);

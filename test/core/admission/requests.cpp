@@ -34,18 +34,18 @@ TEST_CASE("admission: a dialled connection goes to the oldest request of its key
     SUBCASE("neither dials on its own thread") {
         auto& first = f.enqueue("a", false);
         auto& second = f.enqueue("a", false);
-        CHECK(f.opened(second));
+        CHECK(f.dial_succeeded(second));
         CHECK(first.state() == request_state::lent);
         CHECK(second.state() == request_state::waiting);
-        CHECK_FALSE(f.opened(first));
+        CHECK_FALSE(f.dial_succeeded(first));
         CHECK(second.state() == request_state::lent);
     }
     SUBCASE("both dial on their own threads") {
         auto& first = f.enqueue("a");
         auto& second = f.enqueue("a");
-        CHECK(f.opened(second));
+        CHECK(f.dial_succeeded(second));
         CHECK(second.state() == request_state::lent);
-        CHECK(f.opened(first));
+        CHECK(f.dial_succeeded(first));
         CHECK(first.state() == request_state::lent);
     }
     f.queue.take_notifications().deliver();
@@ -67,7 +67,7 @@ TEST_CASE("admission: a request that does not dial on its own thread may be serv
     CHECK(second.state() == request_state::waiting);  // the dial of the first is for it
     CHECK(f.queue.dialing() == 1);
     SUBCASE("then its connection goes to the next") {
-        CHECK_FALSE(f.opened(first));
+        CHECK_FALSE(f.dial_succeeded(first));
         CHECK(second.state() == request_state::lent);
     }
     SUBCASE("or is closed, as room for an older request of another key") {
@@ -75,7 +75,7 @@ TEST_CASE("admission: a request that does not dial on its own thread may be serv
         auto& older = f.enqueue("b");
         auto& younger = f.enqueue("a");
         CHECK(older.state() == request_state::waiting);
-        CHECK_FALSE(f.opened(first));
+        CHECK_FALSE(f.dial_succeeded(first));
         CHECK(f.closing() == ids{2});
         f.close_retired();
         f.serve();
@@ -101,7 +101,7 @@ TEST_CASE("admission: a dialled connection that no request wants is not taken") 
     f.queue.take_notifications().deliver();
     f.queue.poll(first);
     f.queue.cancel(first);
-    CHECK_FALSE(f.opened(first));
+    CHECK_FALSE(f.dial_succeeded(first));
     CHECK(f.queue.empty());
     f.queue.take_notifications().deliver();
 }
