@@ -163,8 +163,7 @@ struct counting_allocator {
 
     explicit counting_allocator(int& now, int& all) noexcept : live{&now}, total{&all} {}
     template <class U>
-    counting_allocator(const counting_allocator<U>& other) noexcept : live{other.live},
-                                                                      total{other.total} {}
+    counting_allocator(const counting_allocator<U>& other) noexcept : live{other.live}, total{other.total} {}
 
     T* allocate(std::size_t count) {
         ++*live;
