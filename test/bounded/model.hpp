@@ -4,14 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <range/v3/algorithm/any_of.hpp>
-#include <range/v3/algorithm/count_if.hpp>
 #include <range/v3/algorithm/find.hpp>
 #include <range/v3/algorithm/find_if.hpp>
 #include <range/v3/algorithm/none_of.hpp>
@@ -23,16 +21,13 @@
 #include <pool/policies/expiry.hpp>
 #include <pool/stats.hpp>
 
-#include <support/fake.hpp>
-#include <support/ids.hpp>
+#include <bounded/model_store.hpp>
 
 /// @file
-/// A reference model of a pool that bounds the open connections: vectors and linear scans.
+/// A reference model of a pool that bounds the open connections.
 
 namespace bounded_models {
 
-using bounds = pool::bounded_open;
-using key = std::string;
 using pool::core::request_state;
 
 const std::array<key, 4> keys{"a", "b", "c", "a key that is longer than the buffer of a short string"};
@@ -51,19 +46,10 @@ struct model_request {
     bool is_over() const { return state > request_state::dialing && !dials; }
 };
 
-class model {
+/// What a pool does, and who waits.
+class model : public model_store {
 public:
-    struct entry {
-        int id;
-        key of;
-        pool::manual_clock::time_point due;
-    };
-
-    model(bounds capacity, pool::after_idle ttl, fake::network& net, const pool::manual_clock& now)
-        : capacity_{capacity},
-          ttl_{ttl},
-          net_{net},
-          clock_{now} {}
+    using model_store::model_store;
 
     // Each of these is one step of the pool, and ends with `end_step`.
 
@@ -79,7 +65,7 @@ public:
         serve();
         const auto found = is_wanted(of) ? std::nullopt : reuse(of);
         figures_.misses += !found;
-        if (found) lent_.erase(ranges::find(lent_, *found, &entry::id));
+        if (found) no_longer_lent(*found);
         end_step();
         return found;
     }
@@ -91,7 +77,7 @@ public:
     }
 
     void discard(int id) {
-        lent_.erase(ranges::find(lent_, id, &entry::id));
+        no_longer_lent(id);
         ++figures_.discarded;
         retired_.push_back(id);
         end_step();
@@ -214,19 +200,11 @@ public:
         return {count(idle_, of), count(lent_, of), dialing(of), waiting(of)};
     }
 
-    fake::ids closed() { return std::exchange(closed_, {}); }
-
-    std::vector<entry> open_ones() const {
-        std::vector<entry> all = idle_;
-        all.insert(all.end(), lent_.begin(), lent_.end());
-        return all;
-    }
-
     std::vector<model_request> callers;  ///< in the order in which they came
 
 private:
-    /// Serves callers by age. Of each key, only the oldest that waits is considered, and the oldest whose dial is under way
-    /// and does not block it.
+    /// Serves callers by age. Of each key, it considers only the oldest that waits, and the oldest whose dial is under
+    /// way and does not block it.
     void serve() {
         std::size_t reserved = 0;
         for (auto caller = callers.begin(); caller != callers.end(); ++caller) {
@@ -288,32 +266,6 @@ private:
         return true;
     }
 
-    static std::size_t left(std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; }
-
-    bool make_room(const key& of) {
-        const auto other = ranges::find_if(idle_, [&](const entry& e) { return e.of != of; });
-        if (other == idle_.end()) return false;
-        retire(other->id, figures_.evicted);
-        return true;
-    }
-
-    std::optional<int> reuse(const key& of) {
-        for (const entry& each : std::vector{idle_}) {
-            if (each.of != of) continue;
-            if (each.due <= clock_.now()) {
-                retire(each.id, figures_.expired);
-            } else if (net_[each.id].dead) {
-                retire(each.id, figures_.found_closed);
-            } else if (!net_[each.id].blocked) {
-                idle_.erase(ranges::find(idle_, each.id, &entry::id));
-                lent_.push_back({each.id, of, {}});
-                ++figures_.hits;
-                return each.id;
-            }
-        }
-        return std::nullopt;
-    }
-
     /// A lent connection becomes idle.
     void keep(int id) {
         ++figures_.puts;
@@ -321,7 +273,7 @@ private:
         const pool::manual_clock::time_point due = ttl_.expires_at(clock_.now());
         const bool alone = ranges::none_of(callers, &model_request::waits) && dialing() == 0;
         const bool no_room = alone && (capacity_.max_idle() == 0 || capacity_.max_idle_for(of) == 0);
-        lent_.erase(ranges::find(lent_, id, &entry::id));
+        no_longer_lent(id);
         if (no_room || due <= clock_.now()) {
             ++(no_room ? figures_.refused : figures_.expired);
             return retired_.push_back(id);
@@ -333,37 +285,16 @@ private:
         while (idle_.size() > capacity_.max_idle()) retire(idle_.front().id, figures_.evicted);
     }
 
-    void refuse(int id) {
-        lent_.erase(ranges::find(lent_, id, &entry::id));
-        ++figures_.puts;
-        ++figures_.refused;
-        retired_.push_back(id);
-    }
-
     void settle(model_request& caller, request_state outcome) {
         gave_up_permit(caller);
         caller.state = outcome;
         ++figures_.misses;
     }
 
-    void retire(int id, std::uint64_t& reason) {
-        idle_.erase(ranges::find(idle_, id, &entry::id));
-        ++reason;
-        retired_.push_back(id);
-    }
-
-    const entry& of_lent(int id) const { return *ranges::find(lent_, id, &entry::id); }
-
     bool is_wanted(const key& of) const {
         return ranges::any_of(callers, [&](const model_request& c) { return c.takes() && c.of == of; });
     }
 
-    static std::size_t count(const auto& all, const auto& which) {
-        return static_cast<std::size_t>(ranges::count_if(all, which));
-    }
-    static std::size_t count(const std::vector<entry>& entries, const key& of) {
-        return count(entries, [&](const entry& each) { return each.of == of; });
-    }
     std::size_t dialing() const { return count(callers, &model_request::dials); }
     std::size_t dialing(const key& of) const {
         return count(callers, [&](const model_request& each) { return each.dials && each.of == of; });
@@ -375,15 +306,6 @@ private:
     }
 
     bool is_closed_ = false;
-    pool::stats figures_;  ///< all that only grow
-    bounds capacity_;
-    pool::after_idle ttl_;
-    fake::network& net_;
-    const pool::manual_clock& clock_;
-    std::vector<entry> idle_;  ///< in the order in which they were given back
-    std::vector<entry> lent_;
-    fake::ids retired_;  ///< in this step
-    fake::ids closed_;
 };
 
 }  // namespace bounded_models

@@ -20,8 +20,8 @@
 #include <support/fake.hpp>
 
 /// @file
-/// A pool that bounds the open connections, and callers of it. A caller that waits is a thread. The figures show that it
-/// waits; nothing sleeps.
+/// A pool that bounds the open connections, and callers of it. A caller that waits is a thread. The figures show that
+/// it waits; nothing sleeps.
 
 namespace bounded_pools {
 
