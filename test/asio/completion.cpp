@@ -68,7 +68,7 @@ TEST_CASE("asio: the dial and the handler run on the executor of the handler") {
     CHECK(calls == 2);
 }
 
-TEST_CASE("asio: a future") {
+TEST_CASE("asio: with use_future, a caller gets its lease or its error from a future") {
     fixture f{bounds{.max_open = 1}};
     auto first = async_acquire(*f.conns, "a", f.dialer(), net::use_future);
     auto lent = first.get();
@@ -196,7 +196,7 @@ TEST_CASE("asio: a posted handler is in memory of its own allocator, which is fr
     CHECK(during == 0);
 }
 
-TEST_CASE("asio: deferred and as_tuple") {
+TEST_CASE("asio: deferred starts later, and as_tuple gives a tuple") {
     fixture f{bounds{.max_open = 1}};
     auto later = async_acquire(*f.conns, "a", f.dialer(), net::deferred);
     CHECK(f.conns->stats().dialing == 0);

@@ -218,7 +218,7 @@ TEST_CASE("asio: a caller may be served while it begins to dial") {
     f.loop.stop();
 }
 
-TEST_CASE("asio: one thread, and no lock at all") {
+TEST_CASE("asio: a pool of one thread needs no lock") {
     fixture<pool::after_idle, pool::null_mutex> f{bounds{.max_open = 1}, pool::after_idle{1s}};
     auto first = f.ask("a");
     auto second = f.ask("b");
