@@ -12,6 +12,14 @@ namespace allocations {
 /// How many allocations this thread has made so far, failed ones included.
 std::uint64_t count() noexcept;
 
+/// How many allocations this thread makes in `act()`, failed ones included.
+template <class Act>
+std::uint64_t allocated_by(Act act) {
+    const std::uint64_t before = count();
+    act();
+    return count() - before;
+}
+
 /// While it lives, one allocation of this thread throws `std::bad_alloc`: the n-th from now, where 1 is the next.
 class failing {
 public:

@@ -20,34 +20,16 @@
 
 #include <support/allocations.hpp>
 #include <support/fake.hpp>
+#include <support/long_keys.hpp>
 
-// What a pool allocates, which is nothing once it is warm, and what happens when it cannot.
+// A warm pool allocates nothing.
 
 using namespace std::chrono_literals;
 
-namespace {
-
-/// Too long for the buffer within a `std::string`: to build one allocates.
-std::string long_key(int number) { return "a-host-with-a-long-name.example.org:" + std::to_string(number); }
-
-template <class Expiry>
-using pool_of =
-    pool::basic_pool<std::string, fake::connection, pool::unlimited, Expiry, std::mutex, pool::manual_clock>;
-
-template <class Expiry>
-Expiry long_lived() {
-    if constexpr (Expiry::can_expire) return 1h;
-    else return {};
-}
-
-template <class F>
-std::uint64_t allocated_by(F f) {
-    const std::uint64_t before = allocations::count();
-    f();
-    return allocations::count() - before;
-}
-
-}  // namespace
+using allocations::allocated_by;
+using allocations::long_key;
+using allocations::long_lived;
+using allocations::pool_of;
 
 TEST_CASE("allocations: each operator new counts, and fails when it is its turn") {
     const auto allocate = [](auto... how) {
@@ -76,8 +58,6 @@ TEST_CASE("allocations: each operator new counts, and fails when it is its turn"
     allocate_all();
     CHECK_FALSE(ninth.happened());
 }
-
-// A warm pool
 
 namespace {
 
@@ -127,8 +107,9 @@ TEST_CASE_TEMPLATE(
     });
 }
 
-TEST_CASE_TEMPLATE("allocations: nor does one in a pool that bounds what is open, while nobody waits", Expiry, pool::never,
-    pool::after_idle) {
+TEST_CASE_TEMPLATE(
+    "allocations: a steady acquire in a pool that bounds what is open allocates nothing, while nobody waits", Expiry,
+    pool::never, pool::after_idle) {
     fake::network net;
     pool::basic_pool<std::string, fake::connection, pool::bounded_open, Expiry> conns{
         pool::bounded_open{.max_open = 3, .max_open_per_key = 2}, long_lived<Expiry>()};
@@ -142,7 +123,8 @@ TEST_CASE_TEMPLATE("allocations: nor does one in a pool that bounds what is open
     CHECK(conns.stats().hits == 2);
 }
 
-TEST_CASE_TEMPLATE("allocations: nor does one that has to wait for its turn", Lock, std::mutex, pool::adaptive_mutex) {
+TEST_CASE_TEMPLATE(
+    "allocations: an acquire that has to wait for its turn allocates nothing", Lock, std::mutex, pool::adaptive_mutex) {
     fake::network net;
     pool::basic_pool<std::string, fake::connection, pool::bounded_open, pool::after_idle, Lock> conns{
         pool::bounded_open{.max_open = 1}, 1h};
@@ -154,16 +136,14 @@ TEST_CASE_TEMPLATE("allocations: nor does one that has to wait for its turn", Lo
         for (int i = 0; i != times; ++i) {
             auto lent = conns.acquire(key, net.dialer());
             std::uint64_t by_other = 0;
-            std::jthread other{[&] {
-                by_other = allocated_by([&] { (void)conns.acquire(key, net.dialer()); });
-            }};
+            std::jthread other{[&] { by_other = allocated_by([&] { (void)conns.acquire(key, net.dialer()); }); }};
             while (conns.stats().waiting == 0) std::this_thread::yield();
             const std::uint64_t by_this = allocated_by([&] { lent.give_back(); });
             other.join();
             allocated_by_waiting += by_this + by_other;
         }
     };
-    take_turns(1);  // the first has to make the records of those who wait
+    take_turns(1);  // the first one makes the records of the waiting threads
     allocated_by_waiting = 0;
     take_turns(3);
     CHECK(allocated_by_waiting == 0);
@@ -171,7 +151,7 @@ TEST_CASE_TEMPLATE("allocations: nor does one that has to wait for its turn", Lo
 }
 
 TEST_CASE_TEMPLATE(
-    "allocations: nor does one in any shard of a pool that has several", Expiry, pool::never, pool::after_idle) {
+    "allocations: a steady acquire in any shard allocates nothing", Expiry, pool::never, pool::after_idle) {
     fake::network net;
     pool::sharded_pool<4, std::string, fake::connection, pool::unlimited, Expiry> conns{{}, long_lived<Expiry>()};
     constexpr int many = 100;
@@ -216,8 +196,7 @@ TEST_CASE_TEMPLATE(
 }
 
 TEST_CASE_TEMPLATE("allocations: once there is room in the index, each new key takes its two records and no more", Pool,
-    pool::basic_pool<int, fake::connection>,
-    pool::basic_pool<int, fake::connection, pool::unlimited, pool::after_idle>,
+    pool::basic_pool<int, fake::connection>, pool::basic_pool<int, fake::connection, pool::unlimited, pool::after_idle>,
     pool::sharded_pool<4, int, fake::connection>) {
     fake::network net;
     Pool conns;
@@ -235,8 +214,8 @@ TEST_CASE_TEMPLATE("allocations: once there is room in the index, each new key t
     SUBCASE("not reserved") { CHECK(allocated_by(put_all) > 2 * count); }
 }
 
-TEST_CASE_TEMPLATE("allocations: where connections come and go, a new one takes the memory of one that went", Expiry,
-    pool::never, pool::after_idle) {
+TEST_CASE_TEMPLATE(
+    "allocations: a new connection takes the memory of one that is gone", Expiry, pool::never, pool::after_idle) {
     struct silent_connection {
         static void close() noexcept {}
         static bool closed() noexcept { return false; }
@@ -249,157 +228,4 @@ TEST_CASE_TEMPLATE("allocations: where connections come and go, a new one takes 
         for (int key = 4; key != 100; ++key) acquire(key);
     }) == 0);
     CHECK(conns.stats().evicted == 98);
-}
-
-// Without memory
-
-namespace {
-
-/// A pool that holds some connections, each of a key of its own, and none of another key.
-template <class Expiry>
-struct filled_pool {
-    explicit filled_pool(int n) : held{n} {
-        for (int i = 1; i <= held; ++i) conns.put(long_key(i), net.dial());
-    }
-
-    auto dialer() {
-        return [this](const auto&) {
-            dial_called = true;
-            return net.dial();
-        };
-    }
-
-    /// What an acquire that failed has done: it was a miss, and what it dialled, if it came to that, is closed.
-    void check_failed_acquire(pool::stats expected) {
-        const bool dialled = net.dials() > held;
-        ++expected.misses;
-        expected.dials += dialled;
-        expected.failed_dials += dial_called && !dialled;
-        CHECK(conns.stats() == expected);
-        CHECK(net.closed().size() == dialled);
-        CHECK(net.open() == held);
-    }
-
-    /// Whether it still takes in connections of the key, and finds them.
-    void check_usable() {
-        conns.clear(key);
-        (void)conns.acquire(key, net.dialer());
-        CHECK(conns.stats(key).idle == 1);
-        CHECK(conns.try_acquire(key));
-        CHECK(net.open() == held + 1);
-    }
-
-    const int held;
-    const std::string key = long_key(0);
-    bool dial_called = false;
-    fake::network net;
-    pool_of<Expiry> conns{{}, long_lived<Expiry>()};
-};
-
-/// Makes the n-th allocation of `act()` fail, for each n, and then calls `check(before)` with the figures from before.
-/// Each n has a new pool. Pools of all sizes are tried, as one that has to grow allocates in more places.
-template <class Scenario>
-void fail_everywhere() {
-    int failures = 0;
-    for (int held = 0; held <= 60; ++held) {
-        for (std::uint64_t n = 1;; ++n) {
-            CAPTURE(held);
-            CAPTURE(n);
-            Scenario scenario{held};
-            const pool::stats before = scenario.conns.stats();
-            bool thrown = false;
-            const allocations::failing nth{n};
-            try {
-                scenario.act();
-            } catch (const std::bad_alloc&) {
-                thrown = true;
-            }
-            REQUIRE(thrown == nth.happened());
-            if (!thrown) break;
-            ++failures;
-            scenario.check(before);
-            scenario.check_usable();
-        }
-    }
-    CHECK(failures > 0);
-}
-
-template <class Expiry>
-struct failing_put : filled_pool<Expiry> {
-    using filled_pool<Expiry>::filled_pool;
-
-    void act() { this->conns.put(this->key, std::move(mine)); }
-
-    void check(const pool::stats& before) {
-        CHECK(this->conns.stats() == before);
-        if (this->net.closed().empty()) act();  // ends the program if it is not the caller's any more
-        CHECK(this->net.open() == static_cast<int>(this->conns.stats().idle));
-    }
-
-    fake::connection mine = this->net.dial();
-};
-
-template <class Expiry>
-struct failing_acquire : filled_pool<Expiry> {
-    using filled_pool<Expiry>::filled_pool;
-
-    void act() { (void)this->conns.acquire(this->key, this->dialer()); }
-    void check(const pool::stats& before) { this->check_failed_acquire(before); }
-};
-
-template <class Expiry>
-struct failing_get : filled_pool<Expiry> {
-    using filled_pool<Expiry>::filled_pool;
-
-    void act() {
-        auto peer = this->conns.get(this->key, this->dialer());
-        called = true;
-        peer.invoke([](const fake::connection&) {});
-    }
-    void check(const pool::stats& before) {
-        if (called) this->check_failed_acquire(before);
-        else CHECK(this->conns.stats() == before);
-    }
-
-    bool called = false;
-};
-
-}  // namespace
-
-TEST_CASE_TEMPLATE("allocations: a put without memory leaves the connection to the caller, or closes it [C12]", Expiry,
-    pool::never, pool::after_idle) {
-    fail_everywhere<failing_put<Expiry>>();
-}
-
-TEST_CASE_TEMPLATE(
-    "allocations: an acquire without memory closes what it dialled [C12]", Expiry, pool::never, pool::after_idle) {
-    fail_everywhere<failing_acquire<Expiry>>();
-}
-
-TEST_CASE_TEMPLATE("allocations: a lazy connection without memory closes what it dialled [C12]", Expiry, pool::never,
-    pool::after_idle) {
-    fail_everywhere<failing_get<Expiry>>();
-}
-
-TEST_CASE("allocations: a put without memory evicts nothing [C12]") {
-    for (std::uint64_t n = 1;; ++n) {
-        CAPTURE(n);
-        fake::network net;
-        pool::basic_pool<std::string, fake::connection, pool::fixed<1>> conns;
-        conns.put("victim", net.dial());
-        net[1].dead = true;  // no close of it can fail in its turn
-        auto mine = net.dial();
-        const allocations::failing nth{n};
-        try {
-            conns.put(long_key(0), std::move(mine));
-        } catch (const std::bad_alloc&) {
-            CHECK(conns.stats("victim").idle == 1);
-            if (net.closed().empty()) mine.close();
-            continue;
-        }
-        CHECK(n > 1);
-        CHECK(conns.stats("victim").idle == 0);
-        CHECK(conns.stats().evicted == 1);
-        break;
-    }
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
-#include <latch>
 #include <functional>
+#include <latch>
 #include <memory>
-#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -14,22 +13,24 @@
 #include <doctest/doctest.h>
 
 #include <pool/basic_pool.hpp>
+#include <pool/core/pointee.hpp>
 
-#include <support/fake.hpp>
-
-namespace {
+#include <support/calls.hpp>
+#include <support/pools.hpp>
 
 using namespace std::chrono_literals;
 
-using fake_pool = pool::basic_pool<std::string, fake::connection>;
+using fake::call_failed;
+using fake::default_fixture;
+using fake::default_pool;
+using fake::fail;
+using fake::ids;
+
+namespace {
 
 constexpr auto id = &fake::connection::id;
 
-struct call_failed {};
-
-void fail(const fake::connection&) { throw call_failed{}; }
-
-/// A connection with calls of its own, which tell how their arguments arrive.
+/// A connection with calls of its own. Their results say how the arguments arrive.
 class client : public fake::connection {
 public:
     explicit client(fake::connection&& from) : connection{std::move(from)} {}
@@ -62,9 +63,7 @@ struct client_dialer {
 
 }  // namespace
 
-TEST_CASE("pooled_connection: nothing is dialled before the first call") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: nothing is dialled before the first call") {
     auto peer = conns.get("a", net.dialer());
     CHECK(conns.stats() == pool::stats{});
     CHECK(net.dials() == 0);
@@ -73,17 +72,14 @@ TEST_CASE("pooled_connection: nothing is dialled before the first call") {
     CHECK(net.dials() == 1);
 }
 
-TEST_CASE("pooled_connection: a call uses the idle connection of its key, whoever dialled it") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(
+    default_fixture, "pooled_connection: a call uses the idle connection of its key, whoever dialled it") {
     CHECK(conns.get("a", net.dialer()).invoke(id) == 1);
     CHECK(conns.get("b", net.dialer()).invoke(id) == 2);
     CHECK(conns.get("a", net.dialer()).invoke(id) == 1);
 }
 
-TEST_CASE("pooled_connection: dials for the key that it was made for") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: dials for the key that it was made for") {
     std::string dialled;
     auto peer = conns.get("a", [&](const std::string& key) {
         dialled = key;
@@ -94,27 +90,22 @@ TEST_CASE("pooled_connection: dials for the key that it was made for") {
     CHECK(peer.key() == "a");
 }
 
-TEST_CASE("pooled_connection: the dial may be move-only") {
-    fake::network net;
-    fake_pool conns;
-    auto peer = conns.get("a", [&net, expected = std::make_unique<std::string>("a")](const std::string& key) {
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: the dial may be move-only") {
+    auto peer = conns.get("a", [this, expected = std::make_unique<std::string>("a")](const std::string& key) {
         CHECK(key == *expected);
         return net.dial();
     });
     CHECK(peer.invoke(id) == 1);
 }
 
-TEST_CASE("pooled_connection: the connection is lent during the call, and idle when invoke returns") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(
+    default_fixture, "pooled_connection: the connection is lent during the call, and idle when invoke returns") {
     auto peer = conns.get("a", net.dialer());
     peer.invoke([&](fake::connection&) { CHECK(conns.stats("a") == pool::key_stats{.idle = 0, .lent = 1}); });
     CHECK(conns.stats("a") == pool::key_stats{.idle = 1, .lent = 0});
 }
 
-TEST_CASE("pooled_connection: invoke returns what its function returns") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: invoke returns what its function returns") {
     auto peer = conns.get("a", net.dialer());
     std::string log;
 
@@ -150,9 +141,7 @@ TEST_CASE("pooled_connection: invoke hands the limits of the call to the dial") 
     }
 }
 
-TEST_CASE("pooled_connection: without limits, the dial gets none") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: without limits, the dial gets none") {
     pool::dial_context seen{.deadline = {}, .stop = std::stop_source{}.get_token()};
     auto peer = conns.get("a", [&](const std::string&, const pool::dial_context& limits) {
         seen = limits;
@@ -201,9 +190,7 @@ TEST_CASE_TEMPLATE("pooled_connection: the connection's own new_stream keeps it 
     CHECK(conns.stats().idle == 1);
 }
 
-TEST_CASE("pooled_connection: two calls at the same time use two connections, in one thread") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: two calls at the same time use two connections, in one thread") {
     auto peer = conns.get("a", net.dialer());
     const int other = peer.invoke([&](fake::connection& conn) {
         CHECK(conn.id() == 1);
@@ -213,9 +200,8 @@ TEST_CASE("pooled_connection: two calls at the same time use two connections, in
     CHECK(conns.stats().idle == 2);
 }
 
-TEST_CASE("pooled_connection: two calls at the same time use two connections, in two threads") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(
+    default_fixture, "pooled_connection: two calls at the same time use two connections, in two threads") {
     auto peer = conns.get("a", net.dialer());
     std::latch both_are_calling{2};
     const auto meet = [&](fake::connection& conn) {
@@ -231,36 +217,30 @@ TEST_CASE("pooled_connection: two calls at the same time use two connections, in
     CHECK(conns.stats().idle == 2);
 }
 
-TEST_CASE("pooled_connection: a call that throws closes its connection [C14]") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: a call that throws closes its connection [C14]") {
     auto peer = conns.get("a", net.dialer());
     CHECK_THROWS_AS(peer.invoke(fail), call_failed);
-    CHECK(net.closed() == std::vector{1});
+    CHECK(net.closed() == ids{1});
     CHECK(conns.stats().discarded == 1);
 }
 
-TEST_CASE("pooled_connection: a call that throws gives a reusable connection back [C14]") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: a call that throws gives a reusable connection back [C14]") {
     auto peer = conns.get("a", net.dialer());
     net.prepare([](fake::line& line) { line.reusable = true; });
     CHECK_THROWS_AS(peer.invoke(fail), call_failed);
     CHECK(peer.invoke(id) == 1);
 }
 
-TEST_CASE("pooled_connection: a call that threw does not end it") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: a call that threw does not end it") {
     auto peer = conns.get("a", net.dialer());
     CHECK_THROWS_AS(peer.invoke(fail), call_failed);
     CHECK(!peer.closed());
     CHECK(peer.invoke(id) == 2);
 }
 
-TEST_CASE("pooled_connection: what the dial throws reaches the caller unchanged, and nothing stays lent [C12]") {
+TEST_CASE("pooled_connection: an exception of the dial reaches the caller unchanged, and nothing stays lent [C12]") {
     struct unreachable {};
-    fake_pool conns;
+    default_pool conns;
     auto peer = conns.get("a", [](const std::string&) -> fake::connection { throw unreachable{}; });
     CHECK_THROWS_AS(peer.invoke(id), unreachable);
     CHECK(conns.stats().failed_dials == 1);
@@ -282,88 +262,10 @@ TEST_CASE("pooled_connection: closed, it refuses every call and says for which k
     CHECK(net.dials() == 0);
 }
 
-TEST_CASE("pooled_connection: to close one leaves the pool its connections") {
-    fake::network net;
-    fake_pool conns;
-    auto peer = conns.get("a", net.dialer());
-    peer.invoke(id);
-    peer.close();
-    CHECK(conns.get("a", net.dialer()).invoke(id) == 1);
-}
-
-TEST_CASE("pooled_connection: to destroy one leaves the pool its connections") {
-    fake::network net;
-    fake_pool conns;
-    conns.get("a", net.dialer()).invoke(id);
-    CHECK(conns.stats().idle == 1);
-}
-
-TEST_CASE("pooled_connection: is never blocked, as a call can use another connection") {
-    fake::network net;
-    fake_pool conns;
+TEST_CASE_FIXTURE(default_fixture, "pooled_connection: is never blocked, as a call can use another connection") {
     auto peer = conns.get("a", net.dialer());
     peer.invoke(id);
     net[1].blocked = true;
     CHECK(peer.unblocked());
     CHECK(peer.invoke(id) == 2);
-}
-
-TEST_CASE("pooled_connection: a moved one goes on for the same key") {
-    fake::network net;
-    fake_pool conns;
-    auto from = conns.get("a", net.dialer());
-    from.invoke(id);
-    auto to = std::move(from);
-    CHECK(to.key() == "a");
-    CHECK(to.invoke(id) == 1);
-}
-
-TEST_CASE("pooled_connection: one that was moved when it was closed is closed") {
-    fake::network net;
-    fake_pool conns;
-    auto from = conns.get("a", net.dialer());
-    from.close();
-    auto to = std::move(from);
-    CHECK(to.closed());
-    CHECK_THROWS_AS(to.invoke(id), pool::connection_closed);
-}
-
-TEST_CASE("pooled_connection: is a connection itself, so that pools nest") {
-    fake::network net;
-    fake_pool inner;
-    using lazy = decltype(inner.get("a", net.dialer()));
-    static_assert(pool::poolable<lazy>);
-    pool::basic_pool<int, lazy> outer;
-
-    auto peer = outer.get(7, [&](int) { return inner.get("a", net.dialer()); });
-    CHECK(peer.invoke([](lazy& each) { return each.key(); }) == "a");
-    CHECK(net.dials() == 0);
-    CHECK(peer.invoke(id) == 1);  // through both
-    CHECK(peer.invoke(id) == 1);
-    CHECK(inner.stats().idle == 1);
-    CHECK(outer.stats().idle == 1);
-}
-
-TEST_CASE("pooled_connection: calls after the end of its pool are refused") {
-    fake::network net;
-    std::optional<fake_pool> conns{std::in_place};
-    auto peer = conns->get("a", net.dialer());
-    peer.invoke(id);
-    conns.reset();
-    CHECK(net.closed() == std::vector{1});
-    CHECK_THROWS_AS(peer.invoke(id), pool::pool_closed);
-    CHECK(net.dials() == 1);
-}
-
-TEST_CASE("pooled_connection: a call under way ends well after the end of its pool, and closes its connection [C11]") {
-    fake::network net;
-    std::optional<fake_pool> conns{std::in_place};
-    auto peer = conns->get("a", net.dialer());
-    const int used = peer.invoke([&](fake::connection& conn) {
-        conns.reset();
-        CHECK(net.closed().empty());
-        return conn.id();
-    });
-    CHECK(used == 1);
-    CHECK(net.closed() == std::vector{1});
 }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <memory>
+#include <optional>
+#include <type_traits>
+
+#include <doctest/doctest.h>
+
+#include <pool/connection.hpp>
+
+#include <support/fake.hpp>
+#include <support/plain_connection.hpp>
+
+/// @file
+/// Models of the concepts of a connection, and near misses. A near miss differs from a model in what its name says.
+
+using plain = fake::plain_connection;
+
+namespace conns {
+namespace {
+
+struct without_close {
+    bool closed() const noexcept { return false; }
+    bool unblocked() const noexcept { return true; }
+};
+struct close_is_private : private plain {
+    using plain::closed;
+    using plain::unblocked;
+};
+struct close_with_argument : plain {
+    void close(int how);
+};
+struct without_closed {
+    void close() {}
+    bool unblocked() const noexcept { return true; }
+};
+struct closed_may_throw : plain {
+    bool closed() const { return false; }
+};
+struct closed_changes_it : plain {
+    bool closed() noexcept { return false; }
+};
+struct closed_is_silent : plain {
+    void closed() const noexcept {}
+};
+struct without_unblocked {
+    void close() {}
+    bool closed() const noexcept { return false; }
+};
+struct unblocked_may_throw : plain {
+    bool unblocked() const { return true; }
+};
+struct unblocked_changes_it : plain {
+    bool unblocked() noexcept { return true; }
+};
+struct unblocked_is_silent : plain {
+    void unblocked() const noexcept {}
+};
+class destroyed_by_others : public plain {
+    ~destroyed_by_others() = default;
+};
+struct reusable_may_throw : plain {
+    bool reusable() const { return true; }
+};
+struct immovable : plain {
+    immovable() = default;
+    immovable(immovable&&) = delete;
+};
+struct answers_with_types {
+    void close() {}
+    std::true_type closed() const noexcept { return {}; }
+    std::true_type unblocked() const noexcept { return {}; }
+    std::true_type reusable() const noexcept { return {}; }
+};
+
+struct foreign {};
+struct foreign_that_may_throw {};
+struct foreign_that_counts {};
+
+}  // namespace
+}  // namespace conns
+
+template <>
+struct pool::connection_traits<conns::foreign> {
+    static void close(conns::foreign&) {}
+    static bool closed(const conns::foreign&) noexcept { return false; }
+    static bool unblocked(const conns::foreign&) noexcept { return true; }
+};
+template <>
+struct pool::connection_traits<conns::foreign_that_may_throw> {
+    static void close(conns::foreign_that_may_throw&) {}
+    static bool closed(const conns::foreign_that_may_throw&) { return false; }
+    static bool unblocked(const conns::foreign_that_may_throw&) { return true; }
+    static bool reusable(const conns::foreign_that_may_throw&) { return true; }
+};
+template <>
+struct pool::connection_traits<conns::foreign_that_counts> {
+    static void close(conns::foreign_that_counts&) {}
+    static int closed(const conns::foreign_that_counts&) noexcept { return 0; }
+    static int unblocked(const conns::foreign_that_counts&) noexcept { return 1; }
+    static int reusable(const conns::foreign_that_counts&) noexcept { return 1; }
+};
+
+TEST_CASE("closable: wants close() or a trait") {
+    static_assert(pool::closable<plain>);
+    static_assert(pool::closable<conns::foreign>);
+    static_assert(pool::closable<std::shared_ptr<plain>>);
+    static_assert(!pool::closable<conns::without_close>);
+    static_assert(!pool::closable<conns::close_is_private>);
+    static_assert(!pool::closable<conns::close_with_argument>);
+    static_assert(!pool::closable<const plain>);
+    static_assert(!pool::closable<plain*>);
+    static_assert(!pool::closable<std::unique_ptr<plain[]>>);
+    static_assert(!pool::closable<std::shared_ptr<const plain>>);
+}
+
+TEST_CASE("closed_reporting: wants an answer of a const object that does not throw") {
+    static_assert(pool::closed_reporting<plain>);
+    static_assert(pool::closed_reporting<const plain>);
+    static_assert(pool::closed_reporting<conns::foreign>);
+    static_assert(pool::closed_reporting<conns::answers_with_types>);
+    static_assert(pool::closed_reporting<std::unique_ptr<plain>>);
+    static_assert(!pool::closed_reporting<conns::without_closed>);
+    static_assert(!pool::closed_reporting<conns::closed_may_throw>);
+    static_assert(!pool::closed_reporting<conns::closed_changes_it>);
+    static_assert(!pool::closed_reporting<conns::closed_is_silent>);
+    static_assert(!pool::closed_reporting<conns::foreign_that_may_throw>);
+    static_assert(!pool::closed_reporting<conns::foreign_that_counts>);
+    static_assert(!pool::closed_reporting<std::unique_ptr<conns::closed_may_throw>>);
+}
+
+TEST_CASE("unblocked_reporting: wants an answer of a const object that does not throw") {
+    static_assert(pool::unblocked_reporting<plain>);
+    static_assert(pool::unblocked_reporting<const plain>);
+    static_assert(pool::unblocked_reporting<conns::foreign>);
+    static_assert(pool::unblocked_reporting<conns::answers_with_types>);
+    static_assert(pool::unblocked_reporting<std::unique_ptr<plain>>);
+    static_assert(!pool::unblocked_reporting<conns::without_unblocked>);
+    static_assert(!pool::unblocked_reporting<conns::unblocked_may_throw>);
+    static_assert(!pool::unblocked_reporting<conns::unblocked_changes_it>);
+    static_assert(!pool::unblocked_reporting<conns::unblocked_is_silent>);
+    static_assert(!pool::unblocked_reporting<conns::foreign_that_may_throw>);
+    static_assert(!pool::unblocked_reporting<conns::foreign_that_counts>);
+    static_assert(!pool::unblocked_reporting<std::unique_ptr<conns::unblocked_may_throw>>);
+}
+
+TEST_CASE("reusable_reporting: wants an answer of a const object that does not throw") {
+    static_assert(pool::reusable_reporting<fake::connection>);
+    static_assert(pool::reusable_reporting<conns::answers_with_types>);
+    static_assert(pool::reusable_reporting<std::shared_ptr<fake::connection>>);
+    static_assert(!pool::reusable_reporting<plain>);
+    static_assert(!pool::reusable_reporting<conns::foreign>);
+    static_assert(!pool::reusable_reporting<conns::reusable_may_throw>);
+    static_assert(!pool::reusable_reporting<conns::foreign_that_may_throw>);
+    static_assert(!pool::reusable_reporting<conns::foreign_that_counts>);
+}
+
+TEST_CASE("poolable: wants its three answers and a destructor, not a move") {
+    static_assert(pool::poolable<plain>);
+    static_assert(pool::poolable<conns::foreign>);
+    static_assert(pool::poolable<conns::immovable>);
+    static_assert(pool::poolable<conns::reusable_may_throw>);
+    static_assert(pool::poolable<std::unique_ptr<std::shared_ptr<plain>>>);
+    static_assert(!pool::poolable<conns::without_close>);
+    static_assert(!pool::poolable<conns::without_closed>);
+    static_assert(!pool::poolable<conns::without_unblocked>);
+    static_assert(!pool::poolable<conns::destroyed_by_others>);
+    static_assert(!pool::poolable<const plain>);
+    static_assert(!pool::poolable<plain*>);
+    static_assert(!pool::poolable<std::optional<plain>>);
+    static_assert(!pool::poolable<std::weak_ptr<plain>>);
+    static_assert(!pool::poolable<std::unique_ptr<int>>);
+    static_assert(!pool::poolable<int>);
+    static_assert(!pool::poolable<void>);
+}
