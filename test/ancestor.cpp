@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
-#include <latch>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +9,7 @@
 #include <pool/connection_pool.hpp>
 
 #include <support/fake.hpp>
+#include <support/latch.hpp>
 
 // The behaviour that users of the ancestor rely on. The ancestor is the pool of a Go RPC library.
 
@@ -115,7 +115,7 @@ TEST_CASE("ancestor: a stream gives its connection back before it reports that i
 }
 
 TEST_CASE("ancestor: a connection that has not been used for long enough is closed [C7]") {
-    std::latch expired{1};
+    latch expired{1};
     client user{{.expiration = 10s}};
     user.net.prepare([&](fake::line& each) { each.on_close = [&] { expired.count_down(); }; });
     user.call("a");

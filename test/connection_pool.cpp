@@ -36,7 +36,7 @@ const std::filesystem::path own_threads = "/proc/self/task";  // on Linux
 
 std::set<std::string> threads() {
     std::set<std::string> found;
-    for (const auto& each : std::filesystem::directory_iterator{own_threads}) found.insert(each.path().filename());
+    for (const auto& each : std::filesystem::directory_iterator{own_threads}) found.insert(each.path().filename().string());
     return found;
 }
 

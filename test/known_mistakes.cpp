@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
-#include <latch>
 #include <memory>
 #include <mutex>
 #include <ratio>
@@ -14,6 +13,7 @@
 #include <pool/basic_pool.hpp>
 
 #include <support/fake.hpp>
+#include <support/latch.hpp>
 
 // Mistakes that other pools made, and this one, too, before the list was written.
 
@@ -78,8 +78,8 @@ TEST_CASE("known mistake 4: an entry that is being expired cannot be taken, and 
     auto taken = conns.take("b");
     clock.advance(10s);
 
-    std::latch closing{1};
-    std::latch go_on{1};
+    latch closing{1};
+    latch go_on{1};
     net[1].on_close = [&] {
         closing.count_down();
         go_on.wait();
@@ -123,8 +123,8 @@ TEST_CASE("known mistake 6: a slow close blocks no key, not even its own [C8]") 
     test_pool conns{{.max_idle_per_key = 1}};
     conns.put("slow", net.dial());
 
-    std::latch closing{1};
-    std::latch go_on{1};
+    latch closing{1};
+    latch go_on{1};
     net[1].on_close = [&] {
         closing.count_down();
         go_on.wait();

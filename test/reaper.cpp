@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <deque>
 #include <future>
-#include <latch>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,6 +19,7 @@
 #include <pool/reaper.hpp>
 
 #include <support/fake.hpp>
+#include <support/latch.hpp>
 
 namespace {
 
@@ -46,7 +46,8 @@ public:
             clock.sleeps_->until.push_back(until);
         }
         clock.sleeps_->begun.notify_one();
-        pool::core::sleep_until(static_cast<const Clock&>(clock), until, stop);
+        using pool::core::sleep_until;  // or the clock's own
+        sleep_until(static_cast<const Clock&>(clock), until, stop);
     }
 
 private:
@@ -197,13 +198,13 @@ TEST_CASE("reaper: its destructor waits for a close that has begun") {
     fake::network net;
     watched_clock clock;
     watched_pool conns{{}, 10s, {}, clock};
-    std::latch closing{1};
-    std::atomic<bool> ending{false};
+    latch closing{1};
+    latch ending{1};
     std::atomic<bool> finished{false};
     net.prepare([&](fake::line& line) {
         line.on_close = [&] {
             closing.count_down();
-            ending.wait(false);
+            ending.wait();
             finished = true;
         };
     });
@@ -212,8 +213,7 @@ TEST_CASE("reaper: its destructor waits for a close that has begun") {
     clock.advance(10s);
     closing.wait();
 
-    ending = true;
-    ending.notify_one();
+    ending.count_down();
     reaper.reset();
     CHECK(finished);
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <array>
 #include <atomic>
-#include <barrier>
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <latch>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -23,6 +21,7 @@
 
 #include <support/fake.hpp>
 #include <support/figures.hpp>
+#include <support/latch.hpp>
 
 // Many threads on one pool. These cases check what one thread cannot show: no connection is lost, closed twice or
 // counted wrongly. The fake connections end the program for the first two. The thread sanitizer finds races.
@@ -41,7 +40,7 @@ const std::array<std::string, 6> keys{"a", "b", "c", "d", "e", "f"};
 
 /// Starts all threads together, calls `work(number)` in each, and waits for all of them.
 void together(const std::function<void(int)>& work) {
-    std::latch start{threads};
+    latch start{threads};
     std::vector<std::jthread> all;
     for (int number = 0; number < threads; ++number) {
         all.emplace_back([&, number] {
@@ -203,7 +202,7 @@ TEST_CASE("threads: concurrent calls through one lazy connection use a connectio
     {
         test_pool conns;
         auto peer = conns.get("a", net.dialer());
-        std::barrier all_there{threads};
+        latch all_there{threads};
         together([&](int) { peer.invoke([&](fake::connection&) { all_there.arrive_and_wait(); }); });
         CHECK(net.dials() == threads);
         CHECK(conns.stats("a").idle == threads);

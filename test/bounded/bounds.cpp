@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <atomic>
-#include <latch>
 #include <string>
 #include <thread>
 #include <utility>
@@ -14,6 +13,7 @@
 #include <support/bounded_pool.hpp>
 #include <support/fake.hpp>
 #include <support/ids.hpp>
+#include <support/latch.hpp>
 
 // What may be open, and what is closed to make room.
 
@@ -186,7 +186,7 @@ TEST_CASE("bounded: dials of one key are bounded") {
         return f.net.dial();
     };
     std::vector<std::jthread> all;
-    std::latch held{callers};
+    latch held{callers};
     for (int i = 0; i < callers; ++i) {
         all.emplace_back([&] {
             const auto lent = f.conns.acquire("a", dial);

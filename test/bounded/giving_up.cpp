@@ -2,7 +2,6 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <latch>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -20,6 +19,7 @@
 #include <support/bounded_pool.hpp>
 #include <support/fake.hpp>
 #include <support/ids.hpp>
+#include <support/latch.hpp>
 
 // Callers that get no connection, and the errors that say why.
 
@@ -179,7 +179,7 @@ TEST_CASE("bounded: a pool of real time waits, and gives up") {
         (void)conns.acquire("a", net.dialer(), pool::dial_context{.deadline = std::chrono::steady_clock::now() + 1ms}),
         pool::acquire_timeout);
     std::stop_source stop;
-    std::latch cancelled{1};
+    latch cancelled{1};
     std::thread next{[&] {
         CHECK_THROWS_AS((void)conns.acquire("a", net.dialer(), stop.get_token()), pool::acquire_cancelled);
         cancelled.count_down();

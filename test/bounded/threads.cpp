@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <latch>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -26,6 +25,7 @@
 #include <support/bounded_pool.hpp>
 #include <support/fake.hpp>
 #include <support/figures.hpp>
+#include <support/latch.hpp>
 #include <support/requests.hpp>
 
 // Many threads at once.
@@ -124,7 +124,7 @@ TEST_CASE("bounded: threads, cancels, timeouts, failures and changing bounds los
     std::atomic<bool> over{false};
     {
         const pool::reaper<pool_of<pool::after_idle>> reaper{f.conns};
-        std::latch start{threads};
+        latch start{threads};
         std::vector<std::jthread> all;
         for (int number = 0; number < threads; ++number) {
             all.emplace_back([&, number] {

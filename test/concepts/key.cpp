@@ -37,8 +37,8 @@ class opaque {
 public:
     bool operator==(const opaque&) const = default;
 
-private:
-    [[maybe_unused]] int number_ = 0;
+protected:
+    int number_ = 0;
 };
 struct hashed_to_int : opaque {
     hashed_to_int() {}  // so that it is no aggregate either

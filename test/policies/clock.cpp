@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdint>
 #include <future>
-#include <latch>
 #include <memory>
 #include <ratio>
 #include <stop_token>
@@ -13,6 +12,8 @@
 
 #include <pool/core/parking.hpp>
 #include <pool/policies/clock.hpp>
+
+#include <support/latch.hpp>
 
 namespace {
 
@@ -141,7 +142,7 @@ TEST_CASE("sleep_until: it does not wait after a stop was requested") {
 
 TEST_CASE("sleep_until: a manual clock wakes its sleeper at the time, and not before") {
     manual_clock clock;
-    std::latch started{1};
+    latch started{1};
     std::atomic<bool> woken{false};
     auto woke_at = std::async(std::launch::async, [&] {
         started.count_down();
@@ -161,7 +162,7 @@ TEST_CASE("sleep_until: a manual clock wakes its sleeper at the time, and not be
 TEST_CASE("sleep_until: setting a copy of the clock wakes all its sleepers") {
     manual_clock clock;
     manual_clock copy = clock;
-    std::latch started{2};
+    latch started{2};
     const auto sleep = [&] {
         started.count_down();
         sleep_until(clock, at(10s), {});
@@ -173,7 +174,7 @@ TEST_CASE("sleep_until: setting a copy of the clock wakes all its sleepers") {
 }
 
 TEST_CASE_TEMPLATE("sleep_until: a stop wakes the sleeper", Clock, manual_clock, std::chrono::steady_clock, stopped) {
-    std::latch started{1};
+    latch started{1};
     std::jthread sleeper{[&](const std::stop_token& stop) {
         started.count_down();
         while (!stop.stop_requested()) sleep_until(Clock{}, Clock::time_point::max(), stop);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <algorithm>
 #include <atomic>
-#include <latch>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -15,6 +14,7 @@
 #include <pool/policies/lock.hpp>
 
 #include <support/fake.hpp>
+#include <support/latch.hpp>
 
 namespace {
 
@@ -81,7 +81,7 @@ TEST_CASE("adaptive_mutex: one thread at a time has it") {
 TEST_CASE("adaptive_mutex: all who sleep are woken, one after the other") {
     pool::adaptive_mutex mutex;
     for (int round = 0; round != 50; ++round) {
-        std::latch taken{1};
+        latch taken{1};
         std::jthread holder{[&] {
             const std::lock_guard guard{mutex};
             taken.count_down();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
 #include <functional>
-#include <latch>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -16,6 +15,7 @@
 #include <pool/core/pointee.hpp>
 
 #include <support/calls.hpp>
+#include <support/latch.hpp>
 #include <support/pools.hpp>
 
 using namespace std::chrono_literals;
@@ -203,7 +203,7 @@ TEST_CASE_FIXTURE(default_fixture, "pooled_connection: two calls at the same tim
 TEST_CASE_FIXTURE(
     default_fixture, "pooled_connection: two calls at the same time use two connections, in two threads") {
     auto peer = conns.get("a", net.dialer());
-    std::latch both_are_calling{2};
+    latch both_are_calling{2};
     const auto meet = [&](fake::connection& conn) {
         both_are_calling.arrive_and_wait();
         return conn.id();

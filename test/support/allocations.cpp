@@ -6,6 +6,14 @@
 
 #include <support/allocations.hpp>
 
+namespace {
+
+constexpr std::size_t usual_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
+constexpr std::size_t number(std::align_val_t alignment) { return static_cast<std::size_t>(alignment); }
+
+}  // namespace
+
 namespace allocations {
 
 namespace {
@@ -13,13 +21,24 @@ namespace {
 thread_local std::uint64_t asked_for = 0;
 thread_local std::uint64_t to_fail = 0;  // once the count has passed it, no allocation fails
 
+#ifdef _WIN32
+// It has no `aligned_alloc`, and its own function has a counterpart of its own.
+void* allocate_aligned(std::size_t size, std::size_t alignment) { return _aligned_malloc(size, alignment); }
+void free_aligned(void* p) { _aligned_free(p); }
+#else
+void* allocate_aligned(std::size_t size, std::size_t alignment) {
+    const std::size_t whole = (size + alignment - 1) / alignment * alignment;  // aligned_alloc needs a multiple
+    return std::aligned_alloc(alignment, whole);
+}
+void free_aligned(void* p) { std::free(p); }
+#endif
+
 /// Allocates with `malloc`, as the default operators do, so sanitizers watch the memory.
 void* allocate(std::size_t size, std::size_t alignment) {
     if (++asked_for == to_fail) throw std::bad_alloc{};
     if (size == 0) size = 1;
-    const std::size_t whole = (size + alignment - 1) / alignment * alignment;  // aligned_alloc needs a multiple
-    const bool usual = alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
-    if (void* got = usual ? std::malloc(size) : std::aligned_alloc(alignment, whole)) return got;
+    const bool usual = alignment <= usual_alignment;
+    if (void* got = usual ? std::malloc(size) : allocate_aligned(size, alignment)) return got;
     throw std::bad_alloc{};
 }
 
@@ -29,6 +48,11 @@ void* allocate_or_null(std::size_t size, std::size_t alignment) noexcept {
     } catch (const std::bad_alloc&) {
         return nullptr;
     }
+}
+
+void release(void* p, std::align_val_t alignment) noexcept {
+    if (number(alignment) <= usual_alignment) std::free(p);
+    else free_aligned(p);
 }
 
 }  // namespace
@@ -43,14 +67,6 @@ bool failing::happened() const noexcept { return asked_for >= to_fail; }
 
 // All operators are replaced. A sanitizer has its own operators, so an allocation by one that is not replaced would not
 // be counted, or would not match its delete.
-
-namespace {
-
-constexpr std::size_t usual_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
-
-constexpr std::size_t number(std::align_val_t alignment) { return static_cast<std::size_t>(alignment); }
-
-}  // namespace
 
 void* operator new(std::size_t size) { return allocations::allocate(size, usual_alignment); }
 void* operator new[](std::size_t size) { return allocations::allocate(size, usual_alignment); }
@@ -74,11 +90,11 @@ void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t to) noexcept { allocations::release(p, to); }
+void operator delete[](void* p, std::align_val_t to) noexcept { allocations::release(p, to); }
+void operator delete(void* p, std::size_t, std::align_val_t to) noexcept { allocations::release(p, to); }
+void operator delete[](void* p, std::size_t, std::align_val_t to) noexcept { allocations::release(p, to); }
 void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
 void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t to, const std::nothrow_t&) noexcept { allocations::release(p, to); }
+void operator delete[](void* p, std::align_val_t to, const std::nothrow_t&) noexcept { allocations::release(p, to); }

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
-#include <latch>
 #include <mutex>
 #include <stdexcept>
 #include <stop_token>
@@ -18,6 +17,7 @@
 #include <pool/policies/expiry.hpp>
 
 #include <support/fake.hpp>
+#include <support/latch.hpp>
 
 /// @file
 /// A pool that bounds the open connections, and callers of it. A caller that waits is a thread. The figures show that
@@ -32,8 +32,8 @@ using pool_of = pool::basic_pool<std::string, fake::connection, bounds, Expiry, 
 
 /// Holds a dial or a close until the test opens the gate.
 struct gate {
-    std::latch reached{1};
-    std::latch open{1};
+    latch reached{1};
+    latch open{1};
     void pass() {
         reached.count_down();
         open.wait();

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <latch>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -12,6 +11,7 @@
 #include <pool/basic_pool.hpp>
 
 #include <support/fake.hpp>
+#include <support/latch.hpp>
 
 // The lifetime of a pool's state. The work of the state is tested through the pool and its leases.
 
@@ -215,8 +215,8 @@ TEST_CASE_FIXTURE(mortal_pool, "pool_state: the close of a connection may destro
 TEST_CASE_FIXTURE(
     mortal_pool, "pool_state: the pool may be destroyed while another thread closes one of its connections [C9]") {
     conns->put("a", net.dial());
-    std::latch closing{1};
-    std::latch gone{1};
+    latch closing{1};
+    latch gone{1};
     net[1].on_close = [&] {
         closing.count_down();
         gone.wait();
