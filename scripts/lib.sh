@@ -55,16 +55,28 @@ build_packages=(
 bench_tools=(valgrind gnuplot)
 bench_packages=(libbenchmark-dev valgrind 'gnuplot-nox|gnuplot-qt|gnuplot-x11')
 
-# The package of Boost 1.81 excludes that of 1.74, so it is unpacked, not installed.
-unpack_boost() {
-    [[ ! -d build/boost-1.81 ]] || return 0
-    local parts=build/boost-1.81.part
+# unpack <directory> <package>...
+# Unpacks packages that are not to be installed into build/<directory>.
+unpack() {
+    [[ ! -d build/$1 ]] || return 0
+    local directory=build/$1 package
+    local parts=$directory.part
+    shift
     rm -rf "$parts"
     mkdir -p "$parts"
-    local -a download=(apt-get -q -o APT::Sandbox::User=root download libboost1.81-dev)
-    (cd "$parts" && { "${download[@]}" || { apt_get update && "${download[@]}"; }; }) &&
-        dpkg-deb -x "$parts"/libboost1.81-dev_*.deb "$parts/root" &&
-        mv "$parts/root" build/boost-1.81 && rm -rf "$parts"
+    local -a download=(apt-get -q -o APT::Sandbox::User=root download "$@")
+    (cd "$parts" && { "${download[@]}" || { apt_get update && "${download[@]}"; }; }) || return
+    for package in "$parts"/*.deb; do dpkg-deb -x "$package" "$parts/root" || return; done
+    mv "$parts/root" "$directory" && rm -rf "$parts"
+}
+
+# The package of Boost 1.81 excludes that of 1.74.
+unpack_boost() { unpack boost-1.81 libboost1.81-dev; }
+
+# A compiler for another system must not see the headers of this one, so it gets a directory with nothing else in it.
+unpack_test_headers() {
+    unpack test-headers doctest-dev librange-v3-dev &&
+        sed -i 's|"/usr"|"${CMAKE_CURRENT_LIST_DIR}/../../.."|' build/test-headers/usr/lib/cmake/doctest/doctestTargets.cmake
 }
 
 has_boost_package() { [[ -d build/boost-1.81 ]] || { can_install && grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; }; }

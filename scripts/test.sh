@@ -6,16 +6,19 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# Each is a preset.
-all=(gcc-debug clang-debug asan-ubsan tsan gcc-boost-1.81 clang-boost-1.81 bench consumers)
+# Each is a preset, but for the last, which is all those of its name.
+all=(gcc-debug clang-debug asan-ubsan tsan gcc-boost-1.81 clang-boost-1.81 bench consumers portability)
+portability=(portability-gcc-11 portability-libc++ portability-aarch64 portability-mingw)
 
-chosen=("$@")
-[[ $# -gt 0 ]] || chosen=("${all[@]}")
-for configuration in "${chosen[@]}"; do
-    [[ " ${all[*]} " == *" $configuration "* ]] || {
-        echo "${0##*/}: no configuration '$configuration'; there are: ${all[*]}" >&2
+wanted=("$@")
+[[ $# -gt 0 ]] || wanted=("${all[@]}")
+chosen=()
+for configuration in "${wanted[@]}"; do
+    [[ " ${all[*]} ${portability[*]} " == *" $configuration "* ]] || {
+        echo "${0##*/}: no configuration '$configuration'; there are: ${all[*]} ${portability[*]}" >&2
         exit 2
     }
+    if [[ $configuration == portability ]]; then chosen+=("${portability[@]}"); else chosen+=("$configuration"); fi
 done
 
 if [[ ${chosen[*]} == *clang* ]]; then
@@ -33,10 +36,28 @@ fi
 require "${build_tools[@]}" -- "${build_packages[@]}"
 cd "$root"
 
+# What only one configuration needs, and not every system has: a row of its own in the table says so then.
+require_for() {
+    case $1 in
+    portability-gcc-11) require g++-11 -- g++-11 ;;
+    portability-libc++) require clang++-19 -- clang-19 libc++-19-dev libc++abi-19-dev ;;
+    portability-aarch64) require aarch64-linux-gnu-g++ qemu-aarch64 -- g++-aarch64-linux-gnu qemu-user ;;
+    portability-mingw) require x86_64-w64-mingw32-g++-posix -- g++-mingw-w64-x86-64-posix wine64 ;;
+    esac
+}
+
+needs_boost_package() {
+    case $1 in
+    *-boost-1.81 | bench | portability-libc++ | portability-aarch64 | portability-mingw) ;;
+    *) return 1 ;;
+    esac
+}
+
 build() {
     # The sanitizers use Boost 1.81 if it can be had, because older versions lack a part of Asio. Otherwise they use the
     # system's Boost.
-    if [[ $1 == *-boost-1.81 || $1 == bench ]] || { [[ $1 == *san* ]] && has_boost_package; }; then unpack_boost || return; fi
+    if needs_boost_package "$1" || { [[ $1 == *san* ]] && has_boost_package; }; then unpack_boost || return; fi
+    if [[ $1 == portability-aarch64 || $1 == portability-mingw ]]; then unpack_test_headers || return; fi
     cmake --preset "$1" >/dev/null || return
     # The tests of the consumers build them.
     [[ $1 == consumers ]] || cmake --build --preset "$1" --parallel "$jobs"
@@ -63,17 +84,22 @@ count() {
 
 passed=0
 failed=0
-table=$(printf '%-18s %8s %12s %8s %8s %8s' configuration cases assertions others failed seconds)
+left_out=
+table=$(printf '%-20s %8s %12s %8s %8s %8s' configuration cases assertions others failed seconds)
 for configuration in "${chosen[@]}"; do
-    if [[ $configuration == *-boost-1.81 || $configuration == bench ]] && ! has_boost_package; then
-        table+=$(printf '\n%-18s skipped: only Debian 12 has the package libboost1.81-dev' "$configuration")
+    if needs_boost_package "$configuration" && ! has_boost_package; then
+        table+=$(printf '\n%-20s skipped: only Debian 12 has the package libboost1.81-dev' "$configuration")
         continue
     fi
 
     say "$configuration"
+    if ! (require_for "$configuration"); then
+        table+=$(printf '\n%-20s skipped: its compiler, or what runs its programs, cannot be had here' "$configuration")
+        continue
+    fi
     start=$SECONDS
     if ! build "$configuration" >&2; then
-        table+=$(printf '\n%-18s does not build' "$configuration")
+        table+=$(printf '\n%-20s does not build' "$configuration")
         failed=$((failed + 1))
         continue
     fi
@@ -87,9 +113,11 @@ for configuration in "${chosen[@]}"; do
     [[ $status -eq 0 || $bad -gt 0 ]] || bad=1
     passed=$((passed + good))
     failed=$((failed + bad))
-    table+=$(printf '\n%-18s %8d %12d %8d %8d %8d' \
+    table+=$(printf '\n%-20s %8d %12d %8d %8d %8d' \
         "$configuration" "$cases" "$assertions" "$others" "$bad" $((SECONDS - start)))
+    while IFS= read -r line; do left_out+=$(printf '\n%s: without %s' "$configuration" "$line"); done \
+        < <(cat "build/$configuration/test/left_out.txt" 2>/dev/null)
 done
 
-printf '\n%s\n\n%d passed, %d failed\n' "$table" "$passed" "$failed"
+printf '\n%s\n%s\n%d passed, %d failed\n' "$table" "${left_out:+$left_out$'\n'}" "$passed" "$failed"
 [[ $failed -eq 0 && $passed -gt 0 ]]
