@@ -12,6 +12,7 @@
 #include <pool/core/blocking_acquire.hpp>
 #include <pool/core/describe.hpp>
 #include <pool/core/pointee.hpp>
+#include <pool/core/refers_to.hpp>
 #include <pool/core/runs_later.hpp>
 #include <pool/dial.hpp>
 #include <pool/error.hpp>
@@ -126,15 +127,21 @@ private:
     static constexpr bool forwards_new_stream =
         requires(C& c, Args&&... args) { core::pointee(c).new_stream(std::forward<Args>(args)...); };
 
+    /// A reference in any form, or a pointer to the connection. Any other pointer may be to something of the caller's.
+    template <class Result>
+    static constexpr bool refers =
+        core::refers_to<std::remove_cv_t<Result>, conn_type> ||
+        core::refers_to<std::remove_cv_t<Result>, std::remove_reference_t<decltype(core::pointee(std::declval<conn_type&>()))>>;
+
     /// Refuses a result that must not outlive the lease.
     template <class Result>
     static consteval bool check_result() {
-        static_assert(!std::is_reference_v<Result>,
+        static_assert(!refers<Result>,
             "pool: invoke must not return a reference: the connection is with the pool again by then. Return a value");
         static_assert(!core::runs_later<Result>,
             "pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later. "
             "Acquire a lease, and keep it until the work is done");
-        return !std::is_reference_v<Result> && !core::runs_later<Result>;
+        return !refers<Result> && !core::runs_later<Result>;
     }
 
     lease_type lend(const dial_context& context) {

@@ -71,6 +71,15 @@ public:
           work_{boost::asio::get_associated_executor(handler)},
           handler_{std::move(handler)} {}
 
+    /// Checks the dial. Returns whether it can be called. Not a part of `dial`, which the compiler reaches through all of Asio.
+    static consteval bool check_dial() {
+        constexpr bool can_dial = coroutine_dial<Dial, key_type> || std::is_invocable_v<Dial&, const key_type&, dial_handler>;
+        static_assert(can_dial,
+            "pool: an asynchronous dial must be callable as dial(const Key&, handler), or be a coroutine "
+            "awaitable<Conn> dial(const Key&)");
+        return can_dial;
+    }
+
     /// Takes its place in the queue.
     void start(const key_type& key) {
         self_ = this->shared_from_this();
@@ -196,14 +205,8 @@ private:
             return failed(boost::asio::error::no_memory, "no memory for it");
         }
         try {
-            if constexpr (coroutine_dial<Dial, key_type>) {
-                co_spawn_dial(pending);
-            } else {
-                static_assert(std::invocable<Dial&, const key_type&, dial_handler>,
-                    "pool: an asynchronous dial must be callable as dial(const Key&, handler), or be a coroutine "
-                    "awaitable<Conn> dial(const Key&)");
-                dial_(this->key(), dial_handler{pending});
-            }
+            if constexpr (coroutine_dial<Dial, key_type>) co_spawn_dial(pending);
+            else dial_(this->key(), dial_handler{pending});
         } catch (...) {
             pending->failed(std::current_exception());
         }
@@ -278,6 +281,26 @@ private:
     self_ptr self_;  ///< keeps the operation alive until the handler is called
 };
 
+/// Makes an operation for a handler, and starts it. Not a lambda, because the compiler would show all that is around it with
+/// each of Asio's frames.
+struct start_acquire {
+    template <class Handler, class State, class Dial>
+    void operator()(Handler handler, std::shared_ptr<State> state, typename State::key_type key, Dial dial) const {
+        using operation = acquire_operation<State, Dial, Handler>;
+        if constexpr (operation::check_dial())
+            std::make_shared<operation>(std::move(state), std::move(dial), std::move(handler))->start(key);
+    }
+};
+
+/// Checks the dial of an acquire, as far as the token tells: one that is called like a handler is the handler. Any other is
+/// checked when its handler is known.
+template <class State, class Dial, class Token>
+consteval bool check_async_dial() {
+    if constexpr (std::is_invocable_v<Token, boost::system::error_code, lease<State>>)
+        return acquire_operation<State, Dial, Token>::check_dial();
+    else return true;
+}
+
 }  // namespace pool::core
 
 namespace pool::asio {
@@ -312,12 +335,10 @@ auto async_acquire(basic_pool<Key, Conn, Capacity, Expiry, Lock, Clock>& pool, k
     static_assert(std::move_constructible<Conn>, "pool: async_acquire needs a Conn that can be moved");
     if constexpr (bounds_open && std::move_constructible<Conn>) {
         using state = core::state_for<Key, Conn, Capacity, Expiry, Lock, Clock>;
-        auto initiation = [](auto handler, std::shared_ptr<state> shared, Key owned, std::decay_t<Dial> dialer) {
-            using operation = core::acquire_operation<state, std::decay_t<Dial>, decltype(handler)>;
-            std::make_shared<operation>(std::move(shared), std::move(dialer), std::move(handler))->start(owned);
-        };
-        return boost::asio::async_initiate<Token, void(boost::system::error_code, lease<state>)>(
-            std::move(initiation), token, core::pool_access::state(pool), Key(key), std::forward<Dial>(dial));
+        if constexpr (core::check_async_dial<state, std::decay_t<Dial>, std::decay_t<Token>>()) {
+            return boost::asio::async_initiate<Token, void(boost::system::error_code, lease<state>)>(
+                core::start_acquire{}, token, core::pool_access::state(pool), Key(key), std::forward<Dial>(dial));
+        }
     }
 }
 

@@ -27,6 +27,21 @@ struct any {
     operator T() const noexcept;
 };
 
+/// The same for a base class of the aggregate. A field is of no such type.
+template <class Aggregate>
+struct any_base {
+    /// Never defined.
+    template <class T>
+        requires(std::is_base_of_v<T, Aggregate> && !std::is_same_v<T, Aggregate>)
+    operator T() const noexcept;
+};
+
+/// Whether the braces may hold a base class, and then so many values.
+template <class Aggregate, std::size_t... I>
+constexpr bool holds_base(std::index_sequence<I...>) {
+    return requires { Aggregate{any_base<Aggregate>{}, any<I>{}...}; };
+}
+
 /// Whether the braces may hold so many values.
 template <class Aggregate, std::size_t... I>
 constexpr bool holds(std::index_sequence<I...>) {
@@ -76,40 +91,56 @@ consteval std::size_t count_fields() {
     else return 1 + count_fields<Aggregate, Values, First + values_of_field<Aggregate, Values, First>()>();
 }
 
+/// Whether an aggregate has a base class, whose fields nobody can name.
+template <class Aggregate, std::size_t N = 0>
+consteval bool has_base() {
+    if constexpr (holds_base<Aggregate>(std::make_index_sequence<N>{})) return true;
+    else if constexpr (N >= count_values<Aggregate>()) return false;
+    else return has_base<Aggregate, N + 1>();
+}
+
 /// How many fields an aggregate has; 0 if that cannot be told.
 template <class Aggregate>
 inline constexpr std::size_t count = count_fields<Aggregate, count_values<Aggregate>()>();
 
-/// The fields of an aggregate as a tuple of references.
-template <class Aggregate>
-constexpr auto tie(const Aggregate& key) {
+/// Calls `f` with the fields of an aggregate. Their types are its template arguments, because a call does not tell a field that
+/// is a reference. A field may be a bit-field, whose reference ends with the call.
+template <class Aggregate, class F>
+constexpr auto apply(const Aggregate& key, const F& f) {
     constexpr std::size_t n = count<Aggregate>;
     static_assert(n >= 1 && n <= most);
     if constexpr (n == 1) {
         const auto& [a] = key;
-        return std::tie(a);
+        return f.template operator()<decltype(a)>(a);
     } else if constexpr (n == 2) {
         const auto& [a, b] = key;
-        return std::tie(a, b);
+        return f.template operator()<decltype(a), decltype(b)>(a, b);
     } else if constexpr (n == 3) {
         const auto& [a, b, c] = key;
-        return std::tie(a, b, c);
+        return f.template operator()<decltype(a), decltype(b), decltype(c)>(a, b, c);
     } else if constexpr (n == 4) {
         const auto& [a, b, c, d] = key;
-        return std::tie(a, b, c, d);
+        return f.template operator()<decltype(a), decltype(b), decltype(c), decltype(d)>(a, b, c, d);
     } else if constexpr (n == 5) {
         const auto& [a, b, c, d, e] = key;
-        return std::tie(a, b, c, d, e);
+        return f.template operator()<decltype(a), decltype(b), decltype(c), decltype(d), decltype(e)>(a, b, c, d, e);
     } else {
-        const auto& [a, b, c, d, e, f] = key;
-        return std::tie(a, b, c, d, e, f);
+        const auto& [a, b, c, d, e, f6] = key;
+        return f.template operator()<decltype(a), decltype(b), decltype(c), decltype(d), decltype(e), decltype(f6)>(
+            a, b, c, d, e, f6);
     }
 }
 
+/// Makes a tuple type of the types of fields.
+struct list_types {
+    template <class... Field>
+    constexpr std::type_identity<std::tuple<Field...>> operator()(const auto&...) const noexcept {
+        return {};
+    }
+};
+
 /// The types of the fields, as a tuple of them.
-template <class... Field>
-auto without_references(const std::tuple<const Field&...>&) -> std::type_identity<std::tuple<Field...>>;
 template <class Aggregate>
-using types = typename decltype(without_references(tie(std::declval<const Aggregate&>())))::type;
+using types = typename decltype(fields::apply(std::declval<const Aggregate&>(), list_types{}))::type;
 
 }  // namespace pool::core::fields

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include <boost/container_hash/hash.hpp>
 
@@ -43,12 +44,15 @@ template <class Char, class Traits>
 inline constexpr bool is_borrowed<std::basic_string_view<Char, Traits>> = true;  ///< a string view
 template <class T>
 inline constexpr bool is_borrowed<std::optional<T>> = is_borrowed<T>;  ///< what it may hold
+template <class... T>
+inline constexpr bool is_borrowed<std::variant<T...>> = (is_borrowed<T> || ...);  ///< what it may hold
 
 /// Why a type cannot be a key that is compared by value.
 enum class key_fault : unsigned char {
     none,
     borrowed,          ///< it, or a field of it, does not own its text
     field_count,       ///< an aggregate with no field, or with too many
+    base_class,        ///< an aggregate with a base class, whose fields cannot be named
     unhashable_field,  ///< a field without a hash
     unhashable,        ///< no hash, and no fields
 };
@@ -82,7 +86,8 @@ consteval key_fault fault_of_key() {
     } else if constexpr (tuple_like<T>) {
         return fault_of_fields(decltype(elements<T>(std::make_index_sequence<std::tuple_size_v<T>>{})){});
     } else if constexpr (std::is_aggregate_v<T>) {
-        if constexpr (fields::count<T> == 0 || fields::count<T> > fields::most) return key_fault::field_count;
+        if constexpr (fields::has_base<T>()) return key_fault::base_class;
+        else if constexpr (fields::count<T> == 0 || fields::count<T> > fields::most) return key_fault::field_count;
         else return fault_of_fields(std::type_identity<fields::types<T>>{});
     } else {
         return key_fault::unhashable;
@@ -102,7 +107,7 @@ std::size_t hash_of(const T& value) {
         } else if constexpr (tuple_like<T>) {
             std::apply(combine, value);
         } else {
-            std::apply(combine, fields::tie(value));
+            fields::apply(value, [&combine]<class...>(const auto&... field) { combine(field...); });
         }
         return seed;
     }

@@ -34,6 +34,9 @@ consteval bool check_key() {
         "gone");
     static_assert(fault != key_fault::field_count,
         "pool: an aggregate Key is hashed field by field, and may have one to six fields");
+    static_assert(fault != key_fault::base_class,
+        "pool: an aggregate Key with a base class cannot be hashed field by field: it needs a std::hash, or a "
+        "key_traits<Key>");
     static_assert(fault != key_fault::unhashable_field, "pool: a field of Key has no std::hash");
     static_assert(fault != key_fault::unhashable,
         "pool: Key needs a std::hash, or to be an aggregate of fields that have one, or a key_traits<Key>");
@@ -53,12 +56,16 @@ consteval bool check_key() {
 template <class Conn>
 consteval bool check_connection() {
     static_assert(closable<Conn>, "pool: Conn needs a member close(), or a connection_traits<Conn> with close(Conn&)");
-    static_assert(closed_reporting<Conn>,
-        "pool: Conn needs a member bool closed() const noexcept, or a connection_traits<Conn> with "
-        "closed(const Conn&)");
-    static_assert(unblocked_reporting<Conn>,
-        "pool: Conn needs a member bool unblocked() const noexcept, or a connection_traits<Conn> with "
-        "unblocked(const Conn&)");
+    if constexpr (closable<Conn>) {
+        static_assert(closed_reporting<Conn>,
+            "pool: Conn needs a member bool closed() const noexcept, or a connection_traits<Conn> with "
+            "closed(const Conn&)");
+        if constexpr (closed_reporting<Conn>) {
+            static_assert(unblocked_reporting<Conn>,
+                "pool: Conn needs a member bool unblocked() const noexcept, or a connection_traits<Conn> with "
+                "unblocked(const Conn&)");
+        }
+    }
     return poolable<Conn>;
 }
 

@@ -18,16 +18,23 @@ concept awaitable_result = requires(T& result) { result.await_ready(); } ||
                            requires(T& result) { result.operator co_await(); } ||
                            requires(T& result) { operator co_await(result); };
 
-/// A future: there is something to wait for, and then to get.
+/// A future: there is something to wait for, and then to get. Some futures give it only to their last user.
 template <class T>
 concept future_result = requires(T& result) {
     result.valid();
     result.wait();
-    result.get();
+    static_cast<T&&>(result).get();
+};
+
+/// A thread: it is joined when its work is done.
+template <class T>
+concept thread_result = requires(T& result) {
+    result.joinable();
+    result.join();
 };
 
 /// One of these. A function with such a result has not done its work when it returns.
 template <class T>
-concept runs_later = coroutine_result<T> || awaitable_result<T> || future_result<T>;
+concept runs_later = coroutine_result<T> || awaitable_result<T> || future_result<T> || thread_result<T>;
 
 }  // namespace pool::core
