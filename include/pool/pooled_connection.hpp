@@ -13,6 +13,7 @@
 #include <pool/core/describe.hpp>
 #include <pool/core/pointee.hpp>
 #include <pool/core/refers_to.hpp>
+#include <pool/core/refused.hpp>
 #include <pool/core/runs_later.hpp>
 #include <pool/dial.hpp>
 #include <pool/error.hpp>
@@ -62,9 +63,12 @@ public:
     /// The same, with a context for the dial and the wait.
     template <std::invocable<conn_type&> F>
     decltype(auto) invoke(dial_context context, F&& f) {
-        if constexpr (check_result<std::invoke_result_t<F, conn_type&>>()) {
+        using result = std::invoke_result_t<F, conn_type&>;
+        if constexpr (check_result<result>()) {
             const lease_type conn = lend(context);
             return std::invoke(std::forward<F>(f), *conn);
+        } else {
+            return core::refused<result>();
         }
     }
 
@@ -76,6 +80,8 @@ public:
         if constexpr (forwards_invoke<conn_type, Args...>) {
             return invoke(
                 [&](conn_type& c) -> decltype(auto) { return core::pointee(c).invoke(std::forward<Args>(args)...); });
+        } else {
+            return core::refused_result{};
         }
     }
 
@@ -95,6 +101,7 @@ public:
             "pool: a stream needs a member bool done() noexcept, or a stream_traits with done(Stream&)");
         if constexpr (poolable_stream<stream_type>)
             return pooled_stream<lease_type, stream_type>{lend(context), std::forward<F>(f)};
+        else return core::refused_result{};
     }
 
     /// Calls the connection's own member `new_stream` with these arguments, and returns its stream.
@@ -104,6 +111,7 @@ public:
             "pool: new_stream needs the arguments of Conn's own new_stream");
         if constexpr (forwards_new_stream<conn_type, Args...>)
             return open_stream([&](conn_type& c) { return core::pointee(c).new_stream(std::forward<Args>(args)...); });
+        else return core::refused_result{};
     }
 
     /// Closes only this object: its calls throw `connection_closed` from now on. The connections stay in the pool.

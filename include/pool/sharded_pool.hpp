@@ -11,6 +11,7 @@
 #include <pool/core/requirements.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/expiry.hpp>
+#include <pool/policies/lock.hpp>
 #include <pool/settings.hpp>
 
 /// @file
@@ -44,6 +45,13 @@ public:
     void lock() { lock_.lock(); }      ///< as LockPolicy
     void unlock() { lock_.unlock(); }  ///< as LockPolicy
 
+    /// Whether the calling thread holds it, where LockPolicy knows.
+    bool held() const noexcept
+        requires requires(const LockPolicy& lock) { lock_traits<LockPolicy>::held(lock); }
+    {
+        return lock_traits<LockPolicy>::held(lock_);
+    }
+
 private:
     [[no_unique_address]] LockPolicy lock_;
 };
@@ -70,6 +78,17 @@ using sharded_facade =
         Conn, shard_capacity<CapacityPolicy, Shards>, ExpiryPolicy, padded_lock<LockPolicy>, ClockPolicy>;
 
 }  // namespace core
+
+/// As LockPolicy. Nobody waits with it.
+template <class LockPolicy>
+struct lock_traits<core::padded_lock<LockPolicy>> {
+    /// Whether the calling thread holds it.
+    static bool held(const core::padded_lock<LockPolicy>& lock) noexcept
+        requires requires { lock.held(); }
+    {
+        return lock.held();
+    }
+};
 
 /// A pool of several states, each behind a lock of its own. The hash of a key chooses one of them, so threads that ask
 /// for different keys seldom wait for each other. A caller can do the same as with `basic_pool`, and is promised the
@@ -106,6 +125,7 @@ public:
     /// connections are of a few keys, reserve more: all connections of a key are in one shard. Throws `std::bad_alloc`,
     /// and `std::length_error` if no memory could hold so many.
     void reserve(std::size_t count) {
+        this->check_room(count);
         for (const auto& state : this->states()) state->reserve(count / Shards + count / Shards / 8 + 1);
     }
 

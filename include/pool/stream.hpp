@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <pool/core/pointee.hpp>
+#include <pool/core/refused.hpp>
 #include <pool/error.hpp>
 
 /// @file
@@ -84,6 +85,8 @@ public:
             if (!stream_) throw stream_ended{"pool: a call on a stream that has failed or was moved from"};
             const after_call after{*this};
             return std::invoke(std::forward<F>(f), *stream_);
+        } else {
+            return core::refused_result{};
         }
     }
 

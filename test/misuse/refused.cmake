@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSL-1.0
 
-# Checks that COMPILER refuses SNIPPET with the error it expects, and accepts its corrected form.
+# Checks that COMPILER refuses SNIPPET with the error it expects and in few words, and accepts its corrected form.
 cmake_minimum_required(VERSION 3.25)
 
 file(READ "${SNIPPET}" text)
@@ -12,9 +12,17 @@ if(NOT text MATCHES "POOL_MISUSE_FIXED")
     message(FATAL_ERROR "${SNIPPET} has no corrected form: #ifdef POOL_MISUSE_FIXED")
 endif()
 
+# The most bytes that a compiler may say about one mistake. A snippet may have a line `// clang says at most: N` of its own,
+# with the reason.
+set(most 4096)
+if(text MATCHES "// clang says at most: ([0-9]+)" AND IS_CLANG)
+    set(most "${CMAKE_MATCH_1}")
+endif()
+
 set(ENV{LC_ALL} C)
-list(TRANSFORM INCLUDES PREPEND -I)
-set(compile "${COMPILER}" -std=c++20 -fsyntax-only -fmessage-length=0 ${INCLUDES} "${SNIPPET}")
+set(include_options ${INCLUDES})
+list(TRANSFORM include_options PREPEND -I)
+set(compile "${COMPILER}" -std=c++20 -fsyntax-only -fmessage-length=0 ${include_options} "${SNIPPET}")
 
 execute_process(COMMAND ${compile} -DPOOL_MISUSE_FIXED RESULT_VARIABLE result ERROR_VARIABLE output)
 if(NOT result EQUAL 0)
@@ -32,3 +40,14 @@ string(FIND "${CMAKE_MATCH_0}" "${expected}" at)
 if(at EQUAL -1)
     message(FATAL_ERROR "expected in the first error: ${expected}\nthe first error: ${CMAKE_MATCH_0}\n${output}")
 endif()
+
+# The directories of the project do not count: the bound holds wherever the checkout is.
+cmake_path(GET SNIPPET PARENT_PATH here)
+foreach(directory IN LISTS INCLUDES ITEMS "${here}")
+    string(REPLACE "${directory}/" "" output "${output}")
+endforeach()
+string(LENGTH "${output}" bytes)
+if(bytes GREATER most)
+    message(FATAL_ERROR "the compiler says ${bytes} bytes, and ${most} are the most:\n${output}")
+endif()
+message(STATUS "bytes: ${bytes}")

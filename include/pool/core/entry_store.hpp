@@ -294,14 +294,19 @@ public:
         while (stats_.idle > in_all) retire(index_.oldest_idle(), stats_.evicted, retired);
     }
 
-    /// Makes room in the hashed index, which then need not grow until there are more entries than `count`. Throws
-    /// `std::length_error` if no memory could hold so many, and `std::bad_alloc`. Strong guarantee.
-    void reserve(std::size_t count) {
+    /// Throws `std::length_error` if no memory could hold so many entries.
+    static void check_room(std::size_t count) {
         constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max() / sizeof(entry);
         if (count > most) {
             throw std::length_error{"pool: cannot reserve room for " + std::to_string(count) + " connections: " +
                                     std::to_string(most) + " are the most that memory can hold"};
         }
+    }
+
+    /// Makes room in the hashed index, which then need not grow until there are more entries than `count`. Throws as
+    /// `check_room`, and `std::bad_alloc`. Strong guarantee.
+    void reserve(std::size_t count) {
+        check_room(count);
         index_.reserve(count);
     }
 

@@ -145,7 +145,7 @@ protected:
             const std::lock_guard guard{lock_};
             act();
             notifications = end_of_step(now, retired);
-            is_unneeded = orphaned_ && store_.stats().lent == 0 && store_.stats().closing == 0;
+            is_unneeded = orphaned_ && store().stats().lent == 0 && store().stats().closing == 0;
         }
         notifications.deliver();
         if (is_unneeded) delete this;
@@ -167,14 +167,14 @@ protected:
             } while (!bounds_open && closed.size() < batch && !retired.empty());
 
             entries more;  // retired to make room for a caller that waits
-            last_step(more, [&] { store_.erase_closed(closed, failed); });
+            last_step(more, [&] { store().erase_closed(closed, failed); });
             retired.splice(retired.end(), more);
         }
     }
 
     /// Closes a lent or newly opened connection that its caller never gets.
     void close_uncounted(entry& e) noexcept {
-        step([&](entries& retired) { store_.retire_uncounted(e, retired); });
+        step([&](entries& retired) { store().retire_uncounted(e, retired); });
     }
 
     /// Hands free connections and permits to waiting requests.

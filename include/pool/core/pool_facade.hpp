@@ -239,6 +239,9 @@ protected:
     /// The states. A close may destroy the pool, so a function that goes on after a close must first copy them.
     const std::array<state_ptr, Shards>& states() const noexcept { return states_; }
 
+    /// Throws `std::length_error` if no memory could hold so many connections.
+    static void check_room(std::size_t count) { State::store_type::check_room(count); }
+
     /// What `act(state)` says of each, added up, also if a close in it ends the pool.
     template <class Act>
     std::size_t sum(const Act& act) const {

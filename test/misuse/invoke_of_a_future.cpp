@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSL-1.0
+// expect: pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later
+#include <future>
+
+#include "parts.hpp"
+
+pool::connection_pool<int, session> sessions;
+
+bool closed() {
+    auto lazy = sessions.get(1, dial);
+    const auto ask = [](session& s) { return std::async([&s] { return s.closed(); }); };
+#ifdef POOL_MISUSE_FIXED
+    return lazy.invoke([&](session& s) { return ask(s).get(); });
+#else
+    return lazy.invoke(ask).get();
+#endif
+}

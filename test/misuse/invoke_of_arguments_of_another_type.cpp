@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSL-1.0
+// expect: pool: invoke needs a function that takes a Conn&, or the arguments of Conn's own invoke
+#include <string>
+
+#include "parts.hpp"
+
+struct client : session {
+    int invoke(int call) { return call; }
+};
+
+pool::connection_pool<int, client> clients;
+
+void call() {
+    auto lazy = clients.get(1, [](int) { return client{}; });
+#ifdef POOL_MISUSE_FIXED
+    lazy.invoke(7);
+#else
+    lazy.invoke(std::string{"x"});
+#endif
+}
