@@ -180,6 +180,20 @@ TEST_CASE("reaper: sleeps without end once its pool is closed [C11]") {
     CHECK(clock.next_sleep() == pool::manual_clock::duration::max());
 }
 
+TEST_CASE("reaper: sleeps for good where nothing that is given back is kept") {
+    for (const auto ttl : {0s, -1s, -1'000'000s}) {
+        fake::network net;
+        watched_clock clock;
+        watched_pool conns{{}, ttl, {}, clock};
+        const watched_reaper reaper{conns};
+        CHECK(clock.next_sleep() == pool::manual_clock::duration::max());
+        conns.put("a", net.dial());
+        CHECK(net.closed() == std::vector{1});
+        clock.advance(1s);  // wakes it for nothing
+        CHECK(conns.next_expiry() == watched_clock::time_point::max());
+    }
+}
+
 TEST_CASE("reaper: its destructor ends its sleep, even a sleep without end") {
     watched_clock clock;
     watched_pool conns{{}, pool::after_idle{}, {}, clock};

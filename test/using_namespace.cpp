@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <cstddef>
 #include <string>
-#include <utility>
 
-#include <boost/asio/ip/tcp.hpp>
 #include <doctest/doctest.h>
 
-#include <pool/asio.hpp>
 #include <pool/pool.hpp>
 #include <pool/sharded_pool.hpp>
 
@@ -34,14 +32,12 @@ struct dialer {
 struct session {};
 struct client {};
 struct server {};
-struct socket {};
 struct endpoint {};
 struct request {};
 struct response {};
 struct options {};
 struct settings {};
 struct policy {};
-struct clock {};
 struct limits {};
 struct entry {};
 struct state {};
@@ -62,15 +58,15 @@ using namespace pool;
 template <class... T>
 constexpr std::size_t count_of = sizeof...(T);
 
-constexpr std::size_t own_names = count_of<connection, stream, key, dialer, session, client, server, ::socket, endpoint,
-    request, response, options, settings, policy, ::clock, limits, entry, state, waiter, store, peer, host, context, deadline,
+constexpr std::size_t own_names = count_of<connection, stream, key, dialer, session, client, server, endpoint,
+    request, response, options, settings, policy, limits, entry, state, waiter, store, peer, host, context, deadline,
     dial, connection_error, timeout, mutex>;
 
 }  // namespace
 
 TEST_CASE("using namespace pool: a program has its own connection, stream, dialer and key") {
     static_assert(poolable<connection> && poolable_stream<stream> && dial_function<dialer, key, connection>);
-    CHECK(own_names == 28);
+    CHECK(own_names == 26);
 
     connection_pool<key, connection> conns;
     const key where{"db", 5432};
