@@ -104,7 +104,8 @@ TEST_CASE("acquire: the dial gets the context as it is, whatever the clock of th
     pool_of<pool::manual_clock> conns{{.max_open = 1}};
     const auto limits = until(real::now() + 1h);
     real::time_point seen;
-    (void)conns.acquire("a",
+    (void)conns.acquire(
+        "a",
         [&](const std::string&, const pool::dial_context& context) {
             seen = context.deadline;
             return net.dial();

@@ -49,7 +49,8 @@ static_assert(runs_later<coroutine> && runs_later<awaitable> && runs_later<await
 static_assert(runs_later<awaitable_by_function>);
 
 static_assert(!runs_later<void> && !runs_later<int> && !runs_later<std::string> && !runs_later<std::optional<int>>);
-static_assert(!runs_later<std::unique_ptr<int>> && !runs_later<std::shared_ptr<int>> && !runs_later<std::function<int()>>);
+static_assert(
+    !runs_later<std::unique_ptr<int>> && !runs_later<std::shared_ptr<int>> && !runs_later<std::function<int()>>);
 static_assert(!runs_later<waits_but_holds_nothing> && !runs_later<fake::stream>);
 
 static_assert(refers_to<int&, fake::connection> && refers_to<int&&, fake::connection>);
@@ -81,12 +82,16 @@ TEST_CASE_FIXTURE(fixture, "invoke: a value reaches the caller when its connecti
 
 TEST_CASE_FIXTURE(fixture, "invoke: who waits for a future in the function gets its value") {
     auto peer = lazy();
-    const auto ask = [](fake::connection& conn) { return std::async(std::launch::deferred, [&conn] { return conn.id(); }); };
+    const auto ask = [](fake::connection& conn) {
+        return std::async(std::launch::deferred, [&conn] { return conn.id(); });
+    };
     CHECK(peer.invoke([&](fake::connection& conn) { return ask(conn).get(); }) == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "invoke: what runs later is done with a lease, which keeps the connection until then") {
-    const auto ask = [](fake::connection& conn) { return std::async(std::launch::deferred, [&conn] { return conn.id(); }); };
+    const auto ask = [](fake::connection& conn) {
+        return std::async(std::launch::deferred, [&conn] { return conn.id(); });
+    };
     const auto lent = conns.acquire("a", net.dialer());
     auto later = ask(*lent);
     CHECK(conns.stats().lent == 1);

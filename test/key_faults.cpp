@@ -43,9 +43,9 @@ struct two_in_an_array {
 /// A type in each place where a key may have it.
 template <class T>
 inline constexpr bool is_borrowed_everywhere =
-    borrows<T> && borrows<std::pair<int, T>> && borrows<std::tuple<int, T, int>> && borrows<std::optional<T>> &&
-    borrows<std::variant<int, T>> && borrows<std::array<T, 2>> && borrows<one_field<T>> && borrows<nested<T>> &&
-    borrows<two_in_an_array<T>> && borrows<std::pair<std::array<one_field<std::optional<T>>, 2>, int>>;
+    borrows<T>&& borrows<std::pair<int, T>>&& borrows<std::tuple<int, T, int>>&& borrows<std::optional<T>>&&
+        borrows<std::variant<int, T>>&& borrows<std::array<T, 2>>&& borrows<one_field<T>>&& borrows<nested<T>>&&
+            borrows<two_in_an_array<T>>&& borrows<std::pair<std::array<one_field<std::optional<T>>, 2>, int>>;
 
 static_assert(is_borrowed_everywhere<std::string_view>);
 static_assert(is_borrowed_everywhere<std::wstring_view>);
@@ -131,14 +131,13 @@ static_assert(pool::core::fault_of<literal> == key_fault::none);
 
 TEST_CASE("key_traits: each element of an array in an aggregate makes a difference") {
     const with_arrays key{{'a', 'b', 'c', 'd'}, {{1, 2}, {3, 4}}, "n"};
-    check_told_apart(key,
-        {
-            {{'a', 'b', 'c', 'e'}, {{1, 2}, {3, 4}}, "n"},
-            {{'x', 'b', 'c', 'd'}, {{1, 2}, {3, 4}}, "n"},
-            {{'a', 'b', 'c', 'd'}, {{1, 2}, {3, 5}}, "n"},
-            {{'a', 'b', 'c', 'd'}, {{2, 1}, {3, 4}}, "n"},
-            {{'a', 'b', 'c', 'd'}, {{1, 2}, {3, 4}}, "m"},
-        });
+    check_told_apart(key, {
+                              {{'a', 'b', 'c', 'e'}, {{1, 2}, {3, 4}}, "n"},
+                              {{'x', 'b', 'c', 'd'}, {{1, 2}, {3, 4}}, "n"},
+                              {{'a', 'b', 'c', 'd'}, {{1, 2}, {3, 5}}, "n"},
+                              {{'a', 'b', 'c', 'd'}, {{2, 1}, {3, 4}}, "n"},
+                              {{'a', 'b', 'c', 'd'}, {{1, 2}, {3, 4}}, "m"},
+                          });
     check_told_apart(only_an_array{{1, 2, 3}}, {only_an_array{{1, 2, 4}}, only_an_array{{3, 2, 1}}});
 }
 

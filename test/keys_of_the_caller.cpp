@@ -148,8 +148,8 @@ TEST_CASE("acquire: the close that makes room for a caller may end his key") {
     CHECK(lent.key() == first_key);
 }
 
-TEST_CASE_TEMPLATE("try_acquire and take: their own look-up may close what owned the key", Pool, unbounded, open_bounded,
-    sharded) {
+TEST_CASE_TEMPLATE(
+    "try_acquire and take: their own look-up may close what owned the key", Pool, unbounded, open_bounded, sharded) {
     fixture<Pool> f{roomy<Pool>()};
     f.put_expired(2);
     SUBCASE("try_acquire") { CHECK_FALSE(f.conns.try_acquire(f.view())); }

@@ -37,8 +37,7 @@ struct stopping_clock {
 };
 
 template <class Clock>
-using expiring =
-    pool::basic_pool<std::string, fake::connection, pool::unlimited, pool::after_idle, std::mutex, Clock>;
+using expiring = pool::basic_pool<std::string, fake::connection, pool::unlimited, pool::after_idle, std::mutex, Clock>;
 using sharded = pool::sharded_pool<2, std::string, fake::connection, pool::unlimited, pool::after_idle, std::mutex,
     pool::manual_clock>;
 
@@ -65,8 +64,8 @@ TEST_CASE_TEMPLATE("next_expiry: nothing that is idle, or given back from now on
     CHECK(conns.expire() == 1);
 }
 
-TEST_CASE_TEMPLATE("next_expiry: is max() where nothing that is given back is kept", Pool, expiring<pool::manual_clock>,
-    sharded) {
+TEST_CASE_TEMPLATE(
+    "next_expiry: is max() where nothing that is given back is kept", Pool, expiring<pool::manual_clock>, sharded) {
     fake::network net;
     pool::manual_clock clock;
     for (const auto ttl : {0s, -1s, -1'000'000s}) {

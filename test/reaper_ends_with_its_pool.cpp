@@ -26,7 +26,8 @@ namespace {
 class mortal_clock : public pool::manual_clock {
 public:
     mortal_clock(pool::manual_clock time, std::promise<void> gone)
-        : pool::manual_clock{std::move(time)}, life_{std::make_shared<life>(std::move(gone))} {}
+        : pool::manual_clock{std::move(time)},
+          life_{std::make_shared<life>(std::move(gone))} {}
 
     friend void sleep_until(const mortal_clock& clock, time_point until, const std::stop_token& stop) {
         clock.sleep_until(until, stop);
@@ -63,9 +64,13 @@ struct witness {
 class owning_connection {
 public:
     owning_connection(witness& seen, release when, std::shared_ptr<void> owned)
-        : seen_{&seen}, when_{when}, owned_{std::move(owned)} {}
+        : seen_{&seen},
+          when_{when},
+          owned_{std::move(owned)} {}
     owning_connection(owning_connection&& other) noexcept
-        : seen_{std::exchange(other.seen_, nullptr)}, when_{other.when_}, owned_{std::move(other.owned_)} {}
+        : seen_{std::exchange(other.seen_, nullptr)},
+          when_{other.when_},
+          owned_{std::move(other.owned_)} {}
     ~owning_connection() {
         if (seen_ == nullptr) return;
         ++seen_->destroyed;
@@ -100,12 +105,14 @@ struct with_a_reaper {
 };
 struct bounded_open {
     explicit bounded_open(mortal_clock clock) : conns{{.max_open = 8}, 10s, {}, std::move(clock)} {}
-    pool::basic_pool<std::string, owning_connection, pool::bounded_open, pool::after_idle, std::mutex, mortal_clock> conns;
+    pool::basic_pool<std::string, owning_connection, pool::bounded_open, pool::after_idle, std::mutex, mortal_clock>
+        conns;
     pool::reaper<decltype(conns)> sweeper{conns};
 };
 struct sharded {
     explicit sharded(mortal_clock clock) : conns{{}, 10s, {}, std::move(clock)} {}
-    pool::sharded_pool<2, std::string, owning_connection, pool::unlimited, pool::after_idle, std::mutex, mortal_clock> conns;
+    pool::sharded_pool<2, std::string, owning_connection, pool::unlimited, pool::after_idle, std::mutex, mortal_clock>
+        conns;
     pool::reaper<decltype(conns)> sweeper{conns};
 };
 

@@ -40,8 +40,8 @@ std::uint64_t growths(Pool& conns, fake::network& net, int count, int keys) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("reserve: room that no memory could hold is refused, and nothing has changed", Pool, single, expiring,
-    sharded, many_shards) {
+TEST_CASE_TEMPLATE("reserve: room that no memory could hold is refused, and nothing has changed", Pool, single,
+    expiring, sharded, many_shards) {
     fake::network net;
     Pool conns;
     conns.put(1, net.dial());

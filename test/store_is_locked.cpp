@@ -59,7 +59,8 @@ static_assert(requires(const pool::core::padded_lock<held_lock>& lock) {
     pool::lock_traits<pool::core::padded_lock<held_lock>>::held(lock);
 });
 
-TEST_CASE_TEMPLATE_DEFINE("lock: what is idle and lent is used with the lock, and closed without it", Pool, idle_and_lent) {
+TEST_CASE_TEMPLATE_DEFINE(
+    "lock: what is idle and lent is used with the lock, and closed without it", Pool, idle_and_lent) {
     fixture f;
     Pool conns{{}, 10s, {}, f.clock};
     conns.reserve(8);

@@ -58,9 +58,9 @@ using namespace pool;
 template <class... T>
 constexpr std::size_t count_of = sizeof...(T);
 
-constexpr std::size_t own_names = count_of<connection, stream, key, dialer, session, client, server, endpoint,
-    request, response, options, settings, policy, limits, entry, state, waiter, store, peer, host, context, deadline,
-    dial, connection_error, timeout, mutex>;
+constexpr std::size_t own_names = count_of<connection, stream, key, dialer, session, client, server, endpoint, request,
+    response, options, settings, policy, limits, entry, state, waiter, store, peer, host, context, deadline, dial,
+    connection_error, timeout, mutex>;
 
 }  // namespace
 

@@ -135,11 +135,12 @@ private:
     static constexpr bool forwards_new_stream =
         requires(C& c, Args&&... args) { core::pointee(c).new_stream(std::forward<Args>(args)...); };
 
+    using pointee_type = std::remove_reference_t<decltype(core::pointee(std::declval<conn_type&>()))>;
+
     /// A reference in any form, or a pointer to the connection. Any other pointer may be to something of the caller's.
     template <class Result>
-    static constexpr bool refers =
-        core::refers_to<std::remove_cv_t<Result>, conn_type> ||
-        core::refers_to<std::remove_cv_t<Result>, std::remove_reference_t<decltype(core::pointee(std::declval<conn_type&>()))>>;
+    static constexpr bool refers = core::refers_to<std::remove_cv_t<Result>, conn_type> ||
+                                   core::refers_to<std::remove_cv_t<Result>, pointee_type>;
 
     /// Refuses a result that must not outlive the lease.
     template <class Result>

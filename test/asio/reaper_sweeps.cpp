@@ -33,8 +33,7 @@ struct moved_clock {
 };
 
 template <class Conn>
-using pool_of =
-    pool::basic_pool<std::string, Conn, pool::unlimited, pool::after_idle, std::mutex, moved_clock>;
+using pool_of = pool::basic_pool<std::string, Conn, pool::unlimited, pool::after_idle, std::mutex, moved_clock>;
 using swept_pool = pool_of<fake::connection>;
 
 /// A connection that owns something until it is closed, or until it is destroyed.
@@ -54,7 +53,8 @@ struct owning_connection {
 /// What owns a pool and its sweeper.
 struct owner {
     explicit owner(boost::asio::io_context& loop, bool& is_gone)
-        : gone{is_gone}, sweeper{std::in_place, loop.get_executor(), conns} {}
+        : gone{is_gone},
+          sweeper{std::in_place, loop.get_executor(), conns} {}
     ~owner() { gone = true; }
 
     bool& gone;

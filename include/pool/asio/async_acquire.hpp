@@ -71,9 +71,11 @@ public:
           work_{boost::asio::get_associated_executor(handler)},
           handler_{std::move(handler)} {}
 
-    /// Checks the dial. Returns whether it can be called. Not a part of `dial`, which the compiler reaches through all of Asio.
+    /// Checks the dial. Returns whether it can be called. Not a part of `dial`, which the compiler reaches through all of
+    /// Asio.
     static consteval bool check_dial() {
-        constexpr bool can_dial = coroutine_dial<Dial, key_type> || std::is_invocable_v<Dial&, const key_type&, dial_handler>;
+        constexpr bool can_dial =
+            coroutine_dial<Dial, key_type> || std::is_invocable_v<Dial&, const key_type&, dial_handler>;
         static_assert(can_dial,
             "pool: an asynchronous dial must be callable as dial(const Key&, handler), or be a coroutine "
             "awaitable<Conn> dial(const Key&)");
@@ -281,8 +283,8 @@ private:
     self_ptr self_;  ///< keeps the operation alive until the handler is called
 };
 
-/// Makes an operation for a handler, and starts it. Not a lambda, because the compiler would show all that is around it with
-/// each of Asio's frames.
+/// Makes an operation for a handler, and starts it. Not a lambda, because the compiler would show all that is around it
+/// with each of Asio's frames.
 struct start_acquire {
     template <class Handler, class State, class Dial>
     void operator()(Handler handler, std::shared_ptr<State> state, typename State::key_type key, Dial dial) const {
@@ -292,8 +294,8 @@ struct start_acquire {
     }
 };
 
-/// Checks the dial of an acquire, as far as the token tells: one that is called like a handler is the handler. Any other is
-/// checked when its handler is known.
+/// Checks the dial of an acquire, as far as the token tells: one that is called like a handler is the handler. Any other
+/// is checked when its handler is known.
 template <class State, class Dial, class Token>
 consteval bool check_async_dial() {
     if constexpr (std::is_invocable_v<Token, boost::system::error_code, lease<State>>)

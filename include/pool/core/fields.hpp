@@ -103,8 +103,8 @@ consteval bool has_base() {
 template <class Aggregate>
 inline constexpr std::size_t count = count_fields<Aggregate, count_values<Aggregate>()>();
 
-/// Calls `f` with the fields of an aggregate. Their types are its template arguments, because a call does not tell a field that
-/// is a reference. A field may be a bit-field, whose reference ends with the call.
+/// Calls `f` with the fields of an aggregate. Their types are its template arguments, because a call does not tell a
+/// field that is a reference. A field may be a bit-field, whose reference ends with the call.
 template <class Aggregate, class F>
 constexpr auto apply(const Aggregate& key, const F& f) {
     constexpr std::size_t n = count<Aggregate>;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <pool/core/platform.hpp>
+
 /// @file
 /// What a refused call returns, so that the compiler has nothing to add to the sentence that refuses it.
 
