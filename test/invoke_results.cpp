@@ -31,7 +31,7 @@ struct awaitable_by_member {
     awaitable operator co_await();
 };
 struct awaitable_by_function {
-    friend awaitable operator co_await(awaitable_by_function&) { return {}; }
+    [[maybe_unused]] friend awaitable operator co_await(awaitable_by_function&) { return {}; }
 };
 /// A future that gives its value away.
 struct one_shot_future {
@@ -54,7 +54,7 @@ static_assert(
 static_assert(!runs_later<waits_but_holds_nothing> && !runs_later<fake::stream>);
 
 static_assert(refers_to<int&, fake::connection> && refers_to<int&&, fake::connection>);
-static_assert(refers_to<std::reference_wrapper<const int>, fake::connection>);
+static_assert(!refers_to<std::reference_wrapper<int>, fake::connection>);  // it may be to the caller's own
 static_assert(refers_to<fake::connection*, fake::connection> && refers_to<const fake::connection*, fake::connection>);
 static_assert(!refers_to<const char*, fake::connection>);  // it may be a literal
 static_assert(!refers_to<int*, fake::connection>);         // it may be the caller's own

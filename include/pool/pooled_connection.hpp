@@ -137,7 +137,7 @@ private:
 
     using pointee_type = std::remove_reference_t<decltype(core::pointee(std::declval<conn_type&>()))>;
 
-    /// A reference in any form, or a pointer to the connection. Any other pointer may be to something of the caller's.
+    /// A reference, or a pointer to the connection. Any other pointer may be to something of the caller's.
     template <class Result>
     static constexpr bool refers = core::refers_to<std::remove_cv_t<Result>, conn_type> ||
                                    core::refers_to<std::remove_cv_t<Result>, pointee_type>;

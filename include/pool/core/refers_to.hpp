@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <functional>
 #include <type_traits>
 
 #include <pool/core/platform.hpp>
@@ -12,12 +11,10 @@
 namespace pool::core {
 
 /// A `Result` that refers to an object, as far as its type tells: a reference, or a pointer to `T`. A pointer to anything
-/// else may be to an object of its receiver's.
+/// else, and a `std::reference_wrapper`, may be to an object of its receiver's.
 template <class Result, class T>
 inline constexpr bool refers_to = std::is_reference_v<Result>;
 template <class Pointee, class T>
 inline constexpr bool refers_to<Pointee*, T> = std::is_same_v<std::remove_cv_t<Pointee>, T>;  ///< a pointer
-template <class Referent, class T>
-inline constexpr bool refers_to<std::reference_wrapper<Referent>, T> = true;  ///< a reference that can be copied
 
 }  // namespace pool::core
