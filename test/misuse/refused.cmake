@@ -15,7 +15,7 @@ endif()
 # The most bytes that a compiler may say about one mistake. A snippet may have a line `// clang says at most: N` of its own,
 # with the reason.
 set(most 4096)
-if(text MATCHES "// clang says at most: ([0-9]+)" AND IS_CLANG)
+if(COMPILER_ID MATCHES "Clang" AND text MATCHES "// clang says at most: ([0-9]+)")
     set(most "${CMAKE_MATCH_1}")
 endif()
 
