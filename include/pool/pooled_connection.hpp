@@ -142,7 +142,7 @@ private:
     static constexpr bool refers = core::refers_to<std::remove_cv_t<Result>, conn_type> ||
                                    core::refers_to<std::remove_cv_t<Result>, pointee_type>;
 
-    /// Refuses a result that must not outlive the lease.
+    /// Does not compile for a result that must not outlive the lease.
     template <class Result>
     static consteval bool check_result() {
         static_assert(!refers<Result>,

@@ -42,8 +42,8 @@ struct shard_capacity {
 template <class LockPolicy>
 class alignas(64) padded_lock {
 public:
-    void lock() { lock_.lock(); }      ///< as LockPolicy
-    void unlock() { lock_.unlock(); }  ///< as LockPolicy
+    void lock() { lock_.lock(); }      ///< calls the LockPolicy's
+    void unlock() { lock_.unlock(); }  ///< calls the LockPolicy's
 
     /// Whether the calling thread holds it, where LockPolicy knows.
     bool held() const noexcept
@@ -90,9 +90,8 @@ struct lock_traits<core::padded_lock<LockPolicy>> {
     }
 };
 
-/// A pool of several states, each behind a lock of its own. The hash of a key chooses one of them, so threads that ask
-/// for different keys seldom wait for each other. A caller can do the same as with `basic_pool`, and is promised the
-/// same, but for this:
+/// A pool of several shards, each with its own lock. The hash of a key chooses the shard, so threads that use different
+/// keys seldom wait for each other. It has the operations and the guarantees of `basic_pool`, with these differences:
 /// - `max_idle` is divided among the shards, so all together never keep more. A full shard evicts its own oldest
 ///   connection, even if another shard has room or an older one. If `max_idle` is less than the number of shards, the
 ///   last shards keep nothing, and connections of their keys are never reused. So choose a value many times the number

@@ -82,7 +82,7 @@ public:
         return can_dial;
     }
 
-    /// Takes its place in the queue.
+    /// Submits the request: it is served at once, or waits in the queue.
     void start(const key_type& key) {
         self_ = this->shared_from_this();
         try {

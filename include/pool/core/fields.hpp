@@ -42,7 +42,7 @@ constexpr bool holds_base(std::index_sequence<I...>) {
     return requires { Aggregate{any_base<Aggregate>{}, any<I>{}...}; };
 }
 
-/// Whether the braces may hold so many values.
+/// Whether an aggregate can be initialised with this many values in its braces.
 template <class Aggregate, std::size_t... I>
 constexpr bool holds(std::index_sequence<I...>) {
     return requires { Aggregate{any<I>{}...}; };
@@ -99,7 +99,7 @@ consteval bool has_base() {
     else return has_base<Aggregate, N + 1>();
 }
 
-/// How many fields an aggregate has; 0 if that cannot be told.
+/// How many fields an aggregate has; 0 if that is unknown.
 template <class Aggregate>
 inline constexpr std::size_t count = count_fields<Aggregate, count_values<Aggregate>()>();
 

@@ -242,7 +242,7 @@ protected:
     /// Throws `std::length_error` if no memory could hold so many connections.
     static void check_room(std::size_t count) { State::store_type::check_room(count); }
 
-    /// What `act(state)` says of each, added up, also if a close in it ends the pool.
+    /// The sum of the results of `act(state)` for all states. It is right even if a close in `act` destroys the pool.
     template <class Act>
     std::size_t sum(const Act& act) const {
         std::size_t all = 0;

@@ -18,7 +18,7 @@ concept awaitable_result = requires(T& result) { result.await_ready(); } ||
                            requires(T& result) { result.operator co_await(); } ||
                            requires(T& result) { operator co_await(result); };
 
-/// A future: there is something to wait for, and then to get. Some futures give it only to their last user.
+/// A future: it has `valid`, `wait` and `get`. Some futures give it only to their last user.
 template <class T>
 concept future_result = requires(T& result) {
     result.valid();
@@ -33,7 +33,7 @@ concept thread_result = requires(T& result) {
     result.join();
 };
 
-/// One of these. A function with such a result has not done its work when it returns.
+/// Any of these types. A function with such a result has not finished its work when it returns.
 template <class T>
 concept runs_later = coroutine_result<T> || awaitable_result<T> || future_result<T> || thread_result<T>;
 
