@@ -15,8 +15,8 @@
 
 #include <support/fake.hpp>
 
-// A caller looks up with a view of his own text. A close that the look-up makes may end that text. Here each close writes over
-// it, so that a later look at it sees something else.
+// A caller looks up with a view of his own text. A close that the look-up makes may end that text. Here each close
+// writes over it, so that a later look at it sees something else.
 
 using namespace std::chrono_literals;
 

@@ -27,8 +27,8 @@ using expiring = pool::basic_pool<int, fake::connection, pool::unlimited, pool::
 using sharded = pool::sharded_pool<shards, int, fake::connection>;
 using many_shards = pool::sharded_pool<4096, int, fake::connection>;
 
-/// How often this thread allocates to put so many connections, of the keys that `key_of(i)` says, beyond the record of each
-/// connection and of each new key.
+/// How often this thread allocates to put so many connections, of the keys that `key_of(i)` says, beyond the record of
+/// each connection and of each new key.
 template <class Pool>
 std::uint64_t growths(Pool& conns, fake::network& net, int count, int keys) {
     std::vector<fake::connection> fresh;

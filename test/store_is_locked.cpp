@@ -17,8 +17,8 @@
 #include <support/fake.hpp>
 #include <support/held_lock.hpp>
 
-// Every operation over a lock that knows its holder: the pool then asserts that its connections are only used with the lock.
-// The other half of the rule is checked here: no connection is dialled or closed with it.
+// Every operation over a lock that knows its holder: the pool then asserts that its connections are only used with the
+// lock. The other half of the rule is checked here: no connection is dialled or closed with it.
 
 using namespace std::chrono_literals;
 

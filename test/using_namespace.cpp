@@ -7,8 +7,8 @@
 #include <pool/pool.hpp>
 #include <pool/sharded_pool.hpp>
 
-// A program may say `using namespace pool`, and still have these names of its own: the usual words of a program that uses
-// connections. Names that describe nothing but a pool, such as `basic_pool`, are not among them.
+// A program may say `using namespace pool`, and still have these names of its own: the usual words of a program that
+// uses connections. Names that describe nothing but a pool, such as `basic_pool`, are not among them.
 
 namespace {
 

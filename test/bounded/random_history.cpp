@@ -18,9 +18,9 @@
 #include <support/fake.hpp>
 #include <support/requests.hpp>
 
-// Random operations on a pool that bounds the open connections, and on its model. Callers that wait are requests without
-// a thread, so one thread plays them all. Each operation is followed by a comparison: of the state and the connection of
-// each caller, of the order of the closes, and of all figures.
+// Random operations on a pool that bounds the open connections, and on its model. Callers that wait are requests
+// without a thread, so one thread plays them all. Each operation is followed by a comparison: of the state and the
+// connection of each caller, of the order of the closes, and of all figures.
 
 using namespace std::chrono_literals;
 using namespace bounded_models;

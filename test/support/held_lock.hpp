@@ -28,7 +28,8 @@ public:
         mutex_.unlock();
     }
 
-    /// Whether the calling thread holds it. Another thread's id may be read at any time, but never one's own by mistake.
+    /// Whether the calling thread holds it. Another thread's id may be read at any time, but never one's own by
+    /// mistake.
     bool is_mine() const noexcept { return holder_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
 
     /// Whether the calling thread holds any lock of this type.

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <mutex>
 
-/// A `std::latch` that is made of a condition variable. The standard library of g++ 12 for Windows loses notifications of its
-/// own, and threads then wait for ever.
+/// A `std::latch` that is made of a condition variable. The standard library of g++ 12 for Windows loses notifications
+/// of its own, and threads then wait for ever.
 class latch {
 public:
     explicit latch(std::ptrdiff_t expected) : expected_{expected} {}

@@ -71,8 +71,8 @@ public:
           work_{boost::asio::get_associated_executor(handler)},
           handler_{std::move(handler)} {}
 
-    /// Checks the dial. Returns whether it can be called. Not a part of `dial`, which the compiler reaches through all of
-    /// Asio.
+    /// Checks the dial. Returns whether it can be called. Not a part of `dial`, which the compiler reaches through all
+    /// of Asio.
     static consteval bool check_dial() {
         constexpr bool can_dial =
             coroutine_dial<Dial, key_type> || std::is_invocable_v<Dial&, const key_type&, dial_handler>;
@@ -294,8 +294,8 @@ struct start_acquire {
     }
 };
 
-/// Checks the dial of an acquire, as far as the token tells: one that is called like a handler is the handler. Any other
-/// is checked when its handler is known.
+/// Checks the dial of an acquire, as far as the token tells: one that is called like a handler is the handler. Any
+/// other is checked when its handler is known.
 template <class State, class Dial, class Token>
 consteval bool check_async_dial() {
     if constexpr (std::is_invocable_v<Token, boost::system::error_code, lease<State>>)

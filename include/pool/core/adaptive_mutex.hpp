@@ -16,8 +16,8 @@ namespace pool::core {
 /// makes the next step.
 struct spin_platform {
 #if defined(__GLIBCXX__) && !defined(_GLIBCXX_HAVE_LINUX_FUTEX)
-    /// Yields instead of sleeping. Without futexes, the `wait` of libstdc++ can miss a notification, and then sleeps for
-    /// ever. That of g++ 12.2 for Windows does.
+    /// Yields instead of sleeping. Without futexes, the `wait` of libstdc++ can miss a notification, and then sleeps
+    /// for ever. That of g++ 12.2 for Windows does.
     struct atomic : std::atomic<unsigned> {
         using std::atomic<unsigned>::atomic;
         void wait(unsigned, std::memory_order) const noexcept { std::this_thread::yield(); }

@@ -10,8 +10,8 @@
 
 namespace pool::core {
 
-/// A `Result` that refers to an object, as far as its type tells: a reference, or a pointer to `T`. A pointer to anything
-/// else, and a `std::reference_wrapper`, may be to an object of its receiver's.
+/// A `Result` that refers to an object, as far as its type tells: a reference, or a pointer to `T`. A pointer to
+/// anything else, and a `std::reference_wrapper`, may be to an object of its receiver's.
 template <class Result, class T>
 inline constexpr bool refers_to = std::is_reference_v<Result>;
 template <class Pointee, class T>
