@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <pool/basic_pool.hpp>
 #include <pool/connection.hpp>
 #include <pool/core/pointee.hpp>
 
@@ -139,4 +140,14 @@ TEST_CASE("pointee: it is the object behind a pointer, and any other object itse
     CHECK(&pool::core::pointee(object) == &object);
     CHECK(&pool::core::pointee(unique) == unique.get());
     CHECK(&pool::core::pointee(shared) == shared.get());
+}
+
+TEST_CASE("poolable: a connection whose destructor may throw is closed and destroyed as any other") {
+    struct careless : plain {
+        ~careless() noexcept(false) {}
+    };
+    pool::basic_pool<int, careless> conns;
+    { const auto lent = conns.acquire(1, [](int) { return careless{}; }); }
+    CHECK(conns.stats().idle == 1);
+    CHECK(conns.clear() == 1);
 }

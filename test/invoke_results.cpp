@@ -60,6 +60,13 @@ static_assert(!refers_to<const char*, fake::connection>);  // it may be a litera
 static_assert(!refers_to<int*, fake::connection>);         // it may be the caller's own
 static_assert(!refers_to<void, fake::connection> && !refers_to<std::unique_ptr<int>, fake::connection>);
 
+/// Computed already, though coroutines can await it.
+struct outcome {
+    int value;
+
+    bool await_ready() const noexcept { return true; }
+};
+
 struct fixture {
     fake::network net;
     pool::basic_pool<std::string, fake::connection> conns;
@@ -67,6 +74,15 @@ struct fixture {
 };
 
 }  // namespace
+
+template <>
+inline constexpr bool pool::is_finished<outcome> = true;
+
+TEST_CASE_FIXTURE(fixture, "invoke: a result that is finished is returned, though it can be awaited") {
+    static_assert(runs_later<outcome>);
+    auto peer = lazy();
+    CHECK(peer.invoke([](fake::connection& conn) { return outcome{conn.id()}; }).value == 1);
+}
 
 TEST_CASE_FIXTURE(fixture, "invoke: a value reaches the caller when its connection is idle again") {
     auto peer = lazy();

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -15,6 +17,45 @@
 #include <support/fake.hpp>
 
 // Which keys are refused, and that the others are told apart by all of their value. test/misuse shows the sentences.
+
+namespace {
+
+/// Has a constructor that takes anything.
+struct token {
+    int number = 0;
+
+    token() = default;
+    token(const token&) = default;
+    template <class T>
+        requires(!std::is_same_v<std::remove_cvref_t<T>, token>)
+    token(T&& from) {
+        if constexpr (std::is_convertible_v<T, int>) number = static_cast<int>(from);
+    }
+    token& operator=(const token&) = default;
+    bool operator==(const token&) const = default;
+};
+struct with_a_token {
+    token user;
+    int port = 0;
+    bool operator==(const with_a_token&) const = default;
+};
+
+/// A number with a type of its own, which is hashed and compared as the number is.
+struct user_id {
+    int number;
+
+    explicit user_id(int chosen) : number{chosen} {}
+    operator const int&() const { return number; }
+};
+
+}  // namespace
+
+template <>
+struct std::hash<token> {
+    std::size_t operator()(const token& of) const noexcept { return std::hash<int>{}(of.number); }
+};
+template <>
+struct pool::key_traits<user_id> : pool::key_traits<int> {};
 
 namespace {
 
@@ -128,6 +169,19 @@ struct pool::key_traits<literal> {
     static bool equal(view a, view b) noexcept { return a == b; }
 };
 static_assert(pool::core::fault_of<literal> == key_fault::none);
+
+// A first field that is made from anything is not taken for a base class.
+TEST_CASE("key_traits: a field may have a constructor that takes anything") {
+    check_told_apart(with_a_token{token{1}, 2}, {with_a_token{token{2}, 2}, with_a_token{token{1}, 3}});
+}
+
+TEST_CASE("key_traits: a specialisation may inherit that of another type") {
+    pool::basic_pool<user_id, fake::connection> conns;
+    fake::network net;
+    { const auto lent = conns.acquire(7, net.dialer()); }
+    CHECK(conns.try_acquire(7).key().number == 7);
+    CHECK_FALSE(conns.try_acquire(8));
+}
 
 TEST_CASE("key_traits: each element of an array in an aggregate makes a difference") {
     const with_arrays key{{'a', 'b', 'c', 'd'}, {{1, 2}, {3, 4}}, "n"};

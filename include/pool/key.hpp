@@ -17,17 +17,18 @@ namespace pool {
 
 namespace core {
 /// Marks the primary template: it compares keys by value, so a key must own its value.
+template <class Key>
 struct told_apart_by_value {};
 }  // namespace core
 
 /// How keys are hashed and compared: by `std::hash` and `operator==`. A key without a `std::hash` is hashed field by
-/// field, if it is a pair, a tuple, an array or an aggregate of up to six fields.
+/// field, if it is a pair, a tuple, an array or an aggregate of up to six fields without a base class.
 ///
 /// Specialise it for a Key of your own with these three members. `view` is the type that a caller looks up with. A Key
 /// must convert to it, and must be constructible from it. Both must have the same hash. A specialisation may also take
 /// keys that do not own their text, such as a `std::string_view` of literals; the text must then outlive the pool.
 template <class Key>
-struct key_traits : core::told_apart_by_value {
+struct key_traits : core::told_apart_by_value<Key> {
     using view = const Key&;  ///< what it is looked up with
 
     /// The hash of a key: by `std::hash`, or field by field.

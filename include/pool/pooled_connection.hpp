@@ -25,6 +25,11 @@
 
 namespace pool {
 
+/// Whether a result that coroutines can await is computed all the same, as that of an `expected` is. Specialise it as true
+/// for such a type, so that `invoke` may return it.
+template <class Result>
+inline constexpr bool is_finished = false;
+
 /// Represents the connections of one key. Each call lends an idle connection or dials one, uses it, and gives it back.
 /// So concurrent calls use different connections. A pooled_connection is itself a connection: code for a connection
 /// works with it, and a pool can hold pooled_connections.
@@ -147,10 +152,11 @@ private:
     static consteval bool check_result() {
         static_assert(!refers<Result>,
             "pool: invoke must not return a reference: the connection is with the pool again by then. Return a value");
-        static_assert(!core::runs_later<Result>,
+        constexpr bool runs_later = core::runs_later<Result> && !is_finished<Result>;
+        static_assert(!runs_later,
             "pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later. "
             "Acquire a lease, and keep it until the work is done");
-        return !refers<Result> && !core::runs_later<Result>;
+        return !refers<Result> && !runs_later;
     }
 
     lease_type lend(const dial_context& context) {

@@ -64,7 +64,7 @@ TEST_CASE("basic_pool: a connection that cannot be moved has one address for lif
     fake::network net;
     pool_of<pinned_connection> conns;
     const auto dial = [&](const std::string&) { return pinned_connection{net}; };
-    const auto address = [](pinned_connection& c) { return &c; };
+    const auto address = [](pinned_connection& c) -> const void* { return &c; };
     const auto* const first = &*conns.acquire("a", dial);
     CHECK(&*conns.try_acquire("a") == first);
     CHECK(conns.get("a", dial).invoke(address) == first);

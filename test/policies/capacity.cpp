@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <concepts>
 #include <cstddef>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -99,4 +101,28 @@ TEST_CASE("open_capacity_policy: it is declared, and a pool asks for the bound o
     const auto third = pool.acquire("replica", net.dialer());
     CHECK_THROWS_AS((void)pool.acquire("other", net.dialer()), pool::queue_full);
     CHECK(pool.stats().lent == 3);
+}
+
+template <pool::bounded Bounds>
+struct of_these_bounds {
+    static constexpr std::size_t max_idle = Bounds.max_idle;
+};
+template <int Bound>
+concept bound_of_a_constant =
+    requires { typename std::integral_constant<std::size_t, pool::bounded{.max_idle = Bound}.max_idle()>; };
+
+TEST_CASE("bounded: a bound is never negative, and a fraction is none") {
+    static_assert(bound_of_a_constant<0> && !bound_of_a_constant<-1>);
+    static_assert(std::constructible_from<pool::core::limit, unsigned short>);
+    static_assert(!std::constructible_from<pool::core::limit, double>);
+    static_assert(!std::constructible_from<pool::core::limit, bool>);
+    const int chosen = std::string{"four"}.size() == 4 ? -4 : 4;
+    CHECK_THROWS_WITH_AS((void)pool::bounded{.max_idle = chosen}, "pool: a bound is negative: -4", std::invalid_argument);
+    CHECK_THROWS_WITH_AS(
+        (void)pool::bounded_open{.max_open = chosen}, "pool: a bound is negative: -4", std::invalid_argument);
+    CHECK(pool::bounded{.max_idle = -chosen}.max_idle == 4u);
+}
+
+TEST_CASE("bounded: bounds can be a template argument") {
+    static_assert(of_these_bounds<pool::bounded{.max_idle = 3}>::max_idle == 3);
 }

@@ -36,10 +36,13 @@ struct any_base {
     operator T() const noexcept;
 };
 
+/// Converts to no other type. A first field that can be made from this is made from any type, and is no base class.
+struct nothing {};
+
 /// Whether the braces may hold a base class, and then so many values.
 template <class Aggregate, std::size_t... I>
 constexpr bool holds_base(std::index_sequence<I...>) {
-    return requires { Aggregate{any_base<Aggregate>{}, any<I>{}...}; };
+    return requires { Aggregate{any_base<Aggregate>{}, any<I>{}...}; } && !requires { Aggregate{nothing{}, any<I>{}...}; };
 }
 
 /// Whether an aggregate can be initialised with this many values in its braces.

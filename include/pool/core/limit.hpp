@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <concepts>
 #include <cstddef>
+#include <stdexcept>
+#include <string>
 
 #include <pool/core/platform.hpp>
 
@@ -10,16 +13,21 @@
 
 namespace pool::core {
 
-/// A number that can be set like a data member and called like a function. So the caller that sets a bound and the pool
-/// that reads it use the same name: `bounded{.max_idle = 64}` and `policy.max_idle()`.
-class limit {
-public:
-    constexpr explicit(false) limit(std::size_t value) noexcept : value_{value} {}      ///< this many
-    constexpr explicit(false) operator std::size_t() const noexcept { return value_; }  ///< as a number
-    constexpr std::size_t operator()() const noexcept { return value_; }                ///< the number
+/// A number that is set like a member and asked like a function. So one name serves both the caller who sets a bound and
+/// the pool that asks for it: `bounded{.max_idle = 64}` and `policy.max_idle()`. In arithmetic, ask it.
+struct limit {
+    std::size_t value;  ///< the number; use it as the functions below do
 
-private:
-    std::size_t value_;
+    /// This many. A negative number is an error: at compile time, or `std::invalid_argument`.
+    template <std::integral Number>
+        requires(!std::same_as<Number, bool>)
+    constexpr explicit(false) limit(Number number) : value{static_cast<std::size_t>(number)} {
+        if (number < Number{0}) throw std::invalid_argument{"pool: a bound is negative: " + std::to_string(number)};
+    }
+    limit(std::floating_point auto) = delete;  ///< a part of a connection cannot be kept
+
+    constexpr explicit(false) operator std::size_t() const noexcept { return value; }  ///< as a number
+    constexpr std::size_t operator()() const noexcept { return value; }                ///< as an answer
 };
 
 }  // namespace pool::core

@@ -21,7 +21,7 @@ namespace pool::core {
 /// A key that is compared by value must own its text.
 template <class Key>
 inline constexpr key_fault fault_of = [] {
-    if constexpr (std::is_base_of_v<told_apart_by_value, key_traits<Key>>) return fault_of_key<Key>();
+    if constexpr (std::is_base_of_v<told_apart_by_value<Key>, key_traits<Key>>) return fault_of_key<Key>();
     else return key_fault::none;
 }();
 
@@ -30,8 +30,8 @@ template <class Key>
 consteval bool check_key() {
     constexpr key_fault fault = fault_of<Key>;
     static_assert(fault != key_fault::borrowed,
-        "pool: a Key must own its characters, as std::string does: a pointer or a view refers to text that may be "
-        "gone");
+        "pool: a Key must own its characters, as std::string does: a reference, a pointer to characters or a view "
+        "refers to what may be gone");
     static_assert(fault != key_fault::field_count,
         "pool: an aggregate Key is hashed field by field, and may have one to six fields");
     static_assert(fault != key_fault::base_class,
@@ -66,7 +66,7 @@ consteval bool check_connection() {
                 "unblocked(const Conn&)");
         }
     }
-    return poolable<Conn>;
+    return closable<Conn> && closed_reporting<Conn> && unblocked_reporting<Conn>;
 }
 
 /// Checks the policies.

@@ -15,6 +15,9 @@ namespace pool {
 /// A model of ExpiryPolicy has a constant `can_expire`. If it is true, `expires_at(since)` is the expiry time of a
 /// connection that was given back at `since`. `TimePoint::max()` means never. A later `since` must not give an earlier
 /// result. It must not throw, and several threads may call it at the same time.
+///
+/// A result that is not later than `since` keeps nothing. A policy that has begun to keep nothing must go on so: a reaper
+/// may then sleep for ever.
 template <class Policy, class TimePoint>
 concept expiry_policy = std::movable<Policy> && requires {
     { Policy::can_expire } -> std::convertible_to<bool>;
