@@ -39,8 +39,10 @@ using basic_pool_facade =
 /// or has been closed. Errors of closing are never thrown, but counted in `stats::failed_closes`; `close()` also
 /// returns them.
 ///
-/// Each operation takes O(1), or O(log n) if it changes the index of expiry times. In addition, a look-up skips the
-/// blocked connections of its key, and every operation closes the connections that it retires.
+/// Each operation takes O(1), or O(log n) if it changes the index of expiry times. `reconfigure` and `reserve` take
+/// O(n). In addition, a look-up skips the blocked connections of its key, and every operation closes the connections
+/// that it retires. If the pool bounds the open connections and something is free, each operation also takes O(log n)
+/// for each key that callers wait for.
 ///
 /// Do not destroy a pool while another thread is calling it, or from inside one of its dials. A connection's `close`
 /// may destroy it, if `clear`, `expire`, `reconfigure`, `close` or the end of a lease makes it.

@@ -20,7 +20,8 @@ namespace pool {
 /// - `unblocked(c)` is true if the connection can take a call now. It is false while a cancelled call is still ending.
 /// - `reusable(c)` is optional. After a failed call, it is true if the connection can take another call.
 ///
-/// The pool may call the last three under its lock, so they must be cheap, must not throw and must not call the pool.
+/// The pool calls `closed` and `unblocked` under its lock, too. It calls `reusable` only without the lock. All three
+/// must be cheap, must not throw and must not call the pool.
 ///
 /// The primary template calls the members of the same names. A specialisation has these functions as static members.
 template <class Conn>

@@ -15,8 +15,8 @@ namespace pool {
 
 /// The deadline and the stop token of one call. The pool passes them to the dial. A dial that waits should stop waiting
 /// at the deadline and on a stop request. In a pool that bounds the open connections, they also end the caller's wait
-/// for a free connection or permit. A pool on another clock converts the deadline to a time that is as far away on that
-/// clock.
+/// for a free connection or permit. If the pool's clock has other time points, the pool converts the deadline to a time
+/// that is as far away on that clock.
 struct dial_context {
     std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();  ///< max() is none
     std::stop_token stop{};  ///< requested when the caller does not need the connection any more

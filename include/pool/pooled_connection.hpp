@@ -56,7 +56,8 @@ public:
 
     /// Calls `f(conn)` on a connection, gives the connection back, and returns the result. If `f` throws, the
     /// connection is closed, unless it is `reusable`. Throws what `f` and `dial` throw, `pool_closed`, and
-    /// `connection_closed`.
+    /// `connection_closed`. In a pool that bounds the open connections, it also throws `queue_full` and, with a
+    /// context, `acquire_timeout` and `acquire_cancelled`.
     ///
     /// The result must not refer to the connection: when `invoke` returns, the connection may be closed or lent again.
     /// References do not compile. Neither do results that stand for unfinished work, such as a future or an awaitable.
@@ -91,7 +92,7 @@ public:
     }
 
     /// Calls `f(conn)`, which returns a stream. The connection stays lent until the stream is done. See
-    /// `pooled_stream`.
+    /// `pooled_stream`. Throws as `invoke`.
     template <std::invocable<conn_type&> F>
     [[nodiscard]] auto open_stream(F&& f) {
         return open_stream(dial_context{}, std::forward<F>(f));

@@ -318,6 +318,8 @@ namespace pool::asio {
 /// - `awaitable<Conn> dial(const Key&)`, a coroutine. An exception of the coroutine becomes an error code. A
 ///   `system_error` gives its own code, any other exception gives `errc::dial_failed`.
 ///
+/// The dial gets neither a deadline nor a stop token. One that may take long needs a timer of its own.
+///
 /// The key is valid until the dial is over. While a dial runs, its caller may get a connection that another caller
 /// gives back, or may be cancelled. In both cases the dial goes on. Its connection goes to the next waiting caller, or
 /// becomes idle. So a dial may outlive its caller. Whatever it refers to has to live as long as the dial.
@@ -326,8 +328,8 @@ namespace pool::asio {
 /// 1.77 or later), and the handler's allocator for what it posts. Cancelling takes the caller out of the queue. A
 /// caller that already has a connection keeps it and gets no error. If the pool is destroyed first, the operation
 /// completes with `pool_closed`. Do not destroy the executor's context while the operation waits in the queue: close
-/// the pool before that. Throws `std::bad_alloc` and exceptions of the key's hash, unless the completion token catches
-/// them.
+/// the pool before that. Throws what Key's copy throws. When the operation is started, it also throws `std::bad_alloc`
+/// and what Key's hash throws, unless the completion token catches them.
 template <class Key, class Conn, class Capacity, class Expiry, class Lock, class Clock, class Dial, class Token>
 auto async_acquire(basic_pool<Key, Conn, Capacity, Expiry, Lock, Clock>& pool, key_view<std::type_identity_t<Key>> key,
     Dial&& dial, Token&& token) {

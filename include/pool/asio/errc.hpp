@@ -13,8 +13,10 @@
 
 namespace pool::asio {
 
-/// The errors of `async_acquire` itself. Errors of a dial reach its caller unchanged. A caller that is cancelled gets
-/// `boost::asio::error::operation_aborted`.
+/// The errors of `async_acquire` itself. An error code of a dial reaches the caller unchanged, and so does the code of
+/// a `boost::system::system_error` that the dial throws. Any other exception becomes `dial_failed`. A caller that is
+/// cancelled gets `boost::asio::error::operation_aborted`. If there is no memory to begin the dial, or if its
+/// connection cannot be moved into the pool, the caller gets `boost::asio::error::no_memory`.
 enum class errc {
     pool_closed = 1,  ///< the pool is closed
     queue_full,       ///< nothing was free, and the wait queue was full

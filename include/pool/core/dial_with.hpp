@@ -21,8 +21,8 @@ Conn dial_with(Dial& dial, const Key& key, const dial_context& context) {
     else return std::invoke(dial, key);
 }
 
-/// The deadline of a context on the clock of a pool. If the pool's clock is not `std::chrono::steady_clock`, the result
-/// is as far from that clock's now as the deadline is from now.
+/// The deadline of a context on the clock of a pool. If that clock has other time points than
+/// `std::chrono::steady_clock`, the result is as far from that clock's now as the deadline is from now.
 template <clock_policy Clock>
 typename Clock::time_point deadline_on(const Clock& clock, const dial_context& context) {
     using time_point = typename Clock::time_point;

@@ -247,8 +247,9 @@ private:
 
 protected:
     /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
-    /// under it is Key's equality, copy and destruction, Conn's `closed` and `unblocked`, the capacity policy, and the
-    /// clock, which a wait with a deadline reads before it unlocks.
+    /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
+    /// the capacity policy's answers, its swap in `reconfigure`, and the clock just before a thread waits with a
+    /// deadline [C8].
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
 

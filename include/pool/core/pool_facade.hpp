@@ -68,7 +68,8 @@ public:
     /// Throws what `dial` throws, unchanged, and `pool_closed`.
     ///
     /// A pool that bounds the open connections may wait, like the overload below, until the context's deadline or stop
-    /// request.
+    /// request. Then it also throws `acquire_timeout` and `acquire_cancelled`. It throws `queue_full` if it would have
+    /// to wait and the wait queue is full, even without a context.
     template <class Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, const dial_context& context = {}) {
         if constexpr (check_dial<Dial, Key, Conn>() && check_wait<State>()) {
@@ -82,8 +83,8 @@ public:
 
     /// The same, but it waits until a connection is free or may be dialled. It gives up at `deadline`, a time of the
     /// pool's clock, or when `stop` is requested. Both end only the wait, not a dial. The dial gets them as a
-    /// `dial_context` (the deadline only if the clock is `std::chrono::steady_clock`), and should obey them. Throws
-    /// `acquire_timeout`, `acquire_cancelled` and `queue_full`, too.
+    /// `dial_context` (the deadline only if the clock has the time points of `std::chrono::steady_clock`, as
+    /// `coarse_clock` has), and should obey them. Throws `acquire_timeout`, `acquire_cancelled` and `queue_full`, too.
     template <class Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, time_point deadline, std::stop_token stop = {}) {
         static_assert(State::bounds_open,

@@ -35,7 +35,8 @@ concept declares_open_bounds = requires { requires bool{Policy::bounds_open}; };
 /// - `max_waiting()` bounds the waiting callers. A further caller fails at once. Callers for which the pool is closing
 ///   a connection do not count.
 ///
-/// With such a policy, comparing two keys must not throw.
+/// A connection that leaves by `detach` or `take` is not open any more. With such a policy, comparing two keys must not
+/// throw.
 template <class Policy, class Key>
 concept open_capacity_policy = capacity_policy<Policy, Key> && declares_open_bounds<Policy> &&
                                requires(const Policy& policy, const Key& key) {

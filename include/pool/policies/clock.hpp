@@ -125,8 +125,8 @@ private:
 };
 
 /// Whether a clock advances as real time does. A clock that does not, such as `manual_clock`, needs a function
-/// `sleep_until(const Clock&, Clock::time_point, const std::stop_token&)` that argument-dependent look-up finds. A
-/// clock that keeps real time may have one, too.
+/// `sleep_until(const Clock&, Clock::time_point, const std::stop_token&)` that argument-dependent look-up finds, such
+/// as a friend of the clock. A member function is not found. A clock that keeps real time may have one, too.
 template <class Clock>
 inline constexpr bool keeps_real_time = true;
 template <>

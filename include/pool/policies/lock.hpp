@@ -9,8 +9,8 @@
 #include <pool/core/condition_variable_for.hpp>
 
 /// @file
-/// The lock that guards a pool. Any BasicLockable will do. The pool holds it for one short step at a time, never
-/// recursively, and never while it closes or dials.
+/// The lock that guards a pool. Any BasicLockable whose functions do not throw will do. The pool holds it for one short
+/// step at a time, never recursively, and never while it closes or dials.
 
 namespace pool {
 
