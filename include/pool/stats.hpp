@@ -19,8 +19,8 @@ struct stats {
     // look-ups: acquire, try_acquire, take, and each call through a pooled_connection
     std::uint64_t hits = 0;             ///< found an idle connection
     std::uint64_t misses = 0;           ///< found none
-    std::uint64_t dials = 0;            ///< misses for which a connection was dialled
-    std::uint64_t failed_dials = 0;     ///< dials that threw
+    std::uint64_t dials = 0;            ///< dials that opened a connection
+    std::uint64_t failed_dials = 0;     ///< dials that threw or reported an error
     std::uint64_t skipped_blocked = 0;  ///< blocked connections that look-ups skipped
 
     // what came in: put, and leases given back

@@ -35,8 +35,8 @@ enum class count_miss : bool {
 /// address never changes. It belongs to a caller, is idle, or is being closed.
 ///
 /// With `TimePoint = no_time`, connections never expire, and there is no index of expiry times. The only foreign code
-/// that the store calls is the comparison and copy of keys, and `closed` and `unblocked` of connections. Not
-/// thread-safe.
+/// that the store calls is the comparison, copy and destruction of keys, and `closed` and `unblocked` of connections.
+/// Not thread-safe.
 template <class Key, class Conn, class TimePoint = no_time>
 class entry_store {
 public:
