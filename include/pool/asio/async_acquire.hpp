@@ -286,6 +286,7 @@ private:
 /// Makes an operation for a handler, and starts it. Not a lambda, because the compiler would show all that is around it
 /// with each of Asio's frames.
 struct start_acquire {
+    /// Refuses a dial that cannot be called.
     template <class Handler, class State, class Dial>
     void operator()(Handler handler, std::shared_ptr<State> state, typename State::key_type key, Dial dial) const {
         using operation = acquire_operation<State, Dial, Handler>;
