@@ -176,8 +176,8 @@ TEST_CASE("key_traits: a field may have a constructor that takes anything") {
 }
 
 TEST_CASE("key_traits: a specialisation may inherit that of another type") {
-    pool::basic_pool<user_id, fake::connection> conns;
     fake::network net;
+    pool::basic_pool<user_id, fake::connection> conns;
     { const auto lent = conns.acquire(7, net.dialer()); }
     CHECK(conns.try_acquire(7).key().number == 7);
     CHECK_FALSE(conns.try_acquire(8));
