@@ -13,8 +13,8 @@
 
 #include <support/fake.hpp>
 
-// What a function may return from `invoke`, which gives the connection back before its caller has the result.
-// test/misuse shows the sentences of what is refused.
+// The results that a function may return from `invoke`, which gives the connection back before its caller has the
+// result. test/misuse shows the sentences of what is refused.
 
 namespace {
 

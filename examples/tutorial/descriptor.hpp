@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 /// @file
-/// What the client and the server of the tutorial share.
+/// Shared by the client and the server of the tutorial.
 
 namespace tutorial {
 

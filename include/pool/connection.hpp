@@ -84,7 +84,7 @@ concept reusable_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::reusable(c) } noexcept -> std::same_as<bool>;
 };
 
-/// What a pool can keep.
+/// A connection that a pool can keep.
 template <class Conn>
 concept poolable = std::destructible<Conn> && closable<Conn> && closed_reporting<Conn> && unblocked_reporting<Conn>;
 

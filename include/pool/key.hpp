@@ -54,7 +54,7 @@ struct key_traits<std::basic_string<Char, Traits, Allocator>> {
     static bool equal(view a, view b) noexcept { return a == b; }                  ///< by `operator==`
 };
 
-/// What a Key is looked up with.
+/// The type that a Key is looked up with.
 template <class Key>
 using key_view = typename key_traits<Key>::view;
 

@@ -50,7 +50,7 @@ struct owning_connection {
     bool unblocked() const noexcept { return true; }
 };
 
-/// What owns a pool and its sweeper.
+/// The owner of a pool and of its sweeper.
 struct owner {
     explicit owner(boost::asio::io_context& loop, bool& is_gone)
         : gone{is_gone},

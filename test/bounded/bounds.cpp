@@ -15,7 +15,7 @@
 #include <support/ids.hpp>
 #include <support/latch.hpp>
 
-// What may be open, and what is closed to make room.
+// The bounds on open connections, and the connections that are closed to make room.
 
 using namespace std::chrono_literals;
 using namespace bounded_pools;

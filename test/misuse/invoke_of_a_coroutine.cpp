@@ -2,7 +2,7 @@
 // expect: pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later
 #include "parts.hpp"
 
-// What a coroutine returns, of any library. A compiler without coroutines takes it, too.
+// The return type of a coroutine, of any library. A compiler without coroutines takes it, too.
 struct task {
     struct promise_type;
     bool run() { return true; }

@@ -34,7 +34,7 @@ class entry : public boost::intrusive::list_base_hook<> {
     };
     struct no_expiry {};
 
-    /// Who owns the connection now [C1].
+    /// The present owner of the connection [C1].
     enum class place : unsigned char {
         opening,  ///< with the caller that opens its connection; there is none yet
         lent,     ///< with a caller

@@ -4,7 +4,7 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// What a refused call returns, so that the compiler has nothing to add to the sentence that refuses it.
+/// The result of a refused call, so that the compiler has nothing to add to the sentence that refuses it.
 
 namespace pool::core {
 

@@ -7,7 +7,7 @@
 #include <support/ids.hpp>
 #include <support/wait_queue.hpp>
 
-// What a request comes to: it is served, fails, is cancelled or is refused.
+// The end of a request: it is served, fails, is cancelled or is refused.
 
 using namespace wait_queues;
 using fake::ids;

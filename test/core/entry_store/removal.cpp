@@ -7,7 +7,7 @@
 #include <support/ids.hpp>
 #include <support/tended_store.hpp>
 
-// What leaves the store, and that nothing of it stays behind.
+// Entries that leave the store leave nothing behind.
 
 using namespace stores;
 using fake::ids;
