@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -46,8 +48,11 @@ struct stats {
     std::size_t keys = 0;     ///< keys that have a connection, idle or lent
 
     // only of a pool that bounds the open connections
-    std::size_t dialing = 0;  ///< running dials
-    std::size_t waiting = 0;  ///< waiting callers
+    std::size_t dialing = 0;                    ///< running dials
+    std::size_t waiting = 0;                    ///< waiting callers
+    std::uint64_t overtaken = 0;                ///< connections that went past a caller who had waited longer
+    std::chrono::nanoseconds total_wait{};      ///< of all callers that have waited, until they were served or gave up
+    std::chrono::nanoseconds longest_wait{};    ///< the longest of these
 
     friend bool operator==(const stats&, const stats&) = default;  ///< figure by figure
 
@@ -73,6 +78,9 @@ struct stats {
         keys += other.keys;
         dialing += other.dialing;
         waiting += other.waiting;
+        overtaken += other.overtaken;
+        total_wait += other.total_wait;
+        longest_wait = std::max(longest_wait, other.longest_wait);
         return *this;
     }
 };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <atomic>
 #include <concepts>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -52,7 +54,72 @@ template <class Dial, class Key>
 concept coroutine_dial = false;
 #endif
 
+/// Memory for one object at a time, inside an object that outlives it. So whoever uses it needs no other memory, and
+/// cannot run out of it. Not thread-safe.
+class reserved_memory {
+public:
+    /// The memory, or nullptr if it is in use, or too small.
+    void* take(std::size_t size) noexcept {
+        return size <= sizeof(memory_) && !std::exchange(is_taken_, true) ? memory_ : nullptr;
+    }
+    /// Gives it back. Returns false if `memory` is not this memory.
+    bool give_back(void* memory) noexcept { return memory == memory_ && std::exchange(is_taken_, false); }
+
+private:
+    alignas(std::max_align_t) std::byte memory_[256];
+    bool is_taken_ = false;
+};
+
+/// An allocator that takes the memory of an operation first, and then that of another allocator. It keeps the operation
+/// alive.
+template <class T, class Operation, class Allocator>
+class reserving_allocator {
+public:
+    using value_type = T;  ///< the parameter
+    /// The same for another type.
+    template <class U>
+    struct rebind {
+        using other = reserving_allocator<U, Operation, Allocator>;  ///< its allocator
+    };
+
+    reserving_allocator(std::shared_ptr<Operation> operation, const Allocator& memory) noexcept
+        : operation_{std::move(operation)},
+          other_{memory} {}
+    template <class U>
+    explicit(false) reserving_allocator(const reserving_allocator<U, Operation, Allocator>& from) noexcept
+        : operation_{from.operation_},
+          other_{from.other_} {}
+
+    T* allocate(std::size_t count) {
+        if (void* const reserved = alignof(T) <= alignof(std::max_align_t) ? operation_->reserved.take(count * sizeof(T)) : nullptr)
+            return static_cast<T*>(reserved);
+        other memory_of_other{other_};
+        return std::allocator_traits<decltype(memory_of_other)>::allocate(memory_of_other, count);
+    }
+    void deallocate(T* memory, std::size_t count) noexcept {
+        if (operation_->reserved.give_back(memory)) return;
+        other memory_of_other{other_};
+        std::allocator_traits<decltype(memory_of_other)>::deallocate(memory_of_other, memory, count);
+    }
+
+    friend bool operator==(const reserving_allocator& a, const reserving_allocator& b) noexcept {
+        return a.operation_ == b.operation_;
+    }
+
+private:
+    template <class, class, class>
+    friend class reserving_allocator;
+    using other = typename std::allocator_traits<Allocator>::template rebind_alloc<T>;
+
+    std::shared_ptr<Operation> operation_;
+    Allocator other_;
+};
+
 /// One `async_acquire`. It lives until its handler has been called and its dial, if there was one, has ended.
+///
+/// Whatever happens to its request, the operation goes on with a turn on its executor, in which it looks at the request.
+/// The memory for that turn is a part of the operation. So a thread that gives a connection back does not need memory to
+/// hand it over.
 template <class State, class Dial, class Handler>
 class acquire_operation final : public State::request,
                                 public std::enable_shared_from_this<acquire_operation<State, Dial, Handler>> {
@@ -65,7 +132,7 @@ class acquire_operation final : public State::request,
 public:
     /// Does not start the operation: call `start`.
     acquire_operation(const std::shared_ptr<State>& state, Dial dial, Handler handler)
-        : State::request{false},
+        : State::request{false, State::clock_time_point::max()},
           state_{state},
           dial_{std::move(dial)},
           work_{boost::asio::get_associated_executor(handler)},
@@ -82,63 +149,83 @@ public:
         return can_dial;
     }
 
-    /// Submits the request: it is served at once, or waits in the queue.
+    /// Lends an idle connection, or submits the request. Its first turn goes on.
     void start(const key_type& key) {
         self_ = this->shared_from_this();
+        const typename State::hashed hashed{key};
         try {
             cancel_by_slot();
-            state_->submit(*this, typename State::hashed{key}, [] {});
+            found_ = state_->lend_at_once(hashed);
+            if (found_ == nullptr) state_->submit(*this, hashed);
+            post_turn();
         } catch (...) {
+            withdraw();
             self_.reset();
             throw;
         }
     }
 
+    reserved_memory reserved;  ///< for the next turn
+
 private:
     /// The function that continues the operation on its executor. The executor may also destroy it without calling it.
-    class continuation {
+    class turn {
     public:
-        using allocator_type = boost::asio::associated_allocator_t<Handler>;
+        using allocator_type =
+            reserving_allocator<void, acquire_operation, boost::asio::associated_allocator_t<Handler>>;
 
-        explicit continuation(self_ptr operation)
-            : allocator_{boost::asio::get_associated_allocator(*operation->handler_)},
+        explicit turn(self_ptr operation)
+            : allocator_{operation, boost::asio::get_associated_allocator(*operation->handler_)},
               operation_{std::move(operation)} {}
-        continuation(continuation&&) noexcept = default;
-        continuation& operator=(continuation&&) = delete;
-        ~continuation() {
+        turn(turn&&) noexcept = default;
+        turn& operator=(turn&&) = delete;
+        ~turn() {
             if (operation_) operation_->dropped();
         }
 
         allocator_type get_allocator() const noexcept { return allocator_; }
-        void operator()() { resume(std::move(operation_)); }
+        void operator()() { take(std::move(operation_)); }
 
     private:
         allocator_type allocator_;
         self_ptr operation_;
     };
 
-    /// A running dial. It ends exactly once: by `opened`, by `failed`, or when its last owner is destroyed.
-    class pending_dial {
+    /// One owner of the running dial. The dial ends exactly once: when it succeeds, when it fails, or when its last owner
+    /// is destroyed.
+    class dial_owner {
     public:
-        explicit pending_dial(self_ptr operation) noexcept : operation_{std::move(operation)} {}
-        pending_dial(const pending_dial&) = delete;
-        pending_dial& operator=(const pending_dial&) = delete;
-        ~pending_dial() { failed(asio::errc::dial_dropped); }
+        explicit dial_owner(self_ptr operation) noexcept : operation_{std::move(operation)} { add(); }
+        dial_owner(const dial_owner& other) noexcept : operation_{other.operation_} { add(); }
+        dial_owner(dial_owner&& other) noexcept = default;
+        dial_owner& operator=(dial_owner other) noexcept {
+            operation_.swap(other.operation_);
+            return *this;
+        }
+        ~dial_owner() {
+            if (operation_ && operation_->dial_owners_.fetch_sub(1) == 1) failed(asio::errc::dial_dropped);
+        }
 
         acquire_operation& operation() const noexcept { return *operation_; }
 
-        void opened(connection_type conn) {
-            if (const self_ptr ended = std::exchange(operation_, nullptr)) ended->opened(conn);
+        /// A dial that is over already has no use for this connection.
+        void opened(connection_type& conn) const noexcept {
+            if (end()) operation_->opened(conn);
+            else State::close(conn, nullptr);
         }
-        void failed(error_code error) noexcept {
-            if (const self_ptr ended = std::exchange(operation_, nullptr)) ended->failed(error, error.message());
+        void failed(error_code error) const noexcept {
+            if (end()) operation_->failed(error, [error] { return error.message(); });
         }
-        void failed(const std::exception_ptr& error) noexcept {
-            if (const self_ptr ended = std::exchange(operation_, nullptr))
-                ended->failed(code_of(error), core::what(error));
+        void failed(const std::exception_ptr& error) const noexcept {
+            if (end()) operation_->failed(code_of(error), [&error] { return core::what(error); });
         }
 
     private:
+        void add() const noexcept {
+            if (operation_) operation_->dial_owners_.fetch_add(1);
+        }
+        bool end() const noexcept { return !operation_->is_dial_over_.exchange(true); }
+
         self_ptr operation_;
     };
 
@@ -147,36 +234,47 @@ private:
     public:
         using executor_type = executor;
 
-        explicit dial_handler(std::shared_ptr<pending_dial> dial) noexcept
-            : executor_{dial->operation().work_executor()}, dial_{std::move(dial)} {}
+        explicit dial_handler(dial_owner dial) noexcept
+            : executor_{dial.operation().work_executor()},
+              dial_{std::move(dial)} {}
 
         executor_type get_executor() const noexcept { return executor_; }
 
         void operator()(error_code error, connection_type conn) {
-            if (error) dial_->failed(error);
-            else dial_->opened(std::move(conn));
+            if (!error) return dial_.opened(conn);
+            dial_.failed(error);
+            State::close(conn, nullptr);
         }
-        void operator()(error_code error) { dial_->failed(error); }
+        void operator()(error_code error) { dial_.failed(error); }
 
     private:
         executor executor_;
-        std::shared_ptr<pending_dial> dial_;
+        dial_owner dial_;
     };
 
-    void notified() noexcept override {
-        boost::asio::post(work_.get_executor(), continuation{this->shared_from_this()});
+    void post_turn() { boost::asio::post(work_.get_executor(), turn{this->shared_from_this()}); }
+
+    bool notified() noexcept override {
+        try {
+            post_turn();
+            return true;
+        } catch (...) {  // the executor needs memory of its own, and there is none
+            return false;
+        }
     }
 
-    static void resume(self_ptr operation) {
+    static void take(self_ptr operation) {
         acquire_operation& self = *operation;
-        switch (self.state_->poll(self)) {
-        case request_state::waiting: return;
-        case request_state::dialing: return self.dial();
+        if (self.found_ != nullptr) return complete(std::move(operation), {}, {*self.state_, *self.found_});
+        switch (self.state_->look(self)) {
+        case request_state::may_dial: return self.dial();
         case request_state::lent: return complete(std::move(operation), {}, {*self.state_, self.lent()});
         case request_state::failed: return complete(std::move(operation), self.error_);
         case request_state::closed: return complete(std::move(operation), asio::errc::pool_closed);
         case request_state::queue_full: return complete(std::move(operation), asio::errc::queue_full);
+        case request_state::timed_out:
         case request_state::cancelled: return complete(std::move(operation), boost::asio::error::operation_aborted);
+        default: self.state_->close_for(self);  // it waits or dials: another turn follows
         }
     }
 
@@ -195,55 +293,65 @@ private:
     /// The executor was destroyed, or has dropped the continuation, so the handler is never called.
     void dropped() noexcept {
         const self_ptr self = std::move(self_);
+        withdraw();
+    }
+
+    /// Gives up what the operation has got, or waits for.
+    void withdraw() noexcept {
+        if (found_ != nullptr) return state_->give_back(*found_);
+        if (!this->is_submitted()) return;
         state_->cancel(*this);
-        if (state_->poll(*this) == request_state::lent) lease<State>{*state_, this->lent()}.give_back();
+        if (state_->look(*this) == request_state::lent) state_->give_back(this->lent());
     }
 
     void dial() {
-        std::shared_ptr<pending_dial> pending;
+        const dial_owner owner{this->shared_from_this()};
         try {
-            pending = std::make_shared<pending_dial>(this->shared_from_this());
+            if constexpr (coroutine_dial<Dial, key_type>) co_spawn_dial(owner);
+            else dial_(this->key(), dial_handler{owner});
         } catch (...) {
-            return failed(boost::asio::error::no_memory, "no memory for it");
-        }
-        try {
-            if constexpr (coroutine_dial<Dial, key_type>) co_spawn_dial(pending);
-            else dial_(this->key(), dial_handler{pending});
-        } catch (...) {
-            pending->failed(std::current_exception());
+            owner.failed(std::current_exception());
         }
     }
 
 #ifdef BOOST_ASIO_HAS_CO_AWAIT
-    void co_spawn_dial(const std::shared_ptr<pending_dial>& pending) {
-        boost::asio::co_spawn(work_.get_executor(), await_dial(pending, dial_(this->key())), boost::asio::detached);
+    void co_spawn_dial(const dial_owner& owner) {
+        boost::asio::co_spawn(work_.get_executor(), await_dial(owner, dial_(this->key())), boost::asio::detached);
     }
 
     template <class Executor>
     static boost::asio::awaitable<void, Executor> await_dial(
-        std::shared_ptr<pending_dial> pending, boost::asio::awaitable<connection_type, Executor> dial) {
+        dial_owner owner, boost::asio::awaitable<connection_type, Executor> dial) {
         try {
-            pending->opened(co_await std::move(dial));
+            connection_type conn = co_await std::move(dial);
+            owner.opened(conn);
         } catch (...) {
-            pending->failed(std::current_exception());
+            owner.failed(std::current_exception());
         }
     }
 #endif
 
     void opened(connection_type& conn) noexcept {
-        error_ = boost::asio::error::no_memory;  // the error, if the next lines throw
+        typename State::entry* fresh = nullptr;
         try {
-            const auto moved = [&conn](const key_type&) -> connection_type { return std::move(conn); };
-            state_->dial_succeeded(*this, state_->make_entry_with(this->hashed(), moved));
+            fresh = &state_->dialled(*this, [&conn](const key_type&) -> connection_type { return std::move(conn); });
         } catch (...) {
             State::close(conn, nullptr);
-            failed(error_, "no memory for it");
+            return failed(boost::asio::error::no_memory, [] { return std::string{"no memory for it"}; });
         }
+        state_->dial_succeeded(*this, *fresh);
     }
 
-    void failed(error_code error, const std::string& text) noexcept {
+    /// `text()` makes the text of the error, if there is memory for it.
+    template <class Text>
+    void failed(error_code error, const Text& text) noexcept {
         error_ = error;
-        state_->dial_failed(*this, core::kept_text(text), count_dial::yes);
+        dial_error kept;
+        try {
+            kept = std::make_shared<const std::string>(text());
+        } catch (...) {
+        }
+        state_->dial_failed(*this, kept, count_dial::yes);
     }
 
     static error_code code_of(const std::exception_ptr& error) noexcept {
@@ -279,6 +387,9 @@ private:
     Dial dial_;
     boost::asio::executor_work_guard<executor> work_;
     std::optional<Handler> handler_;
+    typename State::entry* found_ = nullptr;  ///< an idle connection that was there at once
+    std::atomic<int> dial_owners_ = 0;
+    std::atomic<bool> is_dial_over_ = false;
     error_code error_;
     self_ptr self_;  ///< keeps the operation alive until the handler is called
 };

@@ -25,15 +25,21 @@ pool_closed closed_error(const State& state, const typename State::hashed& key) 
                        " lent)"};
 }
 
-/// The error of a caller that stops waiting. `why` is the reason.
+/// The error of a caller that stops waiting. `why` is the reason, and `seen` what it saw when it left the queue.
 template <class Error, class State>
-Error wait_error(const State& state, const typename State::hashed& key, const char* why, const dial_error& last_error) {
-    const pool::stats seen = state.stats();
+Error wait_error(const State& state, const typename State::hashed& key, const char* why, const seen_figures& seen) {
     return Error{"pool \"" + state.name() + "\": no connection for key " + core::describe(key.key) + ": " + why + " (" +
                  std::to_string(seen.idle + seen.lent + seen.dialing + seen.closing) + " open, " +
                  std::to_string(seen.idle) + " idle, " + std::to_string(seen.lent) + " lent, " +
                  std::to_string(seen.dialing) + " dialling, " + std::to_string(seen.waiting) + " waiting)" +
-                 (last_error ? "; the last dial failed: " + *last_error : "")};
+                 (seen.last_error ? "; the last dial failed: " + *seen.last_error : "")};
+}
+
+/// The same, of a caller that has not been in the queue.
+template <class Error, class State>
+Error wait_error(const State& state, const typename State::hashed& key, const char* why) {
+    const pool::stats now = state.stats();
+    return wait_error<Error>(state, key, why, {now.idle, now.lent, now.dialing, now.closing, now.waiting, nullptr});
 }
 
 /// Copies a text, to keep it as the last error of a key. Returns nullptr if there is no memory.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <exception>
-#include <optional>
+#include <stop_token>
 
 #include <pool/core/acquire_errors.hpp>
 #include <pool/core/dial_with.hpp>
@@ -20,65 +20,104 @@ template <class State>
 class blocking_request final : public State::request,
                                public parked_thread<typename State::lock_type, typename State::clock_type> {
 public:
-    blocking_request() : State::request{true} {}
+    blocking_request(std::stop_token stop, typename State::clock_time_point deadline)
+        : State::request{true, deadline},
+          stop_{std::move(stop)} {}
+
+    bool is_stop_requested() const noexcept override { return stop_.stop_requested(); }
 
 private:
-    void notified() noexcept override { this->wake(); }
+    bool notified() noexcept override {
+        this->wake();
+        return true;
+    }
+
+    const std::stop_token stop_;
 };
+
+/// Takes a request out of the queue, if its thread leaves by an exception.
+template <class State>
+class withdrawal {
+public:
+    withdrawal(State& state, typename State::request& asking) noexcept : state_{state}, asking_{asking} {}
+    withdrawal(const withdrawal&) = delete;
+    withdrawal& operator=(const withdrawal&) = delete;
+    ~withdrawal() {
+        if (is_done || !asking_.is_submitted()) return;
+        state_.cancel(asking_);
+        if (asking_.state() == request_state::lent) state_.give_back(asking_.lent());
+    }
+
+    bool is_done = false;  ///< the thread has got what its request was for
+
+private:
+    State& state_;
+    typename State::request& asking_;
+};
+
+/// Dials for a request in the state `dialing`.
+template <class State, class Dial>
+typename State::entry& dial_for(
+    State& state, typename State::request& dialing, Dial& dial, const dial_context& context) {
+    typename State::entry* fresh = nullptr;
+    try {
+        fresh = &state.dial(dialing, dial, context);
+    } catch (...) {
+        state.dial_failed(dialing, core::kept_text(std::current_exception()));
+        throw;
+    }
+    state.dial_succeeded(dialing, *fresh);
+    return *fresh;
+}
+
+/// Waits until the state of a request is final, or `may_dial`. Returns that.
+template <class State>
+request_state wait_for(State& state, blocking_request<State>& asking, const std::stop_token& stop) {
+    request_state seen = state.look(asking);
+    if (!is_waiting(seen)) return seen;
+    const std::stop_callback wake_up{stop, [&] { state.wake(asking); }};
+    for (; is_waiting(seen); seen = state.look(asking))
+        if (!state.close_for(asking)) state.wait(asking);
+    return seen;
+}
+
+/// Dials a connection, or waits for one, for a caller that found none.
+template <class State, class Dial>
+typename State::entry& wait_or_dial(State& state, const typename State::hashed& key, Dial& dial,
+    const dial_context& context, typename State::clock_time_point deadline) {
+    using key_type = typename State::key_type;
+    const key_type kept(key.key);  // a close, the dial or another thread may destroy what `key` refers to
+    const typename State::hashed own{key_view<key_type>(kept), key.hash};
+
+    blocking_request<State> asking{context.stop, deadline};
+    withdrawal leaving{state, asking};
+    state.submit(asking, own);
+    request_state seen = wait_for(state, asking, context.stop);
+    if (seen == request_state::may_dial) {
+        dial_for(state, asking, dial, context);
+        seen = asking.state();
+    }
+    switch (seen) {
+    case request_state::closed: throw closed_error(state, own);
+    case request_state::queue_full: throw wait_error<queue_full>(state, own, "the wait queue is full", asking.seen());
+    case request_state::cancelled: throw wait_error<acquire_cancelled>(state, own, "cancelled", asking.seen());
+    case request_state::timed_out:
+        throw wait_error<acquire_timeout>(state, own, "its deadline has passed", asking.seen());
+    default: break;
+    }
+    leaving.is_done = true;
+    return asking.lent();
+}
 
 /// Lends an idle connection or dials one. Waits for either until `deadline`, or until a stop is requested. Throws what
 /// `dial` throws, `pool_closed`, `acquire_timeout`, `acquire_cancelled` and `queue_full`.
 template <class State, class Dial>
 typename State::entry& acquire(State& state, const typename State::hashed& key, Dial& dial, const dial_context& context,
     typename State::clock_time_point deadline) {
-    using key_type = typename State::key_type;
-    if (context.stop.stop_requested())
-        throw wait_error<acquire_cancelled>(state, key, "cancelled before it began", nullptr);
-    if (state.is_past(deadline)) throw wait_error<acquire_timeout>(state, key, "its deadline has passed", nullptr);
-
-    blocking_request<State> asking;
-    std::optional<key_type> kept;  // a close or the dial may destroy what `key` refers to
-    const auto keep_key = [&] {
-        if (!kept) kept.emplace(key.key);
-    };
-    const auto own_key = [&] { return kept ? typename State::hashed{key_view<key_type>(*kept), key.hash} : key; };
-
-    if (state.submit(asking, key, keep_key) == request_state::lent) return asking.lent();
-    for (;;) {
-        switch (state.wait(asking, context.stop, deadline)) {
-        case request_state::lent: return asking.lent();
-        case request_state::closed: throw closed_error(state, own_key());
-        case request_state::queue_full:
-            throw wait_error<queue_full>(state, own_key(), "the wait queue is full", asking.last_error());
-        case request_state::waiting: {
-            const auto has_got_something = [&] {  // just before the cancellation
-                state.cancel(asking);
-                return asking.state() == request_state::lent || asking.state() == request_state::dialing;
-            };
-            try {
-                keep_key();
-            } catch (...) {
-                if (has_got_something()) continue;
-                throw;
-            }
-            if (has_got_something() || asking.state() == request_state::closed) continue;
-            if (context.stop.stop_requested())
-                throw wait_error<acquire_cancelled>(state, own_key(), "cancelled", asking.last_error());
-            throw wait_error<acquire_timeout>(state, own_key(), "its deadline has passed", asking.last_error());
-        }
-        default: break;
-        }
-
-        typename State::entry* fresh = nullptr;
-        try {
-            keep_key();
-            fresh = &state.dial(asking, dial, context);
-        } catch (...) {
-            state.dial_failed(asking, core::kept_text(std::current_exception()));
-            throw;
-        }
-        state.dial_succeeded(asking, *fresh);  // it may go to an older request: this one then waits again
-    }
+    if (context.stop.stop_requested()) throw wait_error<acquire_cancelled>(state, key, "cancelled before it began");
+    if (state.is_past(deadline)) throw wait_error<acquire_timeout>(state, key, "its deadline has passed");
+    if (typename State::entry* const found = state.lend_at_once(key)) [[likely]] return *found;
+    return wait_or_dial(state, key, dial, context, deadline);
 }
 
 /// The same, until the deadline of the context; a pool that bounds only the idle connections never waits.

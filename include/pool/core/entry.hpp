@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -14,25 +15,35 @@
 
 namespace pool::core {
 
-/// The type of a time point in a pool whose connections never expire.
+/// The type of a time point that does not exist, because nothing expires, or because nobody waits.
 struct no_time {};
 
-template <class Key, class Conn, class TimePoint>
+template <class Key, class Conn, class TimePoint, class Deadline>
 class entry_index;
-template <class Key, class Conn, class TimePoint>
+template <class Key, class Conn, class TimePoint, class Deadline>
 class entry_store;
 
 /// One connection of a store. It is constructed and destroyed inside its entry, so a Conn need not be movable. Both run
 /// the caller's code, so they are left to the user of the store.
-template <class Key, class Conn, class TimePoint>
+///
+/// `TimePoint` is the type of expiry times, and `Deadline` that of the deadlines of callers that wait. Either is
+/// `no_time` if there are none.
+template <class Key, class Conn, class TimePoint, class Deadline>
 class entry : public boost::intrusive::list_base_hook<> {
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
+    static constexpr bool can_wait = !std::is_same_v<Deadline, no_time>;
 
     struct expiry {
         TimePoint at = TimePoint::max();  ///< when it expires; max(), which means never, while it is not idle
         TimePoint indexed = at;           ///< its time in the index, never later than `at`
     };
     struct no_expiry {};
+
+    struct awaited {
+        std::uint64_t age = 0;  ///< while it is idle: the lower, the older
+        bool blocked = false;   ///< while it is idle: whether it was blocked when it was last asked
+    };
+    struct unawaited {};
 
     /// The present owner of the connection [C1].
     enum class place : unsigned char {
@@ -43,8 +54,9 @@ class entry : public boost::intrusive::list_base_hook<> {
     };
 
 public:
-    using key_type = Key;                 ///< the parameter
-    using group = key_group<Key, entry>;  ///< the part that all entries of a key share
+    using key_type = Key;                           ///< the parameter
+    using deadline_type = Deadline;                 ///< the parameter
+    using group = key_group<Key, entry, can_wait>;  ///< the part that all entries of a key share
 
     /// An entry without a connection. The index has it at `earliest`.
     entry(group& of, [[maybe_unused]] TimePoint earliest) noexcept : group_{&of} {
@@ -72,16 +84,24 @@ public:
     Conn& conn() noexcept { return conn_; }                               ///< its address never changes
     const Key& key() const noexcept { return group_->key; }               ///< what it was made for
     hashed_key<Key> hashed() const noexcept { return group_->hashed(); }  ///< the key with its hash, for a look-up
+    group& of() const noexcept { return *group_; }                        ///< what the entries of its key share
+
+    /// Its age while it is idle: the lower, the older.
+    std::uint64_t age() const noexcept
+        requires can_wait
+    {
+        return awaited_.age;
+    }
 
     // For the holder of the lent entry. The store only sets `reused`.
     int exceptions = 0;   ///< uncaught ones when it was lent, or when its lease moved
     bool reused = false;  ///< it was idle before it was lent
 
 private:
-    friend entry_index<Key, Conn, TimePoint>;
-    friend entry_store<Key, Conn, TimePoint>;
+    friend entry_index<Key, Conn, TimePoint, Deadline>;
+    friend entry_store<Key, Conn, TimePoint, Deadline>;
 
-    const group* of() const noexcept { return group_; }
+    const group* indexed_group() const noexcept { return group_; }
     bool is_idle() const noexcept { return place_ == place::idle; }
 
     place place_ = place::opening;
@@ -91,6 +111,7 @@ private:
         Conn conn_;  ///< from `construct` to `destroy`
     };
     [[no_unique_address]] std::conditional_t<timed, expiry, no_expiry> expiry_;
+    [[no_unique_address]] std::conditional_t<can_wait, awaited, unawaited> awaited_;
 };
 
 }  // namespace pool::core

@@ -29,12 +29,12 @@ namespace pool::core {
 /// - By expiry, ordered by a lower bound of each entry's expiry time. This index exists only if connections can expire.
 ///
 /// It also makes the groups. A group is destroyed at the end of its last use. Not thread-safe.
-template <class Key, class Conn, class TimePoint>
+template <class Key, class Conn, class TimePoint, class Deadline>
 class entry_index {
 public:
-    using entry = core::entry<Key, Conn, TimePoint>;  ///< one connection
-    using group = typename entry::group;              ///< what the entries of one key share
-    using hashed = hashed_key<Key>;                   ///< what groups are found by
+    using entry = core::entry<Key, Conn, TimePoint, Deadline>;  ///< one connection
+    using group = typename entry::group;                        ///< what the entries of one key share
+    using hashed = hashed_key<Key>;                             ///< what groups are found by
 
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;  ///< whether anything expires
 
@@ -49,9 +49,11 @@ public:
         return found == keyed.end() ? nullptr : found->group_;
     }
 
-    /// Adds a use to the group of a key. Makes the group, and copies the key, if there is none. Strong guarantee.
-    group& use(const hashed& key) {
+    /// Adds a use to the group of a key: the group of its entries, else `known`, else a new one with a copy of the key.
+    /// Strong guarantee.
+    group& use(const hashed& key, group* known = nullptr) {
         group* used = find(key);
+        if (used == nullptr) used = known;
         if (used == nullptr) {
             group_memory memory{group_blocks_};
             used = group_memory_traits::allocate(memory, 1);
@@ -87,6 +89,7 @@ public:
     void erase(entry& e) noexcept {
         group& its = *e.group_;
         if (oldest_ == position(e)) ++oldest_;
+        if (swept_ == position(e)) ++swept_;
         ordered().erase(position(e));
         release(its);
     }
@@ -97,6 +100,7 @@ public:
         const auto here = position(e);
         if (is_first) oldest_ = here;
         else if (oldest_ == here) ++oldest_;
+        if (swept_ == here) ++swept_;
         ordered().relocate(ordered().end(), here);
     }
 
@@ -113,12 +117,20 @@ public:
     /// entries of its key.
     void reindex(entry& e) noexcept {
         const bool was_oldest = oldest_ == position(e);
+        const bool was_swept = swept_ == position(e);
         const auto next = std::next(position(e));
         auto node = ordered().extract(position(e));
         e.expiry_.indexed = e.expiry_.at;
         ordered().insert(next, std::move(node));
         if (was_oldest) oldest_ = position(e);
+        if (was_swept) swept_ = position(e);
     }
+
+    /// Begins to go through all entries that are idle now, in order. Other operations may come in between.
+    void begin_sweep() noexcept { swept_ = oldest_; }
+
+    /// The next entry of that; nullptr at the end. It need not be idle.
+    entry* next_swept() noexcept { return swept_ != ordered().end() ? &unconst(*swept_++) : nullptr; }
 
     bool empty() const noexcept { return container_.empty(); }  ///< no entry at all
 
@@ -127,7 +139,6 @@ public:
 
     /// The place of an entry in the order.
     auto position(const entry& e) noexcept { return ordered().iterator_to(e); }
-    auto oldest_position() const noexcept { return oldest_; }  ///< no idle entry is before it
 
     /// Removes the const that the container adds to protect the keys of its indices. Those are the group, which never
     /// changes, and the indexed time, which only `reindex` changes.
@@ -156,7 +167,7 @@ private:
     };
 
     using keyed_index = boost::multi_index::hashed_non_unique<boost::multi_index::tag<by_key>,
-        boost::multi_index::const_mem_fun<entry, const group*, &entry::of>, group_hash, group_equal>;
+        boost::multi_index::const_mem_fun<entry, const group*, &entry::indexed_group>, group_hash, group_equal>;
     using ordered_index = boost::multi_index::sequenced<boost::multi_index::tag<by_order>>;
     using dated_index = boost::multi_index::ordered_non_unique<boost::multi_index::tag<by_expiry>, indexed_expiry>;
     using indices = std::conditional_t<timed, boost::multi_index::indexed_by<keyed_index, ordered_index, dated_index>,
@@ -169,7 +180,10 @@ private:
     block_cache entry_blocks_;
     block_cache group_blocks_;
     container container_{typename container::ctor_args_list{}, recycling_allocator<entry>{entry_blocks_}};
-    typename boost::multi_index::index<container, by_order>::type::iterator oldest_ = ordered().end();
+
+    using position_type = typename boost::multi_index::index<container, by_order>::type::iterator;
+    position_type oldest_ = ordered().end();  ///< no idle entry is before it
+    position_type swept_ = ordered().end();   ///< where the sweep goes on
 };
 
 }  // namespace pool::core

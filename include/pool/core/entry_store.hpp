@@ -8,6 +8,8 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include <boost/intrusive/list.hpp>
 
@@ -15,6 +17,7 @@
 #include <pool/core/entry.hpp>
 #include <pool/core/entry_index.hpp>
 #include <pool/core/hashed_key.hpp>
+#include <pool/core/idle_groups.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
 
@@ -25,29 +28,26 @@
 
 namespace pool::core {
 
-/// Whether a look-up that finds nothing is counted as a miss.
-enum class count_miss : bool {
-    no,   ///< not yet: the caller goes on waiting, and is counted at the end of its wait
-    yes,  ///< at once
-};
-
 /// All connections of a pool in one container. An entry exists from before its connection opens until it is closed. Its
 /// address never changes. It belongs to a caller, is idle, or is being closed.
 ///
-/// With `TimePoint = no_time`, connections never expire, and there is no index of expiry times. The only foreign code
+/// With `TimePoint = no_time`, connections never expire, and there is no index of expiry times. With
+/// `Deadline = no_time`, nobody waits for connections, and groups have no part for requests. The only foreign code
 /// that the store calls is the comparison, copy and destruction of keys, and `closed` and `unblocked` of connections.
 /// Not thread-safe.
-template <class Key, class Conn, class TimePoint = no_time>
+template <class Key, class Conn, class TimePoint = no_time, class Deadline = no_time>
 class entry_store {
 public:
     // The limit of Boost.MultiIndex.
     static_assert(alignof(Conn) <= 128, "pool: a Conn may be aligned to 128 bytes at most");
 
-    using entry = core::entry<Key, Conn, TimePoint>;  ///< one connection
-    using entries = boost::intrusive::list<entry>;    ///< connections that a caller has to close
-    using hashed = hashed_key<Key>;                   ///< what entries are found by
+    using entry = core::entry<Key, Conn, TimePoint, Deadline>;  ///< one connection
+    using entries = boost::intrusive::list<entry>;              ///< connections that a caller has to close
+    using group = typename entry::group;                        ///< what the entries of one key share
+    using hashed = hashed_key<Key>;                             ///< what groups are found by
 
-    static constexpr bool timed = entry_index<Key, Conn, TimePoint>::timed;  ///< whether anything expires
+    static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;    ///< whether anything expires
+    static constexpr bool can_wait = !std::is_same_v<Deadline, no_time>;  ///< whether callers may wait
 
     /// How many idle connections there may be.
     struct idle_bounds {
@@ -55,25 +55,25 @@ public:
         std::size_t per_key;  ///< of the key of this operation
     };
 
-    /// Keeps the group of a key alive, even if the key has no entries. Copies the key only if there is no group yet.
-    class kept_key {
+    /// Keeps the group of a key alive, even if the key has no entries.
+    class kept_group {
     public:
-        /// Strong guarantee.
-        kept_key(entry_store& store, const hashed& key) : index_{store.index_}, group_{index_.use(key)} {}
+        /// The group of the key's entries, else `known`, else a new one with a copy of the key. Strong guarantee.
+        kept_group(entry_store& store, const hashed& key, group* known = nullptr)
+            : index_{store.index_},
+              group_{index_.use(key, known)} {}
 
-        kept_key(const kept_key&) = delete;
-        kept_key& operator=(const kept_key&) = delete;
+        kept_group(const kept_group&) = delete;
+        kept_group& operator=(const kept_group&) = delete;
 
-        ~kept_key() { index_.release(group_); }
+        ~kept_group() { index_.release(group_); }
 
-        const Key& key() const noexcept { return group_.key; }                   ///< the key
-        entry_store::hashed hashed() const noexcept { return group_.hashed(); }  ///< what it is found by
+        group& operator*() const noexcept { return group_; }    ///< the group
+        group* operator->() const noexcept { return &group_; }  ///< the group
 
     private:
-        friend entry_store;
-
-        entry_index<Key, Conn, TimePoint>& index_;
-        typename entry::group& group_;
+        entry_index<Key, Conn, TimePoint, Deadline>& index_;
+        group& group_;
     };
 
     /// An empty store. `reuse` is the order in which `lend` looks at the idle entries of a key.
@@ -95,11 +95,15 @@ public:
     // stores it.
 
     /// Makes an entry, whose caller is about to open a connection in it. When the connection is given back, its expiry
-    /// time must not be before `earliest`. Copies a key that is new. Strong guarantee.
-    entry& make_entry(const hashed& key, TimePoint earliest) {
-        const kept_key kept{*this, key};
-        return index_.add(kept.group_, earliest);
+    /// time must not be before `earliest`. `known` is the group of a key that has requests. Copies a key that is new.
+    /// Strong guarantee.
+    entry& make_entry(const hashed& key, TimePoint earliest, group* known = nullptr) {
+        const kept_group kept{*this, key, known};
+        return make_entry(*kept, earliest);
     }
+
+    /// The same, for a group.
+    entry& make_entry(group& of, TimePoint earliest) { return index_.add(of, earliest); }
 
     /// Marks a new entry as lent: its connection is open.
     void mark_lent(entry& e) noexcept {
@@ -116,32 +120,50 @@ public:
         index_.erase(e);
     }
 
-    /// Finds an idle connection that can be used at `now`, and lends it; nullptr if there is none. Skips blocked
-    /// connections, which stay idle. Retires the closed and expired connections that it finds on the way.
-    entry* lend(const hashed& key, TimePoint now, entries& retired, count_miss count = count_miss::yes) {
-        if (group* const found = index_.find(key)) {
-            for (entry* each = first(*found); each != nullptr;) {
-                entry& e = *each;
-                each = after(e);
-                if (is_due(e, now)) {
-                    retire(e, stats_.expired, retired);
-                } else if (connection_traits<Conn>::closed(e.conn())) {
-                    retire(e, stats_.found_closed, retired);
-                } else if (!connection_traits<Conn>::unblocked(e.conn())) {
-                    ++stats_.skipped_blocked;
-                } else {
-                    unlink(e);
-                    e.place_ = place::lent;
-                    e.reused = true;
-                    ++found->lent;
-                    ++stats_.lent;
-                    ++stats_.hits;
-                    return &e;
-                }
+    /// The group of a key's entries, or nullptr. O(1).
+    group* find(const hashed& key) const { return index_.find(key); }
+
+    /// Lends an idle connection of a group that can be used at `now`; nullptr if there is none. Skips blocked
+    /// connections, which stay idle. Retires the closed and expired connections that it finds on the way, as many as
+    /// `most`, which it reduces. If it is 0 then, call it again in another step.
+    entry* lend(group& of, TimePoint now, std::size_t& most, entries& retired) noexcept {
+        for (entry* each = first(of); each != nullptr;) {
+            entry& e = *each;
+            each = after(e);
+            if (is_due(e, now)) {
+                retire(e, stats_.expired, retired);
+            } else if (connection_traits<Conn>::closed(e.conn())) {
+                retire(e, stats_.found_closed, retired);
+            } else if (is_blocked(e)) {
+                ++stats_.skipped_blocked;
+                continue;
+            } else {
+                unlink(e);
+                e.place_ = place::lent;
+                e.reused = true;
+                ++of.lent;
+                ++stats_.lent;
+                ++stats_.hits;
+                return &e;
             }
+            if (--most == 0) return nullptr;
         }
-        if (count == count_miss::yes) ++stats_.misses;
         return nullptr;
+    }
+
+    /// The same for a key.
+    entry* lend(const hashed& key, TimePoint now, std::size_t& most, entries& retired) {
+        group* const of = index_.find(key);
+        return of != nullptr ? lend(*of, now, most, retired) : nullptr;
+    }
+
+    /// Asks the blocked connections of a group again. O(1) if there are none.
+    void look_again(group& of) noexcept
+        requires can_wait
+    {
+        if (of.blocked == 0) return;
+        for (entry& each : of.idle)
+            if (each.awaited_.blocked) is_blocked(each);
     }
 
     // How lent connections come back, or leave.
@@ -161,19 +183,13 @@ public:
         link(e, expires_at);
     }
 
-    /// Makes a lent entry idle, then calls `serve(retired)`, which may lend or retire it as any other. After that, it
-    /// enforces the bounds by the same rule.
-    template <class Serve>
-    void give_back(entry& e, const idle_bounds& bounds, TimePoint expires_at, TimePoint now, entries& retired,
-        const Serve& serve) noexcept {
+    /// Makes a lent entry idle, whatever the bounds: requests wait, and some may need it. Retires it if it is due.
+    void give_back(entry& e, TimePoint expires_at, TimePoint now, entries& retired) noexcept
+        requires can_wait
+    {
         ++stats_.puts;
-        if (is_due(expires_at, now)) return retire(e, stats_.expired, retired);
-
-        link(e, expires_at);
-        serve(retired);
-        group& its = *e.group_;
-        while (its.idle.size() > bounds.per_key) retire(its.idle.front(), stats_.evicted, retired);
-        while (stats_.idle > bounds.in_all) retire(index_.oldest_idle(), stats_.evicted, retired);
+        if (is_due(expires_at, now)) retire(e, stats_.expired, retired);
+        else link(e, expires_at);
     }
 
     /// Retires an entry that is given back, or newly opened, and cannot be kept.
@@ -205,32 +221,33 @@ public:
         index_.erase(e);
     }
 
-    /// Erases retired entries whose connections have been closed and destroyed. `failed` is the number of closes that
-    /// threw.
-    void erase_closed(entries& closed, std::uint64_t failed) noexcept {
+    /// Erases a retired entry whose connection has been closed and destroyed. `failed` is whether the close threw.
+    void erase_closed(entry& e, bool failed) noexcept {
         stats_.failed_closes += failed;
-        stats_.closing -= closed.size();
-        while (!closed.empty()) {
-            entry& e = closed.front();
-            closed.pop_front();
-            index_.erase(e);
-        }
+        --stats_.closing;
+        index_.erase(e);
     }
 
     // Operations on idle connections. A long operation makes at most `most` steps, so that its caller can release the
     // lock in between.
 
-    /// Retires the oldest idle entry of another key than `key`. Returns whether there was one. O(1), but it skips older
-    /// entries of `key`, and entries that are not idle.
-    bool make_room(const hashed& key, entries& retired) noexcept {
-        if (stats_.idle == 0) return false;
-        for (auto next = index_.position(index_.oldest_idle()); next != index_.ordered().end(); ++next) {
-            entry& e = index_.unconst(*next);
-            if (!e.is_idle() || key.equals(e.key(), e.group_->hash)) continue;
-            retire(e, stats_.evicted, retired);
-            return true;
-        }
-        return false;
+    /// Retires the oldest idle entry of a group.
+    void evict(group& of, entries& retired) noexcept { retire(of.idle.front(), stats_.evicted, retired); }
+
+    /// The group with the oldest idle entry, of those with one that no nudged request is to take, but not
+    /// `other_than`; nullptr if there is none, or if `most` steps were not enough. Reduces `most` by its steps. Each is
+    /// O(log n).
+    group* oldest_spare(const group* other_than, std::size_t& most) noexcept
+        requires can_wait
+    {
+        return stats_.idle != 0 ? idle_groups_.oldest(other_than, most) : nullptr;
+    }
+
+    /// Tells it that fewer requests than before are to take idle entries of a group.
+    void add_spare(group& of) noexcept
+        requires can_wait
+    {
+        if (!of.idle.empty()) idle_groups_.add(of);
     }
 
     /// The expiry time of the idle entry that expires first, or max(). Returns none if `most` steps were not enough:
@@ -283,15 +300,23 @@ public:
         }
     }
 
-    /// Retires the idle entries that exceed new bounds, by the rule of `give_back`. `per_key(entry)` is the bound of
-    /// its key. O(n).
-    template <class PerKey>
-    void trim(std::size_t in_all, const PerKey& per_key, entries& retired) noexcept {
-        for (auto next = index_.oldest_position(); next != index_.ordered().end();) {
-            entry& e = index_.unconst(*next++);
-            if (e.is_idle() && e.group_->idle.size() > per_key(e)) retire(e, stats_.evicted, retired);
+    /// Begins to retire the idle entries that exceed new bounds: `trim` goes on.
+    void begin_trim() noexcept { index_.begin_sweep(); }
+
+    /// Looks at `most` entries at most. Retires those that exceed the bound of their key, and then, at its end, those
+    /// that exceed the bound of all, by the rule of `give_back`. `per_key(group)` and `in_all()` are the bounds.
+    /// Returns whether it is done. Each step is O(1).
+    template <class InAll, class PerKey>
+    bool trim(const InAll& in_all, const PerKey& per_key, std::size_t most, entries& retired) noexcept {
+        for (entry* next = index_.next_swept(); next != nullptr; next = index_.next_swept(), --most) {
+            if (most == 0) return false;
+            if (next->is_idle() && next->group_->idle.size() > per_key(*next->group_)) evict(*next->group_, retired);
         }
-        while (stats_.idle > in_all) retire(index_.oldest_idle(), stats_.evicted, retired);
+        for (; stats_.idle > in_all(); --most) {
+            if (most == 0) return false;
+            retire(index_.oldest_idle(), stats_.evicted, retired);
+        }
+        return true;
     }
 
     /// Throws `std::length_error` if no memory could hold so many entries.
@@ -324,12 +349,9 @@ public:
         return found != nullptr ? key_stats{found->idle.size(), found->lent} : key_stats{};
     }
 
-    /// The figures of an entry's key.
-    key_stats stats(const entry& known) const noexcept { return {known.group_->idle.size(), known.group_->lent}; }
-
 private:
-    using group = typename entry::group;
     using place = typename entry::place;
+    struct no_groups {};
 
     void link(entry& e, [[maybe_unused]] TimePoint expires_at) noexcept {
         --e.group_->lent;
@@ -337,6 +359,11 @@ private:
         index_.move_to_end(e, stats_.idle++ == 0);
         e.group_->idle.push_back(e);
         e.place_ = place::idle;
+        if constexpr (can_wait) {
+            e.awaited_.age = ++last_age_;
+            is_blocked(e);
+            idle_groups_.add(*e.group_);
+        }
         if constexpr (timed) {
             e.expiry_.at = expires_at;
             if (expires_at < e.expiry_.indexed) index_.reindex(e);
@@ -346,6 +373,7 @@ private:
     void unlink(entry& e) noexcept {
         --stats_.idle;
         e.group_->idle.erase(e.group_->idle.iterator_to(e));
+        if constexpr (can_wait) e.group_->blocked -= std::exchange(e.awaited_.blocked, false);
         if constexpr (timed) e.expiry_.at = TimePoint::max();
     }
 
@@ -364,6 +392,19 @@ private:
         e.place_ = place::closing;
         ++stats_.closing;
         retired.push_back(e);
+    }
+
+    /// Asks an idle connection, and keeps the answer.
+    bool is_blocked(entry& e) noexcept {
+        const bool blocked = !connection_traits<Conn>::unblocked(e.conn());
+        if constexpr (can_wait) {
+            if (blocked != e.awaited_.blocked) {
+                e.awaited_.blocked = blocked;
+                if (blocked) ++e.group_->blocked;
+                else --e.group_->blocked;
+            }
+        }
+        return blocked;
     }
 
     static bool is_due(TimePoint at, TimePoint now) noexcept {
@@ -388,8 +429,10 @@ private:
         return here == idle.begin() ? nullptr : &*--here;
     }
 
-    entry_index<Key, Conn, TimePoint> index_;
+    [[no_unique_address]] std::conditional_t<can_wait, idle_groups<group>, no_groups> idle_groups_;
+    entry_index<Key, Conn, TimePoint, Deadline> index_;
     pool::stats stats_;
+    std::uint64_t last_age_ = 0;
     const reuse_order reuse_;
 };
 

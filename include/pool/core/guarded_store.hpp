@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <atomic>
 #include <cassert>
 #include <cstddef>
-#include <cstdint>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <string>
 #include <type_traits>
@@ -16,6 +17,7 @@
 #include <pool/connection.hpp>
 #include <pool/core/admission.hpp>
 #include <pool/core/entry_store.hpp>
+#include <pool/core/moment.hpp>
 #include <pool/core/no_admission.hpp>
 #include <pool/core/parking.hpp>
 #include <pool/policies/capacity.hpp>
@@ -27,13 +29,24 @@
 
 namespace pool::core {
 
+/// Who closes the connections that nobody closes yet.
+enum class closing : unsigned char {
+    later,  ///< not this caller: it has looked something up, and must not be late
+    own,    ///< this caller, after its own work: as many as it has retired, and one that another caller has left
+    all,    ///< this caller: it sweeps
+};
+
 /// Every operation of a pool is made of steps. A step locks, changes the store, serves waiting requests, and unlocks.
-/// Then it notifies the requests whose state has changed, and closes the connections that it retired. Unlinking a
-/// connection under the lock is the only claim to it: the step that unlinks it also closes it. So each connection is
-/// closed exactly once.
+/// Then it notifies the requests whose state has changed, and closes connections. Unlinking a connection under the lock
+/// is the only claim to it: the step that unlinks it retires it, and whoever takes it from the retired ones closes it.
+/// So each connection is closed exactly once.
+///
+/// The retired connections of all steps are in one list, and are taken from it one by one. So a close that hangs holds
+/// up no other, and a permit is free as soon as its own connection is closed. `closing` says who takes them. A caller
+/// that waits for a permit takes some, too.
 ///
 /// A lease may outlive its pool. So the state deletes itself when the pool and its lazy connections are destroyed, no
-/// connection is lent, and no close is running. The last step finds this out under the lock that it holds anyway.
+/// connection is lent, and no close is left. The last step finds this out under the lock that it holds anyway.
 ///
 /// Thread-safe, if LockPolicy is a lock.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
@@ -43,15 +56,19 @@ public:
     static constexpr bool bounds_open = open_capacity_policy<CapacityPolicy, Key>;  ///< whether callers may wait
     static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;       ///< whether a thread may block
 
-    using key_type = Key;                                                                     ///< the parameter
-    using connection_type = Conn;                                                             ///< the parameter
-    using lock_type = LockPolicy;                                                             ///< the parameter
-    using clock_type = ClockPolicy;                                                           ///< the parameter
-    using time_point = std::conditional_t<timed, typename ClockPolicy::time_point, no_time>;  ///< when entries expire
-    using store_type = entry_store<Key, Conn, time_point>;                                    ///< the connections
-    using entry = typename store_type::entry;                                                 ///< one connection
-    using entries = typename store_type::entries;                                             ///< connections to close
-    using hashed = typename store_type::hashed;                                               ///< a key and its hash
+    using key_type = Key;                                       ///< the parameter
+    using connection_type = Conn;                               ///< the parameter
+    using lock_type = LockPolicy;                               ///< the parameter
+    using clock_type = ClockPolicy;                             ///< the parameter
+    using clock_time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
+    using time_point = std::conditional_t<timed, clock_time_point, no_time>;  ///< when entries expire
+    using store_type =
+        entry_store<Key, Conn, time_point, std::conditional_t<bounds_open, clock_time_point, no_time>>;  ///< the store
+    using entry = typename store_type::entry;                        ///< one connection
+    using entries = typename store_type::entries;                    ///< connections to close
+    using group = typename store_type::group;                        ///< what the entries of one key share
+    using hashed = typename store_type::hashed;                      ///< a key and its hash
+    using moment = core::moment<CapacityPolicy, ClockPolicy, entries>;  ///< what a step decides with
     /// The wait queue.
     using admission_type = std::conditional_t<bounds_open, admission<store_type>, no_admission<store_type>>;
 
@@ -77,8 +94,7 @@ public:
     /// Called when the pool and its lazy connections are destroyed: it is the deleter of their common
     /// `std::shared_ptr`.
     static void orphan(guarded_store* state) noexcept {
-        entries none;
-        state->last_step(none, [state] { state->orphaned_ = true; });
+        state->last_step([state](moment&) { state->orphaned_ = true; });
     }
 
 protected:
@@ -89,7 +105,7 @@ protected:
     struct no_drainers {};
 
     /// The largest number of entries that one step works on, so that other threads do not wait long for the lock.
-    static constexpr std::size_t batch = 128;
+    static constexpr std::size_t batch = moment::batch;
 
     /// An empty state.
     guarded_store(CapacityPolicy&& capacity, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock)
@@ -102,25 +118,25 @@ protected:
     /// Only the last step destroys it.
     virtual ~guarded_store() = default;
 
-    /// Calls `act(retired)` under the lock, then closes what the step retired, even if `act` throws. Returns how many
-    /// `act` retired.
+    /// Calls `act(moment&)` under the lock, serves, and notifies. Then closes connections, as `who` says. Returns how
+    /// many `act` retired. If `act` throws, the caller closes nothing.
     template <class Act>
-    std::size_t step(Act&& act, std::vector<std::exception_ptr>* errors = nullptr) {
-        entries retired;
+    std::size_t step(closing who, const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
+        moment now = this->now();
+        return step(who, now, act, errors);
+    }
+
+    /// The same, with a moment whose time the caller may have read.
+    template <class Act>
+    std::size_t step(closing who, moment& now, const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t count = 0;
-        typename admission_type::notifications notifications;
-        const auto now = time_to_serve();
-        try {
-            const std::lock_guard guard{lock_};
-            act(retired);
-            count = retired.size();
-            notifications = end_of_step(now, retired);
-        } catch (...) {
-            if (!retired.empty()) close_retired(retired, errors);
-            throw;
-        }
-        notifications.deliver();
-        if (!retired.empty()) [[unlikely]] close_retired(retired, errors);
+        const auto counted = [&](moment& its) {
+            act(its);
+            count = its.retired.size();
+        };
+        entry* const claimed = locked(now, counted, who == closing::later ? claims::none : claims::any);
+        if (claimed != nullptr) [[unlikely]]
+            close_from(*claimed, who == closing::own ? count + 1 : std::numeric_limits<std::size_t>::max(), errors);
         return count;
     }
 
@@ -130,56 +146,32 @@ protected:
     std::size_t in_batches(const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t count = 0;
         bool is_all = false;
-        while (!is_all) count += step([&](entries& retired) { is_all = act(retired); }, errors);
+        while (!is_all) count += step(closing::all, [&](moment& now) { is_all = act(now); }, errors);
         return count;
     }
 
-    /// Calls `act` under the lock, then deletes this state if nothing needs it any more. Entries in `retired` keep it
-    /// alive; the caller still has to close them.
+    /// Calls `act(moment&)` under the lock, then deletes this state if nothing needs it any more.
     template <class Act>
-    void last_step(entries& retired, const Act& act) noexcept {
-        bool is_unneeded = false;
-        typename admission_type::notifications notifications;
-        const auto now = time_to_serve();
-        {
-            const std::lock_guard guard{lock_};
-            act();
-            notifications = end_of_step(now, retired);
-            is_unneeded = orphaned_ && store().stats().lent == 0 && store().stats().closing == 0;
-        }
-        notifications.deliver();
-        if (is_unneeded) delete this;
+    void last_step(const Act& act) noexcept {
+        if (entry* const claimed = removal(act, claims::any)) close_from(*claimed, 1, nullptr);
     }
 
-    /// Closes and destroys connections. They count as closing meanwhile, which keeps this state alive.
-    void close_retired(entries& retired, std::vector<std::exception_ptr>* errors) noexcept {
-        while (!retired.empty()) {
-            entries closed;
-            std::uint64_t failed = 0;
-            do {
-                entry& next = retired.front();
-                retired.pop_front();
-                closed.push_back(next);
-                failed += !close(next.conn(), errors);
-                next.destroy();
-                // If callers may wait for permits, each permit becomes free as soon as its connection is closed, so
-                // there is no batch.
-            } while (!bounds_open && closed.size() < batch && !retired.empty());
-
-            entries more;  // retired to make room for a caller that waits
-            last_step(more, [&] { store().erase_closed(closed, failed); });
-            retired.splice(retired.end(), more);
+    /// Closes one connection that nobody closes yet, if there is one, and if `is_needed()`, which is called under the
+    /// lock. Returns whether it did.
+    template <class IsNeeded>
+    bool close_one(const IsNeeded& is_needed) noexcept {
+        entry* claimed = nullptr;
+        {
+            const std::lock_guard guard{lock_};
+            if (is_needed()) claimed = claim(unclosed_);
         }
+        if (claimed != nullptr) close_from(*claimed, 1, nullptr);
+        return claimed != nullptr;
     }
 
     /// Closes a lent or newly opened connection that its caller never gets.
     void close_uncounted(entry& e) noexcept {
-        step([&](entries& retired) { store().retire_uncounted(e, retired); });
-    }
-
-    /// Hands free connections and permits to waiting requests.
-    void serve([[maybe_unused]] time_point now, [[maybe_unused]] entries& retired) noexcept {
-        if (!admission_.empty()) admission_.serve(capacity_, now, retired);
+        step(closing::own, [&](moment& now) { store().retire_uncounted(e, now.retired); });
     }
 
     /// The number of connections that a drain waits for. In a closed pool, idle connections count, too: they are about
@@ -199,9 +191,18 @@ protected:
         return store_;
     }
 
+    /// The moment of a step.
+    moment now() const noexcept { return {capacity_, clock_}; }
+
     /// Reads the clock, unless connections never expire.
     time_point read_clock() const {
         if constexpr (timed) return clock_.now();
+        else return {};
+    }
+
+    /// The time of a step, for entries.
+    static time_point entry_time([[maybe_unused]] moment& now) {
+        if constexpr (timed) return now.now();
         else return {};
     }
 
@@ -211,20 +212,145 @@ protected:
     }
 
 private:
-    /// The time, if `serve` needs it.
-    auto time_to_serve() const {
-        if constexpr (bounds_open) return read_clock();
-        else return time_point{};
-    }
+    /// Which retired connection a step takes, to close it.
+    enum class claims : unsigned char { none, new_ones, any };
 
-    typename admission_type::notifications end_of_step(time_point now, entries& retired) noexcept {
-        serve(now, retired);
-        if constexpr (can_wait) {
-            if (outstanding() == 0) {
-                for (drainer& each : drainers_) each.wake();
+    /// The end of the locked part of a step, even if it throws: the connections that it has retired are left to whoever
+    /// closes them, and the notifications are for after the lock.
+    struct at_end {
+        guarded_store& state;
+        moment& now;
+        typename admission_type::notifications& notifications;
+        ~at_end() {
+            if (!now.retired.empty()) [[unlikely]] state.unclosed_.splice(state.unclosed_.end(), now.retired);
+            notifications = state.admission_.take_notifications();
+        }
+    };
+
+    /// Delivers notifications, even if a step throws. Those that cannot be delivered are left to the next step.
+    struct deliverer {
+        guarded_store& state;
+        typename admission_type::notifications notifications{};
+        ~deliverer() {
+            if (notifications.empty()) [[likely]] return;
+            if (auto undelivered = notifications.deliver(); !undelivered.empty()) {
+                const std::lock_guard guard{state.lock_};
+                state.admission_.notify_again(undelivered);
             }
         }
-        return admission_.take_notifications();
+    };
+
+    /// Reads the clock before the lock, if the step needs the time.
+    void prepare([[maybe_unused]] moment& now) const {
+        if constexpr (timed) now.now();
+        else if constexpr (bounds_open)
+            if (somebody_waits_.load(std::memory_order_relaxed)) [[unlikely]] now.now();
+    }
+
+    /// The locked part of a step, and its notifications. Returns the connection that it has claimed, if any.
+    template <class Act>
+    entry* locked(moment& now, const Act& act, claims which) {
+        prepare(now);
+        entry* claimed = nullptr;
+        {
+            deliverer after{*this};
+            const std::lock_guard guard{lock_};
+            const at_end ending{*this, now, after.notifications};
+            act(now);
+            if (bounds_open && is_quiet(now)) [[likely]] return nullptr;
+            claimed = serve_and_claim(now, which);
+            unfinished_ += bounds_open && now.is_over();
+        }
+        if (bounds_open && now.is_over()) finish_serving();
+        return claimed;
+    }
+
+    /// The same for a step that removes an entry. Deletes this state if nothing needs it any more.
+    template <class Act>
+    entry* removal(const Act& act, claims which) noexcept {
+        moment now = this->now();
+        bool is_last = false;
+        const auto removes = [&](moment& its) {
+            act(its);
+            is_last = is_unneeded();
+        };
+        entry* const claimed = locked(now, removes, which);
+        if (is_last && !now.is_over()) delete this;
+        return claimed;
+    }
+
+    /// Whether the pool has gone, and nothing is left of it. Only under the lock.
+    bool is_unneeded() const noexcept {
+        return orphaned_ && unfinished_ == 0 && store().stats().lent == 0 && store().stats().closing == 0;
+    }
+
+    /// Whether a step has nothing to do at its end: nobody waits or dials, and nothing has to be closed.
+    bool is_quiet(const moment& now) const noexcept {
+        if (!now.retired.empty() || !unclosed_.empty() || !admission_.empty()) return false;
+        if constexpr (bounds_open)
+            if (somebody_waits_.load(std::memory_order_relaxed)) return false;
+        if constexpr (can_wait) return drainers_.empty();
+        return true;
+    }
+
+    /// Serves, in the locked part of a step. Returns a connection that the caller has to close, if it claims one.
+    entry* serve_and_claim(moment& now, claims which) noexcept {
+        if constexpr (bounds_open) {
+            for (entry& each : now.retired) admission_.settle_later(each.of());
+            admission_.serve(now);
+            const bool somebody_waits = admission_.waiting() != 0;
+            if (somebody_waits != somebody_waits_.load(std::memory_order_relaxed))
+                somebody_waits_.store(somebody_waits, std::memory_order_relaxed);
+        }
+        const bool does_claim = which == claims::any || (which == claims::new_ones && !now.retired.empty());
+        entry* const claimed = does_claim ? claim(now.retired) : nullptr;
+        if constexpr (bounds_open) {
+            admission_.call_to_close(unclosed_.size() + now.retired.size());
+        }
+        if constexpr (can_wait) {
+            if (!drainers_.empty() && outstanding() == 0)
+                for (drainer& each : drainers_) each.wake();
+        }
+        return claimed;
+    }
+
+    /// Gives what a step has left because its batch had ended. `unfinished_` keeps this state alive.
+    void finish_serving() noexcept {
+        for (bool is_last = false, is_over = true; is_over;) {
+            moment now = this->now();
+            {
+                deliverer after{*this};
+                const std::lock_guard guard{lock_};
+                const at_end ending{*this, now, after.notifications};
+                serve_and_claim(now, claims::none);
+                is_over = now.is_over();
+                unfinished_ -= !is_over;
+                is_last = is_unneeded();
+            }
+            if (is_last) delete this;
+        }
+    }
+
+    /// Takes a connection to close: the first that nobody closes yet, or else the first of `retired`.
+    entry* claim(entries& retired) noexcept {
+        entries& from = unclosed_.empty() ? retired : unclosed_;
+        if (from.empty()) [[likely]] return nullptr;
+        entry& first = from.front();
+        from.pop_front();
+        return &first;
+    }
+
+    /// Closes and destroys a claimed connection, and then others that nobody closes yet, `most` in all, or those that
+    /// are retired meanwhile for requests that wait. A claimed connection counts as closing, which keeps this state
+    /// alive.
+    void close_from(entry& first, std::size_t most, std::vector<std::exception_ptr>* errors) noexcept {
+        for (entry* next = &first; next != nullptr;) {
+            entry& gone = *next;
+            const bool failed = !close(gone.conn(), errors);
+            gone.destroy();
+            next = removal([&](moment&) { store().erase_closed(gone, failed); },
+                --most != 0 ? claims::any : claims::new_ones);
+        }
     }
 
     static void record(std::vector<std::exception_ptr>& errors, std::exception_ptr error) noexcept {
@@ -244,17 +370,19 @@ private:
     const std::string name_;
     [[no_unique_address]] const ClockPolicy clock_;
     [[no_unique_address]] const ExpiryPolicy expiry_;
+    struct nobody_waits {};
+    [[no_unique_address]] std::conditional_t<bounds_open, std::atomic<bool>, nobody_waits> somebody_waits_{};
 
 protected:
     /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
     /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
-    /// the capacity policy's answers, its swap in `reconfigure`, and the clock just before a thread waits with a
-    /// deadline [C8].
+    /// the capacity policy's answers, its swap in `reconfigure`, and the clock, if a caller waits or begins to [C8].
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
 
 private:
     store_type store_;
+    entries unclosed_;  ///< retired connections that nobody closes yet
 
 protected:
     [[no_unique_address]] admission_type admission_{store_};
@@ -263,6 +391,7 @@ protected:
 
 private:
     bool orphaned_ = false;
+    unsigned unfinished_ = 0;  ///< steps whose batch has ended before they had given everything
 };
 
 }  // namespace pool::core

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
 
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set_hook.hpp>
 
 #include <pool/core/hashed_key.hpp>
 
@@ -12,10 +15,28 @@
 
 namespace pool::core {
 
+template <class Entry>
+struct key_queue;
+
+/// How a group is in the order of `idle_groups`. One that is destroyed leaves it by itself.
+using idle_group_hook = boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+/// What a group needs in addition if callers may wait for its connections.
+template <class Entry>
+struct awaited_group : idle_group_hook {
+    key_queue<Entry>* queue = nullptr;  ///< the requests for this key, if there are any
+    std::size_t blocked = 0;            ///< idle entries that were blocked when they were last asked
+    std::size_t nudged = 0;             ///< waiting requests that were notified to look, each for one idle entry
+    std::uint64_t indexed_age = 0;      ///< for `idle_groups`: never above the age of its oldest idle entry
+};
+
+/// What it needs if nobody waits.
+struct unawaited_group {};
+
 /// The key, its hash and its idle entries. It is destroyed at the end of its last use, so nothing remains of a key
-/// without connections.
-template <class Key, class Entry>
-struct key_group {
+/// without connections and requests.
+template <class Key, class Entry, bool can_wait>
+struct key_group : std::conditional_t<can_wait, awaited_group<Entry>, unawaited_group> {
     /// Copies the key. Throws what that throws.
     explicit key_group(const hashed_key<Key>& of) : key(of.key), hash{of.hash} {}
 
@@ -25,11 +46,25 @@ struct key_group {
     /// Whether the key has an idle or lent connection.
     bool is_in_use() const noexcept { return lent != 0 || !idle.empty(); }
 
+    /// The idle entries that can be lent, as far as is known.
+    std::size_t usable() const noexcept
+        requires can_wait
+    {
+        return idle.size() - this->blocked;
+    }
+
+    /// Whether it has an idle entry that no nudged request is to take.
+    bool has_spare() const noexcept
+        requires can_wait
+    {
+        return idle.size() > this->nudged;
+    }
+
     const Key key;
     const std::size_t hash;
     boost::intrusive::list<Entry> idle;  ///< in the order in which they were given back
     std::size_t lent = 0;
-    std::size_t uses = 0;  ///< how many entries and `kept_key`s use this group
+    std::size_t uses = 0;  ///< how many entries and `kept_group`s use this group
 };
 
 }  // namespace pool::core

@@ -4,109 +4,144 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <boost/intrusive/set.hpp>
-#include <boost/multi_index/hashed_index.hpp>
-#include <boost/multi_index/identity.hpp>
-#include <boost/multi_index_container.hpp>
+#include <boost/intrusive/list_hook.hpp>
+#include <boost/intrusive/set_hook.hpp>
 
-#include <pool/core/block_cache.hpp>
+#include <pool/core/key_group.hpp>
 #include <pool/core/request.hpp>
 
 /// @file
-/// The wait queue of one key, and the order of all queues by age.
+/// The wait queue of one key.
 
 namespace pool::core {
 
-/// The waiting requests of one key, or its dialling requests. The oldest is in front.
-template <class Store>
-struct request_queue : boost::intrusive::set_base_hook<> {
-    request_queue(key_queue<Store>& its_key, bool with_dials) noexcept : of{its_key}, dials{with_dials} {}
+/// How a queue is in lists of queues. One that is destroyed leaves them by itself.
+using queue_hook = boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-    key_queue<Store>& of;
-    const bool dials;  ///< whether these requests have running dials
-    typename request_lists<Store>::of_key requests;
-};
-
-/// One key that a caller waits or dials for.
-template <class Store>
+/// The requests for one key. Those that wait are in one list, the oldest in front, which is divided into four zones:
+///
+///     nudged | promised | able | held
+///
+/// A zone ends where the next begins, so three marks tell the state of every request. Each function below moves one
+/// mark by one request: O(1). `queue_order` calls them, and says how long the zones have to be.
+template <class Entry>
 struct key_queue {
-    using key_type = typename Store::entry::key_type;
-    using hashed_type = typename Store::hashed;
+    using group_type = typename Entry::group;             ///< what the entries of the key share
+    using request_type = request<Entry>;                  ///< one request
+    using lists = request_lists<Entry>;                   ///< how they are linked
+    using iterator = typename lists::waiting::iterator;  ///< a mark
 
-    key_queue(Store& store, const hashed_type& key) : kept{store, key} {}
+    /// For a group that outlives it.
+    explicit key_queue(group_type& its) noexcept : of{&its} { its.queue = this; }
+    key_queue(const key_queue&) = delete;
+    key_queue& operator=(const key_queue&) = delete;
+    ~key_queue() { of->queue = nullptr; }
 
-    const key_type& key() const noexcept { return kept.key(); }
-    hashed_type hashed() const noexcept { return kept.hashed(); }
+    /// Whether no request waits or dials.
+    bool is_unused() const noexcept { return waiting.empty() && dialing == 0; }
 
-    const typename Store::kept_key kept;
-    std::size_t dialing = 0;                     ///< running dials
-    std::size_t spare = 0;                       ///< running dials whose own request does not need them any more
-    request_queue<Store> waiting{*this, false};  ///< without a dial of their own
-    request_queue<Store> dialers{*this, true};   ///< requests with a running dial; they can take another connection
-    dial_error last_error;                       ///< the last dial error since the queue exists
-};
+    /// The oldest that waits, or nullptr.
+    request_type* oldest() noexcept { return waiting.empty() ? nullptr : &waiting.front(); }
+    /// The oldest that waits and is not nudged, or nullptr.
+    request_type* oldest_unnudged() noexcept { return first_promised == waiting.end() ? nullptr : &*first_promised; }
+    /// The oldest that dials and could take another connection, or nullptr.
+    request_type* oldest_taker() noexcept { return takers.empty() ? nullptr : &*takers.begin(); }
 
-/// All keys that a caller waits or dials for, found by their key.
-template <class Store>
-class key_queues {
-    using queue = key_queue<Store>;
-    using hashed = typename Store::hashed;
+    /// How many wait and are not held.
+    std::size_t unheld() const noexcept { return of->nudged + promised + able; }
 
-public:
-    bool empty() const noexcept { return container_.empty(); }  ///< nobody waits or dials
-
-    /// The queue of a key, or nullptr. O(1).
-    queue* find(const hashed& key) const noexcept {
-        if (container_.empty()) return nullptr;
-        const auto found = container_.find(key, hash{}, equal{});
-        return found == container_.end() ? nullptr : &unconst(*found);
+    /// Adds a request at the end, as held.
+    void push_back(request_type& asking) noexcept {
+        asking.state_ = request_state::held;
+        waiting.push_back(asking);
+        const iterator here = waiting.iterator_to(asking);
+        for (iterator* mark : {&first_promised, &first_able, &first_held})
+            if (*mark == waiting.end()) *mark = here;
     }
 
-    /// The queue of a key, which is made if there is none. Strong guarantee.
-    queue& find_or_make(Store& store, const hashed& key) {
-        if (queue* const known = find(key)) return *known;
-        return unconst(*container_.emplace(store, key).first);
-    }
-
-    /// Erases a queue if no request waits or dials for its key any more. So nothing remains of the key.
-    void erase_if_unused(queue& of) noexcept {
-        if (of.dialing == 0 && of.waiting.requests.empty()) container_.erase(container_.iterator_to(of));
-    }
-
-private:
-    struct hash {
-        std::size_t operator()(const queue& of) const noexcept { return of.hashed().hash; }
-        std::size_t operator()(const hashed& key) const noexcept { return key.hash; }
-    };
-    struct equal {
-        bool operator()(const queue& a, const queue& b) const noexcept { return &a == &b || (*this)(a.hashed(), b); }
-        bool operator()(const hashed& key, const queue& of) const noexcept {
-            return key.equals(of.key(), of.hashed().hash);
+    /// Removes a waiting request from its zone.
+    void erase(request_type& leaving) noexcept {
+        const iterator here = waiting.iterator_to(leaving);
+        for (iterator* mark : {&first_promised, &first_able, &first_held})
+            if (*mark == here) ++*mark;
+        waiting.erase(here);
+        switch (leaving.state_) {
+        case request_state::nudged: --of->nudged; break;
+        case request_state::promised: --promised; break;
+        case request_state::able: --able; break;
+        default: break;
         }
-        bool operator()(const queue& of, const hashed& key) const noexcept { return (*this)(key, of); }
-    };
+    }
 
-    using index = boost::multi_index::hashed_unique<boost::multi_index::identity<queue>, hash, equal>;
-    using container =
-        boost::multi_index_container<queue, boost::multi_index::indexed_by<index>, recycling_allocator<queue>>;
+    /// Nudges the oldest that is not nudged. It may have been promised.
+    request_type& nudge() noexcept {
+        request_type& next = *first_promised;
+        switch (next.state_) {
+        case request_state::promised: --promised; break;
+        case request_state::able: --able, ++first_able; break;
+        default: ++first_able, ++first_held; break;
+        }
+        ++first_promised, ++of->nudged;
+        next.state_ = request_state::nudged;
+        return next;
+    }
 
-    /// Removes the const that the container adds to protect the key. The key never changes.
-    static queue& unconst(const queue& of) noexcept { return const_cast<queue&>(of); }
+    /// The youngest nudged one is not nudged any more. If others of its key are promised, then so is this older one.
+    request_type& unnudge() noexcept {
+        request_type& last = *--first_promised;
+        --of->nudged;
+        if (promised != 0) {
+            last.state_ = request_state::promised;
+            ++promised;
+        } else {
+            last.state_ = request_state::able;
+            ++able, --first_able;
+        }
+        return last;
+    }
 
-    block_cache blocks_;
-    container container_{typename container::ctor_args_list{}, recycling_allocator<queue>{blocks_}};
+    /// The oldest able one is promised a permit.
+    request_type& promise() noexcept {
+        request_type& next = *first_able++;
+        --able, ++promised;
+        next.state_ = request_state::promised;
+        return next;
+    }
+
+    /// The youngest promised one is only able.
+    void unpromise() noexcept {
+        --first_able, --promised, ++able;
+        first_able->state_ = request_state::able;
+    }
+
+    /// The oldest held one is able.
+    void enable() noexcept {
+        (first_held++)->state_ = request_state::able;
+        ++able;
+    }
+
+    /// The youngest able one is held.
+    void hold() noexcept {
+        (--first_held)->state_ = request_state::held;
+        --able;
+    }
+
+    group_type* const of;  ///< the group of the key
+
+    typename lists::waiting waiting;           ///< the oldest in front
+    iterator first_promised = waiting.end();   ///< behind the nudged ones
+    iterator first_able = waiting.end();       ///< behind the promised ones
+    iterator first_held = waiting.end();       ///< behind the able ones
+    std::size_t promised = 0;                  ///< length of the zone
+    std::size_t able = 0;                      ///< length of the zone
+    typename lists::by_age takers;             ///< those that dial, and could take another connection
+    std::size_t dialing = 0;                   ///< running dials, and permits to begin one
+    dial_error last_error;                     ///< the last dial error since the queue exists
+
+    queue_hook in_stage;                           ///< for `admission`: among the queues that need the same work
+    queue_hook in_blocked;                         ///< for `admission`: among the queues that wait for blocked ones
+    boost::intrusive::set_member_hook<> in_order;  ///< for `queue_order`: among the queues with able requests
+    std::uint64_t oldest_able = 0;                 ///< the ticket of its place there
 };
-
-/// The age of a queue is that of its oldest request.
-template <class Store>
-struct age_of {
-    using type = std::uint64_t;
-    type operator()(const request_queue<Store>& of) const noexcept { return of.requests.front().ticket(); }
-};
-
-/// The queues that are not empty, the one with the oldest request in front.
-template <class Store>
-using queues_by_age = boost::intrusive::set<request_queue<Store>, boost::intrusive::key_of_value<age_of<Store>>,
-    boost::intrusive::constant_time_size<false>>;
 
 }  // namespace pool::core

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <stdexcept>
 #include <string>
 
-#include <pool/core/platform.hpp>
+#include <pool/core/saturating.hpp>
 
 /// @file
-/// A bound as a capacity policy keeps it.
+/// A bound, and a time, as a capacity policy keeps them.
 
 namespace pool::core {
 
@@ -28,6 +30,19 @@ struct limit {
 
     constexpr explicit(false) operator std::size_t() const noexcept { return value; }  ///< as a number
     constexpr std::size_t operator()() const noexcept { return value; }                ///< as an answer
+};
+
+/// A time that is set like a member and asked like a function, as `limit`.
+struct time_limit {
+    std::chrono::nanoseconds value;  ///< the time; use it as the functions below do
+
+    /// This long. It is limited to the range of nanoseconds. A negative time is zero.
+    template <class Rep, class Period>
+    constexpr explicit(false) time_limit(std::chrono::duration<Rep, Period> time) noexcept
+        : value{std::max(saturating_cast<std::chrono::nanoseconds>(time), std::chrono::nanoseconds::zero())} {}
+
+    constexpr explicit(false) operator std::chrono::nanoseconds() const noexcept { return value; }  ///< as a time
+    constexpr std::chrono::nanoseconds operator()() const noexcept { return value; }                ///< as an answer
 };
 
 }  // namespace pool::core

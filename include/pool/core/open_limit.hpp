@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <mutex>
-#include <stop_token>
 #include <type_traits>
-#include <utility>
 
 #include <pool/core/pool_state.hpp>
 #include <pool/core/request.hpp>
@@ -20,6 +17,9 @@ namespace pool::core {
 enum class count_dial : bool { no, yes };
 
 /// A pool state with a wait queue. Thread-safe, if LockPolicy is a lock.
+///
+/// A caller submits a request. Then it looks, whenever it is notified, until the state of the request is final. If
+/// `look` returns `may_dial`, the caller dials, and reports the end of the dial.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 class open_limit : public pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
     using base = pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
@@ -27,66 +27,66 @@ class open_limit : public pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, Lo
 public:
     using base::base;
     using base::can_wait;
-    using typename base::entries;
+    using typename base::clock_time_point;
     using typename base::entry;
+    using typename base::group;
     using typename base::hashed;
     using typename base::time_point;
 
-    using request = typename base::admission_type::request;     ///< the request of a caller
-    using clock_time_point = typename ClockPolicy::time_point;  ///< when it gives up
+    using request = typename base::admission_type::request;  ///< the request of a caller
 
-    /// Completes a request at once, or puts it in the queue. Returns its state. Strong guarantee. A connection that
-    /// this closes may own the object that `key` refers to. So it calls `keep_key()` before it closes anything, under
-    /// the lock. `keep_key()` may throw.
-    template <class KeepKey>
-    request_state submit(request& asking, const hashed& key, const KeepKey& keep_key) {
-        request_state outcome{};
-        step([&, now = read_clock()](entries& retired) {
-            if (closed_) {
-                admission_.complete(asking, request_state::closed);
-            } else if (entry* found = lend_to_newcomer(key, now, retired)) {
-                admission_.complete(asking, *found);
-            } else {
-                if (!retired.empty() || store().stats().idle != 0) keep_key();
-                enqueue(asking, key, now, retired);
-            }
-            outcome = asking.state();
-        });
-        return outcome;
+    /// Lends an idle connection; nullptr if there is none. Counts no miss: the caller goes on with `submit`.
+    entry* lend_at_once(const hashed& key) {
+        typename base::look_up_result found;
+        for (found.is_unfinished = true; found.is_unfinished;)
+            step(closing::later, [&](moment& now) { found = this->find_idle(key, now); });
+        return found.lent;
     }
 
-    /// The state of a notified request. `dialing` means that its caller must start to dial now.
-    request_state poll(request& asking) noexcept {
+    /// Puts a request in the queue, for which `lend_at_once` found nothing. Its caller has to look at it. Strong
+    /// guarantee.
+    void submit(request& asking, const hashed& key) {
+        step(closing::later, [&](moment& now) { admission_.submit(asking, key, store().find(key), now); });
+    }
+
+    /// The caller of a request looks at it. Returns its state. `may_dial` means that the caller must dial now.
+    request_state look(request& asking) noexcept {
         request_state seen{};
-        step([&](entries&) { seen = admission_.poll(asking); });
+        step(closing::later, [&](moment& now) { seen = admission_.look(asking, now); });
         return seen;
     }
 
-    /// Removes a request that its caller does not need any more, unless it is settled or dials on its caller's thread.
-    void cancel(request& asking) noexcept {
-        step([&](entries&) { admission_.cancel(asking); });
+    /// Removes a request that its caller does not need any more, unless it is settled, or dials on its caller's thread.
+    void cancel(request& asking, request_state outcome = request_state::cancelled) noexcept {
+        step(closing::later, [&](moment& now) { admission_.cancel(asking, outcome, now); });
     }
 
     /// Dials for a request in the state `dialing`. Then the caller must call `dial_succeeded` or `dial_failed`.
     template <class Dial>
     entry& dial(request& dialing, Dial& dial, const dial_context& context) {
-        entry& fresh = this->make_entry(dialing.hashed());
+        entry& fresh = make_entry(dialing);
         this->dial_into(fresh, dial, context);
         return fresh;
     }
 
-    /// The dial of a request has succeeded: `fresh` goes to the oldest request that waits for it, or becomes idle.
+    /// Makes an entry for the connection of a dial, from the result of `make(key)`. Strong guarantee.
+    template <class Make>
+    entry& dialled(request& dialing, const Make& make) {
+        return this->construct_in(make_entry(dialing), make);
+    }
+
+    /// The dial of a request has succeeded: `fresh` is for that request, or is given back if it is not needed.
     void dial_succeeded(request& dialing, entry& fresh) noexcept {
-        const time_point now = read_clock();
-        const time_point at = this->expires_at(now);
-        step([&](entries& retired) {
+        moment now = this->now();
+        const time_point at = this->expires_at(base::entry_time(now));
+        step(closing::own, now, [&](moment&) {
             store().count_dial();
             if (closed_) {
-                store().retire_uncounted(fresh, retired);
-                admission_.dial_failed(dialing, request_state::closed, nullptr);
+                store().retire_uncounted(fresh, now.retired);
+                admission_.dial_failed(dialing, request_state::closed, nullptr, now);
             } else {
                 store().mark_lent(fresh);
-                if (!admission_.dial_succeeded(dialing, fresh)) this->keep(fresh, at, now, retired);
+                if (!admission_.dial_succeeded(dialing, fresh, now)) this->keep(fresh, at, true, now);
             }
         });
     }
@@ -94,29 +94,33 @@ public:
     /// The dial of a request has failed. `dial` counts its own failures. For a dial of any other kind, pass
     /// `count_dial::yes`.
     void dial_failed(request& dialing, const dial_error& error, count_dial count = count_dial::no) noexcept {
-        step([&](entries&) {
+        step(closing::later, [&](moment& now) {
             if (count == count_dial::yes) store().count_failed_dial();
-            admission_.dial_failed(dialing, request_state::failed, error);
+            admission_.dial_failed(dialing, request_state::failed, error, now);
         });
     }
 
-    /// Blocks until the request does not wait any more, and returns its state. Returns `waiting` at the deadline or on
-    /// a stop request: the caller must then cancel the request.
+    /// If a request is promised the permit of a connection that nobody closes yet, closes one for it. Returns whether it
+    /// did.
+    bool close_for(const request& asking) noexcept {
+        return this->close_one([&] { return asking.state() == request_state::promised; });
+    }
+
+    /// Blocks until the request is notified, until its deadline, or until a stop is requested. It may return early.
     template <class Blocking>
-    request_state wait(Blocking& asking, const std::stop_token& stop, clock_time_point deadline)
+    void wait(Blocking& asking)
         requires can_wait
     {
-        const std::stop_callback wake_up{stop, [&] {
-            const std::lock_guard guard{lock_};
-            asking.wake();
-        }};
-        for (;;) {
-            const bool late = is_past(deadline);
-            std::unique_lock guard{lock_};
-            if (asking.state() != request_state::waiting) return asking.state();
-            if (late || stop.stop_requested()) return request_state::waiting;
-            asking.wait(std::move(guard), this->clock(), deadline);
-        }
+        std::unique_lock guard{lock_};
+        if (asking.is_notified() || asking.is_stop_requested()) return;
+        asking.wait(std::move(guard), this->clock(), asking.deadline());
+    }
+
+    /// Wakes the thread of a request.
+    template <class Blocking>
+    void wake(Blocking& asking) noexcept {
+        const std::lock_guard guard{lock_};
+        asking.wake();
     }
 
     /// Waits until no connection is lent, being dialled or being closed, or until `deadline`. Returns how many are
@@ -127,6 +131,7 @@ public:
         typename base::drainer here;
         for (;;) {
             const bool late = is_past(deadline);
+            if (!late && this->close_one([] { return true; })) continue;
             std::unique_lock guard{lock_};
             if (const std::size_t left = this->outstanding(); left == 0 || late) {
                 here.unlink();
@@ -148,24 +153,16 @@ private:
     using base::admission_;
     using base::closed_;
     using base::lock_;
-    using base::read_clock;
     using base::step;
     using base::store;
+    using typename base::moment;
 
-    /// Lends an idle connection of `key`, unless a request waits for one. Returns nullptr if there is none to lend.
-    entry* lend_to_newcomer(const hashed& key, time_point now, entries& retired) {
-        return admission_.is_wanted(key) ? nullptr : store().lend(key, now, retired, count_miss::no);
-    }
-
-    /// Puts a request at the end of the queue, and serves the queue. Refuses the request if too many are waiting then.
-    void enqueue(request& asking, const hashed& key, time_point now, entries& retired) {
-        admission_.enqueue(asking, key);
-        this->serve(now, retired);
-        if (asking.state() != request_state::waiting) return;
-        // A request that only waits for a running close is not counted: it will be served soon.
-        const std::size_t coming = std::min(store().stats().closing, admission_.waiting());
-        if (admission_.waiting() - coming > this->capacity_.max_waiting())
-            admission_.cancel(asking, request_state::queue_full);
+    /// An entry for the connection of a dial.
+    entry& make_entry(const request& dialing) {
+        group& its = *dialing.queue().of;  // which lives as long as the dial
+        const time_point earliest = this->expires_at(this->read_clock());
+        const std::lock_guard guard{lock_};
+        return store().make_entry(its, earliest);
     }
 };
 

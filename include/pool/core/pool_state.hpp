@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <mutex>
@@ -14,6 +15,7 @@
 #include <pool/core/acquire_errors.hpp>
 #include <pool/core/dial_with.hpp>
 #include <pool/core/guarded_store.hpp>
+#include <pool/core/saturating.hpp>
 #include <pool/dial.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/settings.hpp>
@@ -35,7 +37,9 @@ public:
     using base::timed;
     using typename base::entries;
     using typename base::entry;
+    using typename base::group;
     using typename base::hashed;
+    using typename base::moment;
     using typename base::store_type;
     using typename base::time_point;
 
@@ -43,13 +47,14 @@ public:
     pool_state(CapacityPolicy capacity, ExpiryPolicy expiry, pool_settings settings, ClockPolicy clock)
         : base{std::move(capacity), std::move(expiry), std::move(settings), std::move(clock)} {}
 
-    // Lending.
+    // Lending. A look-up closes nothing, so that it is not late: the dead connections that it finds are closed later.
 
     /// Lends an idle connection; nullptr if there is none.
     entry* lend(const hashed& key) {
-        entry* found = nullptr;
-        step([&, now = read_clock()](entries& retired) { found = lend_unclaimed(key, now, retired); });
-        return found;
+        look_up_result found;
+        for (found.is_unfinished = true; found.is_unfinished;)
+            step(closing::later, [&](moment& now) { found = look_up(key, now); });
+        return found.lent;
     }
 
     /// Lends an idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
@@ -57,16 +62,18 @@ public:
     entry& acquire(const hashed& key, Dial& dial, const dial_context& context)
         requires(!bounds_open)
     {
-        entry* found = nullptr;
         entry* fresh = nullptr;
-        const time_point now = read_clock();
-        const time_point earliest = expires_at(now);
-        step([&](entries& retired) {
-            found = lend_unclaimed(key, now, retired);
-            // This must be in the same step: a close after the step may destroy the object that `key` refers to.
-            if (found == nullptr && !closed_) fresh = &store().make_entry(key, earliest);
-        });
-        if (found != nullptr) return *found;
+        look_up_result found;
+        for (found.is_unfinished = true; found.is_unfinished;) {
+            moment now = this->now();
+            const time_point earliest = expires_at(base::entry_time(now));
+            step(closing::later, now, [&](moment&) {
+                found = look_up(key, now);
+                // In the same step, because `key` may refer to something that other code destroys.
+                if (found.is_missing && !closed_) fresh = &store().make_entry(key, earliest);
+            });
+        }
+        if (found.lent != nullptr) return *found.lent;
         if (fresh == nullptr) throw core::closed_error(*this, key);
 
         dial_into(*fresh, dial, context);
@@ -97,7 +104,10 @@ public:
                 throw;
             }
             found->destroy();
-            last_removal([&] { store().erase_taken(*found); });
+            last_step([&](moment&) {
+                admission_.settle_later(found->of());
+                store().erase_taken(*found);
+            });
         }
         return taken;
     }
@@ -108,30 +118,19 @@ public:
     /// until it lends, stores or erases it. Strong guarantee.
     template <class Make>
     entry& make_entry_with(const hashed& key, const Make& make) {
-        entry& fresh = make_entry(key);
-        try {
-            fresh.construct([&]() -> Conn { return make(fresh.key()); });
-        } catch (...) {
-            const std::lock_guard guard{lock_};
-            store().erase_unopened(fresh);
-            throw;
-        }
-        return fresh;
+        return construct_in(make_entry(key), make);
     }
 
     /// Adds a connection, as idle. `key` may refer to a part of it. Strong guarantee.
     void put(const hashed& key, Conn&& conn) {
         entry& fresh = make_entry_with(key, [&](const Key&) -> Conn { return std::move(conn); });
         const bool dead = connection_traits<Conn>::closed(fresh.conn());
-        const time_point now = read_clock();
-        const time_point at = expires_at(now);
-        step([&](entries& retired) {
-            if (dead || closed_) {
-                store().refuse(fresh, retired);
-            } else {
-                store().mark_lent(fresh);
-                keep(fresh, at, now, retired);
-            }
+        moment now = this->now();
+        const time_point at = expires_at(base::entry_time(now));
+        step(closing::own, now, [&](moment&) {
+            if (dead || closed_) return store().refuse(fresh, now.retired);
+            store().mark_lent(fresh);
+            keep(fresh, at, true, now);
         });
     }
 
@@ -140,23 +139,26 @@ public:
     /// Makes a lent connection idle, or closes it if there is no room for it.
     void give_back(entry& lent) noexcept {
         const bool dead = connection_traits<Conn>::closed(lent.conn());
-        const time_point now = read_clock();
-        const time_point at = expires_at(now);
-        step([&](entries& retired) {
-            if (dead || closed_) store().refuse(lent, retired);
-            else keep(lent, at, now, retired);
+        moment now = this->now();
+        const time_point at = expires_at(base::entry_time(now));
+        step(closing::own, now, [&](moment&) {
+            if (dead || closed_) store().refuse(lent, now.retired);
+            else keep(lent, at, was_reconfigured_, now);
         });
     }
 
     /// Closes a lent connection.
     void discard(entry& lent) noexcept {
-        step([&](entries& retired) { store().discard(lent, retired); });
+        step(closing::own, [&](moment& now) { store().discard(lent, now.retired); });
     }
 
     /// Erases the entry of a connection that the caller has moved out.
     void detach(entry& lent) noexcept {
         lent.destroy();
-        last_removal([&] { store().erase_detached(lent); });
+        last_step([&](moment&) {
+            admission_.settle_later(lent.of());
+            store().erase_detached(lent);
+        });
     }
 
     // Operations on idle connections.
@@ -165,7 +167,8 @@ public:
     std::size_t expire()
         requires timed
     {
-        return in_batches([this, now = read_clock()](entries& retired) { return store().expire(now, batch, retired); });
+        return in_batches(
+            [this, at = read_clock()](moment& now) { return store().expire(at, batch, now.retired); });
     }
 
     /// No connection, idle now or later, expires before this time.
@@ -204,20 +207,33 @@ public:
 
     /// Exchanges the capacity policy, and closes the idle connections that exceed the new one. Returns how many.
     std::size_t reconfigure(CapacityPolicy& capacity) {
-        return step([&](entries& retired) {
+        step(closing::own, [&](moment&) {
             using std::swap;
             swap(capacity_, capacity);
-            const auto per_key = [this](const entry& e) noexcept { return admission_.max_idle_for(e, capacity_); };
-            store().trim(admission_.max_idle(capacity_), per_key, retired);
+            was_reconfigured_ = true;
+            store().begin_trim();
+            admission_.bounds_changed();
         });
+        return in_batches([this](moment& now) {
+            const auto in_all = [&] { return admission_.max_idle(capacity_); };
+            const auto per_key = [&](const auto& of) { return admission_.max_idle_for(of, capacity_); };
+            return store().trim(in_all, per_key, batch, now.retired);
+        });
+    }
+
+    /// Asks the blocked connections again that callers wait for.
+    void look_again() noexcept {
+        step(closing::later, [this](moment&) { admission_.begin_look_again(); });
+        for (bool is_all = false; !is_all;)
+            step(closing::later, [&](moment& now) { is_all = admission_.look_again(now); });
     }
 
     /// From now on the pool keeps no connection. Closes the idle connections. Adds errors to `errors`, unless that is
     /// nullptr.
     void close_all(std::vector<std::exception_ptr>* errors) noexcept {
-        step([this](entries&) {
+        step(closing::later, [this](moment&) {
             closed_ = true;
-            admission_.refuse_all();
+            admission_.close();
         });
         clear(errors);
     }
@@ -230,6 +246,9 @@ public:
         pool::stats all = store().stats();
         all.dialing = admission_.dialing();
         all.waiting = admission_.waiting();
+        all.overtaken = admission_.overtaken();
+        all.total_wait = saturating_cast<std::chrono::nanoseconds>(admission_.total_wait());
+        all.longest_wait = saturating_cast<std::chrono::nanoseconds>(admission_.longest_wait());
         return all;
     }
 
@@ -237,8 +256,12 @@ public:
     key_stats stats(const hashed& key) const {
         const std::lock_guard guard{lock_};
         key_stats all = store().stats(key);
-        all.dialing = admission_.dialing(key);
-        all.waiting = admission_.waiting(key);
+        if constexpr (bounds_open) {
+            if (const auto* const queue = admission_.find(key)) {
+                all.dialing = queue->dialing;
+                all.waiting = queue->waiting.size();
+            }
+        }
         return all;
     }
 
@@ -253,6 +276,7 @@ protected:
     using base::expires_at;
     using base::lock_;
     using base::read_clock;
+    using base::last_step;
     using base::step;
     using base::store;
 
@@ -260,10 +284,23 @@ protected:
     entry& make_entry(const hashed& key) {
         const time_point earliest = expires_at(read_clock());
         const std::lock_guard guard{lock_};
-        return store().make_entry(key, earliest);
+        return store().make_entry(key, earliest, admission_.group_of(key));
     }
 
-    /// Dials: constructs the connection inside a new entry. If the dial throws, it erases the entry.
+    /// Constructs a connection in a new entry, from the result of `make(key)`. If that throws, it erases the entry.
+    template <class Make>
+    entry& construct_in(entry& fresh, const Make& make) {
+        try {
+            fresh.construct([&]() -> Conn { return make(fresh.key()); });
+        } catch (...) {
+            const std::lock_guard guard{lock_};
+            store().erase_unopened(fresh);
+            throw;
+        }
+        return fresh;
+    }
+
+    /// Dials: the same, and a dial that throws is counted.
     template <class Dial>
     void dial_into(entry& fresh, Dial& dial, const dial_context& context) {
         try {
@@ -276,36 +313,46 @@ protected:
         }
     }
 
-    /// Gives a lent entry to a waiting caller, or makes it idle, or retires it if there is no room.
-    void keep(entry& lent, time_point at, time_point now, entries& retired) noexcept {
-        if (admission_.is_over_bounds(lent, capacity_)) return store().refuse(lent, retired);
+    /// Gives a lent entry to a waiting caller, or makes it idle, or retires it if there is no room. `may_exceed`: more
+    /// connections may be open than the bounds allow.
+    void keep(entry& lent, time_point at, bool may_exceed, moment& now) noexcept {
+        if (may_exceed && admission_.is_over_bounds(lent, capacity_)) return store().refuse(lent, now.retired);
+        if (!admission_.is_idle(lent.of())) return admission_.give_back(lent, at, now);
         const typename store_type::idle_bounds bounds{capacity_.max_idle(), capacity_.max_idle_for(lent.key())};
-        if (admission_.empty()) return store().give_back(lent, bounds, at, now, retired);
-        store().give_back(lent, bounds, at, now, retired, [this, now](entries& more) { this->serve(now, more); });
+        store().give_back(lent, bounds, at, base::entry_time(now), now.retired);
     }
 
-    /// Lends an idle connection, unless a waiting caller needs it.
-    entry* lend_unclaimed(const hashed& key, time_point now, entries& retired) {
-        bool is_unavailable = closed_;  // the idle connections are about to be closed
-        if (!is_unavailable && !admission_.empty()) {
-            this->serve(now, retired);
-            is_unavailable = admission_.is_wanted(key);
+    /// The result of a look-up.
+    struct look_up_result {
+        entry* lent = nullptr;
+        bool is_unfinished = false;  ///< the batch has ended: look up again
+        bool is_missing = false;     ///< there is none
+        group* of = nullptr;         ///< of the key's entries, if it has any
+    };
+
+    /// Lends an idle connection, unless it is for a caller that waits. Counts a miss, if this is one.
+    look_up_result look_up(const hashed& key, moment& now) {
+        look_up_result found = find_idle(key, now);
+        if (found.is_missing) store().count_lookup_in_vain();
+        return found;
+    }
+
+    /// The same, but it counts no miss.
+    look_up_result find_idle(const hashed& key, moment& now) {
+        look_up_result found;
+        if (!closed_) found.of = store().find(key);
+        if (found.of != nullptr) {
+            if (admission_.is_idle(*found.of)) [[likely]]
+                found.lent = store().lend(*found.of, base::entry_time(now), now.most, now.retired);
+            else found.lent = admission_.lend(*found.of, now);
         }
-        if (!is_unavailable) [[likely]] return store().lend(key, now, retired);
-        store().count_lookup_in_vain();
-        return nullptr;
+        found.is_unfinished = found.lent == nullptr && now.is_over();
+        found.is_missing = found.lent == nullptr && !found.is_unfinished;
+        return found;
     }
 
 private:
     using base::in_batches;
-
-    /// Calls `erase`, which removes an entry without a connection. Deletes this state if nothing needs it any more.
-    template <class Erase>
-    void last_removal(const Erase& erase) noexcept {
-        entries retired;
-        this->last_step(retired, erase);
-        if (!retired.empty()) this->close_retired(retired, nullptr);
-    }
 
     /// Retires as many connections as `idle()` reports at first, in batches, by `clear(most, retired)`. So it does not
     /// go on with connections that are given back meanwhile.
@@ -313,14 +360,16 @@ private:
     std::size_t clear_idle(
         const Idle& idle, const Clear& clear, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t left = no_limit;
-        return in_batches([&](entries& retired) {
+        return in_batches([&](moment& now) {
             left = std::min(left, idle());
             const std::size_t most = std::min(left, batch);
-            clear(most, retired);
+            clear(most, now.retired);
             left -= most;
             return left == 0;
         }, errors);
     }
+
+    bool was_reconfigured_ = false;  ///< so more may be open than the bounds allow
 };
 
 }  // namespace pool::core

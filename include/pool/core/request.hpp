@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
 
 #include <pool/core/entry.hpp>
 
@@ -19,115 +22,181 @@ namespace pool::core {
 ///
 /// | from | to | when |
 /// |---|---|---|
-/// | `waiting` | `lent` | a connection of its key is handed to it |
-/// | `waiting` | `dialing` | it gets a permit |
-/// | `waiting` | `queue_full` | it was just submitted, and too many requests wait |
-/// | `waiting`, `dialing` | `cancelled` | its caller has cancelled it (not while it dials on the caller's thread) |
-/// | `waiting`, `dialing` | `closed` | the pool is closed (not while it dials on the caller's thread) |
-/// | `dialing` | `lent` | its dial has succeeded, or it got another connection before that |
-/// | `dialing` | `waiting` | its dial has succeeded, and an older request has got that connection |
-/// | `dialing` | `failed` | its dial has failed |
+/// | `held`, `able`, `promised`, `nudged` | each other | something of its key has changed, or a permit |
+/// | these four, or `may_dial`, `dialing` | `lent` | it gets an idle connection (the last two not if its dial blocks it) |
+/// | `able`, `promised` | `may_dial` | it gets a permit |
+/// | `may_dial` | `dialing` | its caller begins to dial |
+/// | `dialing` | `lent` or `failed` | its dial has succeeded or failed |
+/// | the first four, or `may_dial` | `timed_out`, `cancelled` | it has given up, and this is noticed |
+/// | `dialing` | `timed_out`, `cancelled` | the same; its dial goes on (not if its dial blocks it) |
+/// | the first six | `closed` | the pool is closed (`dialing` not if its dial blocks it) |
+/// | `held`, `able`, `nudged` | `queue_full` | it was just submitted, and too many requests wait |
 ///
-/// The other states are final.
+/// The first four wait. Those from `lent` on are final.
 enum class request_state : unsigned char {
-    waiting,     ///< in the queue
-    dialing,     ///< holds a permit, and dials
+    held,        ///< waits; its key is at a bound of its own, so only a connection of that key helps
+    able,        ///< waits; may have a permit, but none is free, and none of those that will be free is for it
+    promised,    ///< waits; a connection is being closed, and its permit is for this request
+    nudged,      ///< waits; an idle connection of its key is for it, if it looks before another caller takes that
+    may_dial,    ///< has a permit, and was notified to begin
+    dialing,     ///< dials
     lent,        ///< has a connection
     failed,      ///< its dial has failed
     closed,      ///< the pool is closed
     queue_full,  ///< too many were waiting
+    timed_out,   ///< its deadline passed
     cancelled,   ///< its caller has cancelled it
 };
+
+/// Whether a request in this state waits.
+constexpr bool is_waiting(request_state state) noexcept { return state <= request_state::nudged; }
 
 /// The error text of the last failed dial of a key, if there was one. It is not the exception, because that belongs to
 /// the caller of the dial.
 using dial_error = std::shared_ptr<const std::string>;
 
+/// What a pool held when a request was refused: for the text of its error.
+struct seen_figures {
+    std::size_t idle = 0;     ///< idle connections
+    std::size_t lent = 0;     ///< connections that were lent
+    std::size_t dialing = 0;  ///< running dials
+    std::size_t closing = 0;  ///< connections that were being closed
+    std::size_t waiting = 0;  ///< waiting requests, with this one
+    dial_error last_error;    ///< of its key
+};
+
 template <class Store>
 class admission;
-template <class Store>
+template <class Entry>
 struct key_queue;
-template <class Store>
+template <class Entry>
 struct request_lists;
+template <class Entry>
+class notifications;
+template <class Entry>
+class queue_order;
 
-/// One caller's request and its result. Do not move or destroy it until it is settled and its dial has ended.
-template <class Store>
+/// One caller's request and its result. Do not move or destroy it until its state is final and its dial has ended.
+template <class Entry>
 class request {
-    using entry = typename Store::entry;
-    using hook = boost::intrusive::list_member_hook<>;
+    using list_hook = boost::intrusive::list_member_hook<>;
+    using set_hook = boost::intrusive::set_member_hook<>;
 
 public:
+    using time_point = typename Entry::deadline_type;  ///< the type of deadlines
+
     request(const request&) = delete;
     request& operator=(const request&) = delete;
 
-    request_state state() const noexcept { return state_; }                ///< its state now
-    entry& lent() const noexcept { return *lent_; }                        ///< the connection, if it is `lent`
-    const dial_error& last_error() const noexcept { return last_error_; }  ///< of its key, if it is `cancelled`
-    std::uint64_t ticket() const noexcept { return ticket_; }              ///< its age: the lower, the older
-
-    /// The key. Only while the request waits or dials.
-    const typename entry::key_type& key() const noexcept { return queue_->key(); }
-    /// The key with its hash. Only while the request waits or dials.
-    typename Store::hashed hashed() const noexcept { return queue_->hashed(); }
+    request_state state() const noexcept { return state_; }          ///< its state now
+    bool is_submitted() const noexcept { return queue_ != nullptr; } ///< whether it is or was in the queue
+    bool is_notified() const noexcept { return is_notified_; }       ///< and its caller has not looked since
+    Entry& lent() const noexcept { return *lent_; }                  ///< the connection, if it is `lent`
+    const seen_figures& seen() const noexcept { return seen_; }      ///< if it is final, and not `lent` or `failed`
+    std::uint64_t ticket() const noexcept { return ticket_; }        ///< its age: the lower, the older
+    time_point deadline() const noexcept { return deadline_; }       ///< when it gives up
+    key_queue<Entry>& queue() const noexcept { return *queue_; }     ///< where it is: only while it waits or dials
+    const typename Entry::key_type& key() const noexcept { return queue_->of->key; }  ///< only while it waits or dials
 
 protected:
     /// `dials_on_caller_thread`: the caller's thread is blocked by the dial, so it cannot use a connection that is
     /// given back meanwhile.
-    explicit request(bool dials_on_caller_thread) noexcept : dials_on_caller_thread_{dials_on_caller_thread} {}
+    request(bool dials_on_caller_thread, time_point deadline) noexcept
+        : deadline_{deadline},
+          dials_on_caller_thread_{dials_on_caller_thread} {}
 
     ~request() {
-        assert(!place_.is_linked() && !notice_.is_linked() &&
+        assert(!place_.is_linked() && !by_age_.is_linked() &&
                "pool: a request was destroyed while it was in the wait queue");
     }
 
 private:
-    friend admission<Store>;
-    friend request_lists<Store>;
+    template <class Store>
+    friend class admission;
+    friend key_queue<Entry>;
+    friend notifications<Entry>;
+    friend queue_order<Entry>;
+    friend request_lists<Entry>;
 
-    /// Called when the state has changed: under the lock for a request of a blocked thread, which may only wake it;
-    /// otherwise after unlocking, and once until the next `poll`.
-    virtual void notified() noexcept = 0;
+    /// Called when the caller has to look: under the lock for a request of a blocked thread, which may only wake it;
+    /// otherwise after unlocking, and once until it looks. Returns false if there is no memory to tell the caller: then
+    /// it is called again after the next step.
+    virtual bool notified() noexcept = 0;
 
+    /// Whether the caller has asked to stop. Called under the lock.
+    virtual bool is_stop_requested() const noexcept { return false; }
+
+    bool takes_while_dialing() const noexcept { return !dials_on_caller_thread_; }
+
+    const time_point deadline_;
     const bool dials_on_caller_thread_;
     bool is_notified_ = false;
-    bool may_begin_ = false;  ///< has a permit, and has not begun to dial
-    request_state state_ = request_state::waiting;
-    key_queue<Store>* queue_ = nullptr;
-    entry* lent_ = nullptr;
-    dial_error last_error_;
+    request_state state_ = request_state::held;
+    key_queue<Entry>* queue_ = nullptr;
+    Entry* lent_ = nullptr;
     std::uint64_t ticket_ = 0;
-    hook place_;   ///< among the requests of its key
-    hook notice_;  ///< among the requests to notify
+    time_point since_{};  ///< when it joined the queue
+    seen_figures seen_;
+    list_hook place_;  ///< among the waiting requests of its key
+    set_hook by_age_;  ///< among the promised requests, or among those of its key that dial and can take a connection
+    request* next_to_notify_ = nullptr;
 };
 
 /// The lists that requests are in.
-template <class Store>
+template <class Entry>
 struct request_lists {
-    using hook = boost::intrusive::list_member_hook<>;
-    template <hook request<Store>::*Hook>
-    using list = boost::intrusive::list<request<Store>, boost::intrusive::member_hook<request<Store>, hook, Hook>>;
+    /// The age of a request.
+    struct age {
+        using type = std::uint64_t;                                                                ///< its ticket
+        type operator()(const request<Entry>& of) const noexcept { return of.ticket(); }  ///< of a request
+    };
 
-    using of_key = list<&request<Store>::place_>;      ///< those of one key
-    using to_notify = list<&request<Store>::notice_>;  ///< those whose state has changed
+    using waiting = boost::intrusive::list<request<Entry>,  ///< those of one key
+        boost::intrusive::member_hook<request<Entry>, boost::intrusive::list_member_hook<>, &request<Entry>::place_>>;
+    using by_age = boost::intrusive::set<request<Entry>,  ///< the oldest first
+        boost::intrusive::member_hook<request<Entry>, boost::intrusive::set_member_hook<>, &request<Entry>::by_age_>,
+        boost::intrusive::key_of_value<age>>;
 };
 
-/// The requests to notify when a step is over.
-template <class Store>
+/// The requests to notify when a step is over, in order.
+template <class Entry>
 class notifications {
 public:
-    /// Notifies them. A request may be destroyed as soon as it is notified.
-    void deliver() noexcept {
-        while (!requests_.empty()) {
-            auto& first = requests_.front();
-            requests_.pop_front();
-            admission<Store>::notify(first);
+    bool empty() const noexcept { return first_ == nullptr; }  ///< whether there are none
+
+    /// Adds a request that is not there yet. O(1).
+    void add(request<Entry>& changed) noexcept {
+        changed.next_to_notify_ = nullptr;
+        (first_ == nullptr ? first_ : last_->next_to_notify_) = &changed;
+        last_ = &changed;
+    }
+
+    /// Removes them all, and returns them.
+    notifications take() noexcept { return std::exchange(*this, {}); }
+
+    /// Notifies them. A request may be destroyed as soon as it is notified. Returns those that could not be notified.
+    notifications deliver() noexcept {
+        notifications undelivered;
+        while (first_ != nullptr) {
+            auto& next = *first_;
+            first_ = next.next_to_notify_;
+            if (!next.notified()) undelivered.add(next);
+        }
+        return undelivered;
+    }
+
+    /// Adds those of another list at the end. O(n).
+    void append(notifications& others) noexcept {
+        while (others.first_ != nullptr) {
+            auto& next = *others.first_;
+            others.first_ = next.next_to_notify_;
+            add(next);
         }
     }
 
 private:
-    friend admission<Store>;
-
-    typename request_lists<Store>::to_notify requests_;
+    request<Entry>* first_ = nullptr;
+    request<Entry>* last_ = nullptr;
 };
 
 }  // namespace pool::core

@@ -20,6 +20,16 @@ constexpr TimePoint saturating_add(TimePoint at, typename TimePoint::duration by
     return at + by;
 }
 
+/// How much later `now` is than `then`, held within the range; zero if it is earlier.
+template <class TimePoint>
+constexpr typename TimePoint::duration saturating_since(TimePoint then, TimePoint now) noexcept {
+    using duration = typename TimePoint::duration;
+    if (now <= then) return duration::zero();
+    const duration before = then.time_since_epoch();
+    if (before < duration::zero() && now.time_since_epoch() > duration::max() + before) return duration::max();
+    return now - then;
+}
+
 /// Converts between units, held within the range of Duration; NaN becomes zero.
 /// A fraction of a tick is rounded up, so that nothing expires early.
 template <class Duration, class Rep, class Period>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <limits>
@@ -32,8 +33,8 @@ concept declares_open_bounds = requires { requires bool{Policy::bounds_open}; };
 /// A capacity policy that also bounds the open connections: idle, lent, being dialled or being closed.
 /// - `max_open()` and `max_open_for(key)` are the bounds, in all and of one key.
 /// - `max_dials_for(key)` bounds the dials of one key that run at the same time. It should not be 0.
-/// - `max_waiting()` bounds the waiting callers. A further caller fails at once. Callers for which the pool is closing
-///   a connection do not count.
+/// - `max_waiting()` bounds the waiting callers. A further caller fails at once. Callers do not count for which a
+///   connection is on its way: one that is being closed to make room, or an idle one that they were notified of.
 ///
 /// A connection that leaves by `detach` or `take` is not open any more. With such a policy, comparing two keys must not
 /// throw.
@@ -45,6 +46,16 @@ concept open_capacity_policy = capacity_policy<Policy, Key> && declares_open_bou
                                    { policy.max_dials_for(key) } noexcept -> std::same_as<std::size_t>;
                                    { policy.max_waiting() } noexcept -> std::same_as<std::size_t>;
                                };
+
+/// An open capacity policy that also has a patience: the time for which a caller that waits may be overtaken. While the
+/// oldest waiting caller of a key has waited for less than `patience()`, a connection of that key that comes back stays
+/// idle. The caller is notified to look for it, but whoever comes first gets it. So threads that are running need not
+/// wait for one that is about to wake up, and the pool serves many times as many callers. From then on connections go to
+/// the oldest caller. A policy without a patience, or with one of zero, is strict: nobody overtakes.
+template <class Policy>
+concept patient = requires(const Policy& policy) {
+    { policy.patience() } noexcept -> std::convertible_to<std::chrono::nanoseconds>;
+};
 
 /// Keeps every connection that is given back.
 struct unlimited {
@@ -77,6 +88,7 @@ struct bounded_open {
     core::limit max_idle_per_key = no_limit;   ///< idle connections of one key
     core::limit max_waiting = no_limit;        ///< callers that wait at once
     core::limit max_dials_per_key = no_limit;  ///< dials of one key at once
+    core::time_limit patience = std::chrono::milliseconds{1};  ///< how long a waiting caller may be overtaken
 
     constexpr std::size_t max_open_for(const auto&) const noexcept { return max_open_per_key; }    ///< of one key
     constexpr std::size_t max_idle_for(const auto&) const noexcept { return max_idle_per_key; }    ///< of one key

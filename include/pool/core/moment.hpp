@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include <pool/policies/clock.hpp>
+
+/// @file
+/// What the decisions of a step depend on, other than the state of the pool.
+
+namespace pool::core {
+
+/// The bounds, the time, where a step puts the connections that have to be closed, and how much it may do.
+///
+/// The time is read when it is first asked for, and is the same from then on. So a step in which nobody waits does not
+/// read the clock.
+template <class CapacityPolicy, clock_policy Clock, class Entries>
+class moment {
+public:
+    using time_point = typename Clock::time_point;  ///< of the clock
+
+    /// How many connections and requests one step touches at most. Then it has to release the lock, so that no other
+    /// thread waits long for it.
+    static constexpr std::size_t batch = 128;
+
+    /// A moment whose time is not read yet.
+    moment(const CapacityPolicy& its_bounds, const Clock& clock) noexcept : bounds{its_bounds}, clock_{clock} {}
+
+    /// The time.
+    time_point now() {
+        if (!now_) now_ = clock_.now();
+        return *now_;
+    }
+
+    /// Whether the step has to end, because it has done enough.
+    bool is_over() const noexcept { return most == 0; }
+
+    const CapacityPolicy& bounds;  ///< the answers of the capacity policy
+    Entries retired{};             ///< connections that this step has retired
+    std::size_t most = batch;      ///< what is left of the batch
+
+private:
+    const Clock& clock_;
+    std::optional<time_point> now_;
+};
+
+}  // namespace pool::core
