@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <mutex>
 #include <utility>
@@ -60,6 +61,16 @@ public:
         pool_settings settings = {}, ClockPolicy clock = ClockPolicy{})
         : base{[&](std::size_t) { return std::move(capacity); }, std::move(expiry), std::move(settings),
               std::move(clock)} {}
+
+    /// The same, with a dial of its own, for calls that bring none. The pool and its lazy connections share the dial.
+    /// Several threads may call it at once. Throws what its move throws, too.
+    template <class Dial>
+        requires(!std::convertible_to<Dial, ClockPolicy>)
+    basic_pool(CapacityPolicy capacity, ExpiryPolicy expiry, pool_settings settings, Dial dial,
+        ClockPolicy clock = ClockPolicy{})
+        : basic_pool{std::move(capacity), std::move(expiry), std::move(settings), std::move(clock)} {
+        if constexpr (core::accepted<base>) this->own(std::move(dial));
+    }
 
     /// Makes room in the index of keys for `count` connections. Until there are more, no operation has to make the
     /// index grow, which takes tens of milliseconds at a million connections. Throws `std::bad_alloc`, and

@@ -2,17 +2,21 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include <pool/basic_pool.hpp>
-#include <pool/reaper.hpp>
+#include <pool/core/own_reaper.hpp>
+#include <pool/policies/capacity.hpp>
+#include <pool/policies/expiry.hpp>
+#include <pool/policies/lock.hpp>
+#include <pool/settings.hpp>
 
 /// @file
-/// The ready-made pools.
+/// The ready-made pools that bound what is idle.
 
 namespace pool {
 
@@ -35,22 +39,31 @@ class connection_pool : public basic_pool<Key, Conn, bounded, after_idle, std::m
 public:
     /// An empty pool. With an expiration, it starts its thread, and throws `std::system_error` if that fails.
     explicit connection_pool(connection_pool_options options = {}, ClockPolicy clock = ClockPolicy{})
-        : base{bounded{.max_idle = bound(options.capacity), .max_idle_per_key = bound(options.key_capacity)},
-              options.expiration.ttl() == std::chrono::nanoseconds::zero() ? after_idle{} : options.expiration,
-              pool_settings{.reuse = options.reuse, .name = std::move(options.name)}, std::move(clock)} {
-        const auto ttl = options.expiration.ttl();
-        if constexpr (core::accepted<base>) {
-            if (ttl > ttl.zero() && ttl != ttl.max()) reaper_.emplace(*this);
-        }
-    }
+        : base{bounds(options), core::expiry_of_option(options.expiration), settings(options), std::move(clock)},
+          reaper_{*this, options.expiration} {}
+
+    /// The same, with a dial of its own, for calls that bring none. The pool and its lazy connections share the dial.
+    /// Several threads may call it at once.
+    template <class Dial>
+        requires(!std::convertible_to<Dial, ClockPolicy>)
+    connection_pool(connection_pool_options options, Dial dial, ClockPolicy clock = ClockPolicy{})
+        : base{bounds(options), core::expiry_of_option(options.expiration), settings(options), std::move(dial),
+              std::move(clock)},
+          reaper_{*this, options.expiration} {}
 
 private:
     static constexpr std::size_t bound(int option) noexcept {
         if (option == 0) return no_limit;
         return option < 0 ? 0 : static_cast<std::size_t>(option);
     }
+    static bounded bounds(const connection_pool_options& options) {
+        return {.max_idle = bound(options.capacity), .max_idle_per_key = bound(options.key_capacity)};
+    }
+    static pool_settings settings(connection_pool_options& options) {
+        return {.reuse = options.reuse, .name = std::move(options.name)};
+    }
 
-    std::optional<std::conditional_t<core::accepted<base>, reaper<base>, core::refused_pool>> reaper_;
+    core::own_reaper<base> reaper_;
 };
 
 /// A pool for a single thread. It has no lock and no thread: call `expire()` yourself.

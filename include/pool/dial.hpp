@@ -2,14 +2,15 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <stop_token>
 #include <type_traits>
 
-#include <pool/core/platform.hpp>
+#include <pool/key.hpp>
 
 /// @file
 /// How a connection is opened: by the caller's dial function. It takes the key. It may also take the context of the
-/// call.
+/// call. For a pool of one peer, it need not take the key.
 
 namespace pool {
 
@@ -22,13 +23,15 @@ struct dial_context {
     std::stop_token stop{};  ///< requested when the caller does not need the connection any more
 };
 
-/// A dial function that takes only the key.
+/// A dial function that takes only the key, or nothing if there is no key.
 template <class Dial, class Key, class Conn>
-concept plain_dial_function = std::is_invocable_r_v<Conn, Dial&, const Key&>;
+concept plain_dial_function = std::is_invocable_r_v<Conn, Dial&, const Key&> ||
+                              (std::same_as<Key, no_key> && std::is_invocable_r_v<Conn, Dial&>);
 
-/// A dial function that takes the key and the context.
+/// A dial function that takes the key and the context, or only the context if there is no key.
 template <class Dial, class Key, class Conn>
-concept context_dial_function = std::is_invocable_r_v<Conn, Dial&, const Key&, const dial_context&>;
+concept context_dial_function = std::is_invocable_r_v<Conn, Dial&, const Key&, const dial_context&> ||
+                                (std::same_as<Key, no_key> && std::is_invocable_r_v<Conn, Dial&, const dial_context&>);
 
 /// A plain or a context dial function. A function that can be called in both ways gets the context.
 template <class Dial, class Key, class Conn>

@@ -48,6 +48,12 @@ public:
     using error::error;
 };
 
+/// A call brought no dial, and the pool has none of its own.
+class no_dial : public error {
+public:
+    using error::error;
+};
+
 /// A call was made through a `pooled_connection` that is closed.
 class connection_closed : public error {
 public:

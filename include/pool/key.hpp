@@ -11,7 +11,8 @@
 
 /// @file
 /// What a pool needs of a Key: a hash, equality, and the type that it is looked up with. A key must contain everything
-/// that decides how its connections are opened, so that the connections of one key are interchangeable.
+/// that decides how its connections are opened, so that the connections of one key are interchangeable. A pool of one
+/// peer has `no_key`.
 
 namespace pool {
 
@@ -52,6 +53,21 @@ struct key_traits<std::basic_string<Char, Traits, Allocator>> {
 
     static std::size_t hash(view key) noexcept { return std::hash<view>{}(key); }  ///< as the string's `std::hash`
     static bool equal(view a, view b) noexcept { return a == b; }                  ///< by `operator==`
+};
+
+/// The Key of a pool that has one peer. All connections of such a pool are interchangeable. Its operations take no key,
+/// and its error messages name none.
+struct no_key {
+    explicit no_key() = default;  ///< explicit, so that `{}` is never taken for a key
+};
+
+/// All are equal.
+template <>
+struct key_traits<no_key> {
+    using view = no_key;  ///< it is empty
+
+    static constexpr std::size_t hash(no_key) noexcept { return 0; }       ///< that of the only key
+    static constexpr bool equal(no_key, no_key) noexcept { return true; }  ///< there is only one
 };
 
 /// The type that a Key is looked up with.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <pool/bounded_pool.hpp>
 #include <pool/connection_pool.hpp>
 
 /// @file

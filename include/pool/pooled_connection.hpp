@@ -3,14 +3,15 @@
 
 #include <atomic>
 #include <cassert>
+#include <chrono>
 #include <concepts>
 #include <functional>
 #include <memory>
 #include <type_traits>
 #include <utility>
 
-#include <pool/core/blocking_acquire.hpp>
-#include <pool/core/describe.hpp>
+#include <pool/core/acquire_errors.hpp>
+#include <pool/core/acquire_within.hpp>
 #include <pool/core/pointee.hpp>
 #include <pool/core/refers_to.hpp>
 #include <pool/core/refused.hpp>
@@ -30,6 +31,50 @@ namespace pool {
 template <class Result>
 inline constexpr bool is_finished = false;
 
+namespace core {
+
+/// A reference to Conn or to what it points at, or a pointer to one of them. Any other pointer may be to something of the
+/// caller's.
+template <class Result, class Conn>
+inline constexpr bool refers_to_connection =
+    refers_to<std::remove_cv_t<Result>, Conn> ||
+    refers_to<std::remove_cv_t<Result>, std::remove_reference_t<decltype(core::pointee(std::declval<Conn&>()))>>;
+
+/// Does not compile for a result of `invoke` that must not outlive the lease.
+template <class Result, class Conn>
+consteval bool check_result() {
+    constexpr bool refers = refers_to_connection<Result, Conn>;
+    static_assert(!refers,
+        "pool: invoke must not return a reference: the connection is with the pool again by then. Return a value");
+    constexpr bool is_unfinished = runs_later<Result> && !is_finished<Result>;
+    static_assert(!is_unfinished,
+        "pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later. "
+        "Acquire a lease, and keep it until the work is done");
+    return !refers && !is_unfinished;
+}
+
+/// Whether the last argument of a call is a function that takes a Conn&.
+template <class Conn, class... Args>
+inline constexpr bool ends_in_call = false;
+template <class Conn, class First, class... More>
+inline constexpr bool ends_in_call<Conn, First, More...> = ends_in_call<Conn, More...>;  ///< the last one counts
+template <class Conn, class Last>
+inline constexpr bool ends_in_call<Conn, Last> = std::invocable<Last, Conn&>;  ///< the last one
+
+/// Calls `f(conn)` on the connection of the lease that `lend()` returns.
+template <class Conn, class Lend, class F>
+decltype(auto) invoke_on(const Lend& lend, F&& f) {
+    using result = std::invoke_result_t<F, Conn&>;
+    if constexpr (check_result<result, Conn>()) {
+        const auto conn = lend();
+        return std::invoke(std::forward<F>(f), *conn);
+    } else {
+        return core::refused<result>();
+    }
+}
+
+}  // namespace core
+
 /// Represents the connections of one key. Each call lends an idle connection or dials one, uses it, and gives it back.
 /// So concurrent calls use different connections. A pooled_connection is itself a connection: code for a connection
 /// works with it, and a pool can hold pooled_connections.
@@ -41,23 +86,25 @@ class pooled_connection {
     using key_type = typename State::key_type;
     using conn_type = typename State::connection_type;
     using lease_type = lease<State>;
+    using timeout_type = core::default_timeout<State::bounds_open>;
 
 public:
     /// For the pool: `get` makes it.
-    pooled_connection(std::shared_ptr<State> state, key_type key, Dial dial)
-        : state_{std::move(state)}, key_{std::move(key)}, dial_{std::move(dial)} {}
+    pooled_connection(std::shared_ptr<State> state, key_type key, Dial dial, timeout_type timeout = {})
+        : state_{std::move(state)}, key_{std::move(key)}, dial_{std::move(dial)}, timeout_{timeout} {}
 
     /// Afterwards, `other` may only be destroyed.
     pooled_connection(pooled_connection&& other)
         : state_{std::move(other.state_)},
           key_{std::move(other.key_)},
           dial_{std::move(other.dial_)},
+          timeout_{other.timeout_},
           closed_{other.closed_.load()} {}
 
     /// Calls `f(conn)` on a connection, gives the connection back, and returns the result. If `f` throws, the
     /// connection is closed, unless it is `reusable`. Throws what `f` and `dial` throw, `pool_closed`, and
     /// `connection_closed`. In a pool that bounds the open connections, it also throws `queue_full` and, with a
-    /// context, `acquire_timeout` and `acquire_cancelled`.
+    /// context or a timeout, `acquire_timeout` and `acquire_cancelled`.
     ///
     /// The result must not refer to the connection: when `invoke` returns, the connection may be closed or lent again.
     /// References do not compile. Neither do results that stand for unfinished work, such as a future or an awaitable.
@@ -69,13 +116,14 @@ public:
     /// The same, with a context for the dial and the wait.
     template <std::invocable<conn_type&> F>
     decltype(auto) invoke(dial_context context, F&& f) {
-        using result = std::invoke_result_t<F, conn_type&>;
-        if constexpr (check_result<result>()) {
-            const lease_type conn = lend(context);
-            return std::invoke(std::forward<F>(f), *conn);
-        } else {
-            return core::refused<result>();
-        }
+        return core::invoke_on<conn_type>([&] { return lend(context, timeout_); }, std::forward<F>(f));
+    }
+
+    /// The same, within a time from now. In a pool that bounds the open connections, this limits the wait, on the pool's
+    /// clock. The dial gets it as the deadline of its context, in every pool.
+    template <class Rep, class Period, std::invocable<conn_type&> F>
+    decltype(auto) invoke(std::chrono::duration<Rep, Period> timeout, F&& f) {
+        return core::invoke_on<conn_type>([&] { return lend(timeout); }, std::forward<F>(f));
     }
 
     /// Calls the connection's own member `invoke` with these arguments.
@@ -101,13 +149,13 @@ public:
     /// The same, with a context for the dial and the wait.
     template <std::invocable<conn_type&> F>
     [[nodiscard]] auto open_stream(dial_context context, F&& f) {
-        using stream_type = std::remove_cvref_t<std::invoke_result_t<F, conn_type&>>;
-        static_assert(std::move_constructible<stream_type>, "pool: a stream must be movable");
-        static_assert(poolable_stream<stream_type> || !std::move_constructible<stream_type>,
-            "pool: a stream needs a member bool done() noexcept, or a stream_traits with done(Stream&)");
-        if constexpr (poolable_stream<stream_type>)
-            return pooled_stream<lease_type, stream_type>{lend(context), std::forward<F>(f)};
-        else return core::refused_result{};
+        return open_on<F>([&] { return lend(context, timeout_); }, std::forward<F>(f));
+    }
+
+    /// The same, within a time from now, as `invoke`.
+    template <class Rep, class Period, std::invocable<conn_type&> F>
+    [[nodiscard]] auto open_stream(std::chrono::duration<Rep, Period> timeout, F&& f) {
+        return open_on<F>([&] { return lend(timeout); }, std::forward<F>(f));
     }
 
     /// Calls the connection's own member `new_stream` with these arguments, and returns its stream.
@@ -141,36 +189,31 @@ private:
     static constexpr bool forwards_new_stream =
         requires(C& c, Args&&... args) { core::pointee(c).new_stream(std::forward<Args>(args)...); };
 
-    using pointee_type = std::remove_reference_t<decltype(core::pointee(std::declval<conn_type&>()))>;
-
-    /// A reference, or a pointer to the connection. Any other pointer may be to something of the caller's.
-    template <class Result>
-    static constexpr bool refers = core::refers_to<std::remove_cv_t<Result>, conn_type> ||
-                                   core::refers_to<std::remove_cv_t<Result>, pointee_type>;
-
-    /// Does not compile for a result that must not outlive the lease.
-    template <class Result>
-    static consteval bool check_result() {
-        static_assert(!refers<Result>,
-            "pool: invoke must not return a reference: the connection is with the pool again by then. Return a value");
-        constexpr bool runs_later = core::runs_later<Result> && !is_finished<Result>;
-        static_assert(!runs_later,
-            "pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later. "
-            "Acquire a lease, and keep it until the work is done");
-        return !refers<Result> && !runs_later;
+    /// Opens a stream on the connection of the lease that `lend()` returns.
+    template <class F, class Lend>
+    static auto open_on(const Lend& lend, F&& f) {
+        using stream_type = std::remove_cvref_t<std::invoke_result_t<F, conn_type&>>;
+        static_assert(std::move_constructible<stream_type>, "pool: a stream must be movable");
+        static_assert(poolable_stream<stream_type> || !std::move_constructible<stream_type>,
+            "pool: a stream needs a member bool done() noexcept, or a stream_traits with done(Stream&)");
+        if constexpr (poolable_stream<stream_type>)
+            return pooled_stream<lease_type, stream_type>{lend(), std::forward<F>(f)};
+        else return core::refused_result{};
     }
 
-    lease_type lend(const dial_context& context) {
+    template <class... Limits>
+    lease_type lend(const Limits&... limits) {
         assert(state_ != nullptr && "pool: a call through a pooled_connection that was moved from");
         if (closed_)
-            throw connection_closed{"pool \"" + state_->name() + "\": a call through a closed connection for key " +
-                                    core::describe(key_)};
-        return {*state_, core::acquire(*state_, typename State::hashed{key_}, dial_, context)};
+            throw connection_closed{
+                "pool \"" + state_->name() + "\": a call through a closed connection" + core::for_key(key_)};
+        return {*state_, core::acquire_within(*state_, typename State::hashed{key_}, dial_, limits...)};
     }
 
     std::shared_ptr<State> state_;
     key_type key_;
     [[no_unique_address]] Dial dial_;
+    [[no_unique_address]] timeout_type timeout_;
     std::atomic<bool> closed_{false};
 };
 

@@ -119,6 +119,16 @@ public:
         : base{[&](std::size_t i) { return shard_capacity{capacity, i}; }, std::move(expiry), std::move(settings),
               std::move(clock)} {}
 
+    /// The same, with a dial of its own, for calls that bring none. The pool and its lazy connections share the dial.
+    /// Several threads may call it at once. Throws what its move throws, too.
+    template <class Dial>
+        requires(!std::convertible_to<Dial, ClockPolicy>)
+    sharded_pool(CapacityPolicy capacity, ExpiryPolicy expiry, pool_settings settings, Dial dial,
+        ClockPolicy clock = ClockPolicy{})
+        : sharded_pool{std::move(capacity), std::move(expiry), std::move(settings), std::move(clock)} {
+        if constexpr (core::accepted<base>) this->own(std::move(dial));
+    }
+
     /// Makes room in the indices of keys. Each shard gets its part of `count` and an eighth more, because keys are not
     /// spread evenly. Until a shard has more connections than that, no operation has to make its index grow. If most
     /// connections are of a few keys, reserve more: all connections of a key are in one shard. Throws `std::bad_alloc`,

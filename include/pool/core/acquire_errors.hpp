@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <concepts>
 #include <exception>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 #include <pool/core/request.hpp>
 #include <pool/core/what.hpp>
 #include <pool/error.hpp>
+#include <pool/key.hpp>
 #include <pool/stats.hpp>
 
 /// @file
@@ -16,11 +18,18 @@
 
 namespace pool::core {
 
+/// The part of a message that names the key; empty if there is no key.
+template <class Key>
+std::string for_key(const Key& key) {
+    if constexpr (std::same_as<Key, no_key>) return {};
+    else return " for key " + core::describe(key);
+}
+
 /// The pool is closed.
 template <class State>
 pool_closed closed_error(const State& state, const typename State::hashed& key) {
     const pool::stats seen = state.stats();
-    return pool_closed{"pool \"" + state.name() + "\": no connection for key " + core::describe(key.key) +
+    return pool_closed{"pool \"" + state.name() + "\": no connection" + core::for_key(key.key) +
                        ": the pool is closed (" + std::to_string(seen.idle) + " idle, " + std::to_string(seen.lent) +
                        " lent)"};
 }
@@ -28,7 +37,7 @@ pool_closed closed_error(const State& state, const typename State::hashed& key) 
 /// The error of a caller that stops waiting. `why` is the reason, and `seen` what it saw when it left the queue.
 template <class Error, class State>
 Error wait_error(const State& state, const typename State::hashed& key, const char* why, const seen_figures& seen) {
-    return Error{"pool \"" + state.name() + "\": no connection for key " + core::describe(key.key) + ": " + why + " (" +
+    return Error{"pool \"" + state.name() + "\": no connection" + core::for_key(key.key) + ": " + why + " (" +
                  std::to_string(seen.idle + seen.lent + seen.dialing + seen.closing) + " open, " +
                  std::to_string(seen.idle) + " idle, " + std::to_string(seen.lent) + " lent, " +
                  std::to_string(seen.dialing) + " dialling, " + std::to_string(seen.waiting) + " waiting)" +

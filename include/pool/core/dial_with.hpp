@@ -14,11 +14,15 @@
 
 namespace pool::core {
 
-/// Calls `dial`. Its exceptions pass through.
+/// Calls `dial`. Its exceptions pass through. If it can be called in several ways, it gets the context rather than not,
+/// and then the key rather than not.
 template <class Conn, class Key, dial_function<Key, Conn> Dial>
-Conn dial_with(Dial& dial, const Key& key, const dial_context& context) {
-    if constexpr (context_dial_function<Dial, Key, Conn>) return std::invoke(dial, key, context);
-    else return std::invoke(dial, key);
+Conn dial_with(Dial& dial, const Key& key, [[maybe_unused]] const dial_context& context) {
+    if constexpr (std::is_invocable_r_v<Conn, Dial&, const Key&, const dial_context&>)
+        return std::invoke(dial, key, context);
+    else if constexpr (context_dial_function<Dial, Key, Conn>) return std::invoke(dial, context);
+    else if constexpr (std::is_invocable_r_v<Conn, Dial&, const Key&>) return std::invoke(dial, key);
+    else return std::invoke(dial);
 }
 
 /// The deadline of a context on the clock of a pool. If that clock has other time points than

@@ -1,55 +1,40 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
-#include <array>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <exception>
-#include <memory>
 #include <optional>
 #include <stop_token>
-#include <string>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
+#include <pool/core/acquire_within.hpp>
 #include <pool/core/blocking_acquire.hpp>
+#include <pool/core/own_dial.hpp>
+#include <pool/core/pool_states.hpp>
+#include <pool/core/refused.hpp>
 #include <pool/core/requirements.hpp>
 #include <pool/dial.hpp>
 #include <pool/error.hpp>
 #include <pool/key.hpp>
 #include <pool/lease.hpp>
 #include <pool/pooled_connection.hpp>
-#include <pool/stats.hpp>
 
 /// @file
-/// The operations of a pool. They are the same for one state and for several.
+/// What a caller can do with the connections of a pool.
 
 namespace pool::core {
 
-/// The shard of a key with this hash. It uses the high bits of a multiplicative hash (Knuth, The Art of Computer
-/// Programming, volume 3, 6.4: the golden ratio spreads even the hashes of integers, which are the integers), and maps
-/// them to a shard by a multiplication (Lemire, Fast Random Integer Generation in an Interval, 2019). The index inside
-/// a shard uses the remainder of a division by a prime, so the choice of the shard does not make that index less even.
-template <std::size_t Shards>
-constexpr std::size_t shard_of(std::size_t hash) noexcept {
-    const std::uint64_t mixed = std::uint64_t{hash} * 0x9e37'79b9'7f4a'7c15;
-    return static_cast<std::size_t>((mixed >> 32) * Shards >> 32);
-}
-
-struct pool_access;
-
-/// The base of the pools: an array of states, of which the hash of a key chooses one. With one state there is no
-/// choice, so no key is hashed for it, and each function compiles to a call of that state.
+/// The base of the pools. Each function finds the state of its key, and compiles to a call of that state.
 template <class State, std::size_t Shards>
-class pool_facade {
+class pool_facade : public pool_states<State, Shards> {
+    using base = pool_states<State, Shards>;
     using Key = typename State::key_type;
     using Conn = typename State::connection_type;
     using ClockPolicy = typename State::clock_type;
     using hashed = typename State::hashed;
-    using state_ptr = std::shared_ptr<State>;
+    using dial_type = own_dial<Key, Conn>;
 
 public:
     using key_type = Key;                                 ///< the parameter
@@ -58,11 +43,6 @@ public:
     using lease_type = lease<State>;                      ///< what `acquire` returns
     using time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
 
-    static constexpr bool can_expire = State::timed;  ///< whether anything expires
-
-    pool_facade(const pool_facade&) = delete;
-    pool_facade& operator=(const pool_facade&) = delete;
-
     /// Lends an idle connection of `key`, or dials one. `dial` is called as `Conn(const Key&)` or
     /// `Conn(const Key&, const dial_context&)`. It gets `context`. It may take long, because no lock is held.
     /// Throws what `dial` throws, unchanged, and `pool_closed`.
@@ -70,47 +50,68 @@ public:
     /// A pool that bounds the open connections may wait, like the overload below, until the context's deadline or stop
     /// request. Then it also throws `acquire_timeout` and `acquire_cancelled`. It throws `queue_full` if it would have
     /// to wait and the wait queue is full, even without a context.
-    template <class Dial>
+    template <dial_argument<time_point> Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, const dial_context& context = {}) {
-        if constexpr (check_dial<Dial, Key, Conn>() && check_wait<State>()) {
-            const hashed key_with_hash{key};
-            State& state = *of(key_with_hash);
-            return {state, core::acquire(state, key_with_hash, dial, context)};
-        } else {
-            return {};
-        }
+        if constexpr (check_dial<Dial, Key, Conn>()) return lend(key, dial, context, timeout_);
+        else return {};
     }
 
     /// The same, but it waits until a connection is free or may be dialled. It gives up at `deadline`, a time of the
     /// pool's clock, or when `stop` is requested. Both end only the wait, not a dial. The dial gets them as a
     /// `dial_context` (the deadline only if the clock has the time points of `std::chrono::steady_clock`, as
     /// `coarse_clock` has), and should obey them. Throws `acquire_timeout`, `acquire_cancelled` and `queue_full`, too.
-    template <class Dial>
+    template <dial_argument<time_point> Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, time_point deadline, std::stop_token stop = {}) {
-        static_assert(State::bounds_open,
-            "pool: acquire with a deadline or a stop_token needs a CapacityPolicy that bounds what is open, such as "
-            "bounded_open: this pool never waits");
-        if constexpr (State::bounds_open && check_dial<Dial, Key, Conn>() && check_wait<State>()) {
+        if constexpr (check_limited_wait<State>() && check_dial<Dial, Key, Conn>() && check_wait<State>()) {
             dial_context context{.stop = std::move(stop)};
             if constexpr (std::same_as<time_point, decltype(context.deadline)>) context.deadline = deadline;
             const hashed key_with_hash{key};
-            State& state = *of(key_with_hash);
+            State& state = *this->of(key_with_hash);
             return {state, core::acquire(state, key_with_hash, dial, context, deadline)};
         } else {
             return {};
         }
     }
 
-    /// The same, without a deadline.
-    template <class Dial>
+    /// The same, until `timeout` from now, saturating. A timeout of zero or less has passed at once. The dial gets the
+    /// deadline, whatever the clock.
+    template <dial_argument<time_point> Dial, class Rep, class Period>
+    [[nodiscard]] lease_type acquire(
+        key_view<Key> key, Dial&& dial, std::chrono::duration<Rep, Period> timeout, std::stop_token stop = {}) {
+        if constexpr (check_limited_wait<State>() && check_dial<Dial, Key, Conn>())
+            return lend(key, dial, timeout, std::move(stop));
+        else return {};
+    }
+
+    /// The same, without a deadline of its own.
+    template <dial_argument<time_point> Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, std::stop_token stop) {
-        return acquire(key, std::forward<Dial>(dial), time_point::max(), std::move(stop));
+        if constexpr (check_limited_wait<State>())
+            return acquire(key, std::forward<Dial>(dial), dial_context{.stop = std::move(stop)});
+        else return {};
+    }
+
+    /// Lends an idle connection of `key`, or dials one with the dial of the pool. Throws `no_dial` if there is none, and
+    /// otherwise as with a dial.
+    [[nodiscard]] lease_type acquire(key_view<Key> key, const dial_context& context = {}) {
+        return lend(key, own_dial_or_throw(), context, timeout_);
+    }
+
+    /// The same, with the limits that may follow a dial: a deadline or a timeout, a stop token, or both.
+    template <call_limit<time_point> Limit, class... Stop>
+    [[nodiscard]] lease_type acquire(key_view<Key> key, Limit&& limit, Stop&&... stop) {
+        constexpr bool is_of_this_clock =
+            !is_time_point<std::remove_cvref_t<Limit>> || std::convertible_to<Limit, time_point>;
+        static_assert(is_of_this_clock, "pool: a deadline must be a time of the pool's clock");
+        if constexpr (is_of_this_clock)
+            return acquire(key, own_dial_or_throw(), std::forward<Limit>(limit), std::forward<Stop>(stop)...);
+        else return {};
     }
 
     /// Lends an idle connection of `key`, or returns an empty lease.
     [[nodiscard]] lease_type try_acquire(key_view<Key> key) {
         const hashed key_with_hash{key};
-        State& state = *of(key_with_hash);
+        State& state = *this->of(key_with_hash);
         auto* const found = state.lend(key_with_hash);
         return found != nullptr ? lease_type{state, *found} : lease_type{};
     }
@@ -121,7 +122,7 @@ public:
         static_assert(std::move_constructible<Conn>, "pool: take needs a Conn that can be moved");
         if constexpr (std::move_constructible<Conn>) {
             const hashed key_with_hash{key};
-            return of(key_with_hash)->take(key_with_hash);
+            return this->of(key_with_hash)->take(key_with_hash);
         } else {
             return {};
         }
@@ -134,7 +135,7 @@ public:
         static_assert(std::move_constructible<Conn>, "pool: put needs a Conn that can be moved");
         if constexpr (std::move_constructible<Conn>) {
             const hashed key_with_hash{key};
-            of(key_with_hash)->put(key_with_hash, std::move(conn));
+            this->of(key_with_hash)->put(key_with_hash, std::move(conn));
         }
     }
 
@@ -143,135 +144,122 @@ public:
     template <class Dial>
     [[nodiscard]] auto get(key_view<Key> key, Dial dial) {
         if constexpr (check_dial<Dial, Key, Conn>() && check_wait<State>()) {
-            return pooled_connection<State, Dial>{of(key), Key(key), std::move(dial)};
+            return pooled_connection<State, Dial>{this->of(key), Key(key), std::move(dial), timeout_};
         } else {
             return refused_pool{};
         }
     }
 
-    /// Closes the expired connections. Returns how many. O(log n) for each of them, and for each connection that was
-    /// lent since the last call. Like `clear` and `close`, it releases the lock in between, so that a large sweep does
-    /// not make other threads wait for long.
-    std::size_t expire() {
-        static_assert(can_expire, "pool: expire needs an ExpiryPolicy that can expire, and this pool's cannot");
-        if constexpr (can_expire) return sum([](State& state) { return state.expire(); });
-        else return 0;
+    /// The same, with the dial of the pool, which it keeps alive. Throws `no_dial` if there is none.
+    [[nodiscard]] auto get(key_view<Key> key) { return get(key, own_dial_or_throw()); }
+
+    /// Lends a connection as `acquire(key)`, calls `f(conn)`, gives the connection back, and returns the result. As a
+    /// call of `get(key).invoke(f)`, but it copies no key.
+    template <std::invocable<Conn&> F>
+    decltype(auto) invoke(key_view<Key> key, F&& f) {
+        return invoke(key, dial_context{}, std::forward<F>(f));
     }
 
-    /// When to call `expire()` next: no connection, idle now or later, expires before this time. It is max() if no
-    /// connection is idle and none would be kept.
-    ///
-    /// A thread that gives back reads the clock before it locks. If it is delayed in between, its connection may expire
-    /// earlier than the time that this function returns meanwhile, by as much as the delay. An expired connection is
-    /// never lent. But a thread that sleeps until the returned time closes it late, by as much. O(log n) for each
-    /// connection that was lent since the last call.
-    time_point next_expiry() const {
-        static_assert(can_expire, "pool: next_expiry needs an ExpiryPolicy that can expire, and this pool's cannot");
-        time_point earliest = time_point::max();
-        if constexpr (can_expire) {
-            for (const state_ptr& state : states_) earliest = std::min(earliest, state->next_expiry());
-        }
-        return earliest;
+    /// The same, with a context for the dial and the wait.
+    template <std::invocable<Conn&> F>
+    decltype(auto) invoke(key_view<Key> key, const dial_context& context, F&& f) {
+        return core::invoke_on<Conn>(
+            [&] { return lend(key, own_dial_or_throw(), context, timeout_); }, std::forward<F>(f));
     }
 
-    /// Closes all idle connections, the oldest first. Returns how many.
-    std::size_t clear() {
-        return sum([](State& state) { return state.clear(); });
+    /// The same, within a time from now: the deadline of the dial's context and, in a pool that bounds the open
+    /// connections, of the wait.
+    template <class Rep, class Period, std::invocable<Conn&> F>
+    decltype(auto) invoke(key_view<Key> key, std::chrono::duration<Rep, Period> timeout, F&& f) {
+        return core::invoke_on<Conn>([&] { return lend(key, own_dial_or_throw(), timeout); }, std::forward<F>(f));
     }
 
-    /// Closes all idle connections of one key, the oldest first. Returns how many.
-    std::size_t clear(key_view<Key> key) {
-        const hashed key_with_hash{key};
-        const state_ptr kept = of(key_with_hash);
-        return kept->clear(key_with_hash);
+    /// Refuses a call without a function.
+    template <class... Args>
+        requires(!ends_in_call<Conn, Args...>)
+    auto invoke(Args&&...) {
+        static_assert(
+            ends_in_call<Conn, Args...>, "pool: the last argument of invoke must be a function that takes a Conn&");
+        return refused_result{};
     }
 
-    /// A snapshot of the pool's figures.
-    pool::stats stats() const {
-        pool::stats all = states_.front()->stats();
-        for (std::size_t i = 1; i < Shards; ++i) all += states_[i]->stats();
-        return all;
-    }
+    /// @name Without a key
+    /// @{
 
-    /// A snapshot of one key's figures. All are zero for a key without connections.
-    key_stats stats(key_view<Key> key) const {
-        const hashed key_with_hash{key};
-        return of(key_with_hash)->stats(key_with_hash);
+    /// In a pool of one peer, whose Key is `no_key`, the same operations without their first argument. A dial need not
+    /// take a key, either.
+    template <class... Args>
+        requires(is_keyless<Key, Args...>)
+    [[nodiscard]] lease_type acquire(Args&&... args) {
+        return acquire(no_key{}, std::forward<Args>(args)...);
     }
-
-    /// Closes all idle connections. From now on, `acquire` throws `pool_closed`, and connections that are given back
-    /// are closed. Does not wait for lent connections. Returns all errors of its closes. A second call does nothing.
-    close_errors close() {
-        std::vector<std::exception_ptr> errors;
-        const std::array kept = states_;  // a close may destroy the pool
-        close_all(kept, &errors);
-        return {kept.front()->name(), std::move(errors)};
+    [[nodiscard]] lease_type try_acquire()
+        requires(is_keyless<Key>)
+    {
+        return try_acquire(no_key{});
     }
-
-    /// Waits until no connection is lent, being dialled or being closed, or until `deadline`, a time of the pool's
-    /// clock. Returns how many are left. If it returns 0 after `close()`, every connection that the pool has opened is
-    /// closed. Do not call it from a close or a dial: it would wait for itself.
-    std::size_t drain(time_point deadline) {
-        static_assert(State::can_wait,
-            "pool: drain waits, which only a pool can that has a lock and whose CapacityPolicy bounds what is open");
-        if constexpr (State::can_wait) return states_.front()->drain(deadline);
-        else return 0;
+    [[nodiscard]] std::optional<Conn> take()
+        requires(is_keyless<Key>)
+    {
+        return take(no_key{});
     }
-
-    const std::string& name() const noexcept { return states_.front()->name(); }    ///< from the settings
-    const ClockPolicy& clock() const noexcept { return states_.front()->clock(); }  ///< what the pool reads
+    void put(Conn&& conn)
+        requires(is_keyless<Key>)
+    {
+        put(no_key{}, std::move(conn));
+    }
+    template <class... Dial>
+        requires(is_keyless<Key, Dial...>)
+    [[nodiscard]] auto get(Dial&&... dial) {
+        return get(no_key{}, std::forward<Dial>(dial)...);
+    }
+    template <class... Args>
+        requires(is_keyless<Key, Args...> && ends_in_call<Conn, Args...>)
+    decltype(auto) invoke(Args&&... args) {
+        return invoke(no_key{}, std::forward<Args>(args)...);
+    }
+    /// @}
 
 protected:
-    /// An empty pool. `capacity_of(i)` is the capacity of state i.
-    template <class CapacityOf, class ExpiryPolicy>
-    pool_facade(const CapacityOf& capacity_of, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock) {
-        if constexpr (Shards == 1) {
-            states_[0] = share(new State{capacity_of(0), std::move(expiry), std::move(settings), std::move(clock)});
-        } else {
-            for (std::size_t i = 0; i < Shards; ++i)
-                states_[i] = share(new State{capacity_of(i), expiry, settings, clock});
-        }
-    }
+    using base::base;
 
     /// Closes the idle connections. Leases and lazy connections may outlive the pool. A connection that is given back
     /// later is closed.
-    ~pool_facade() { close_all(states_, nullptr); }
+    ~pool_facade() { this->finish(); }
 
-    /// The states. A close may destroy the pool, so a function that goes on after a close must first copy them.
-    const std::array<state_ptr, Shards>& states() const noexcept { return states_; }
+    /// From now on, calls that bring no dial use this one.
+    template <class Dial>
+    void own(Dial&& dial) {
+        if constexpr (check_dial<std::decay_t<Dial>, Key, Conn>()) own_dial_ = dial_type{std::forward<Dial>(dial)};
+    }
 
-    /// Throws `std::length_error` if no memory could hold so many connections.
-    static void check_room(std::size_t count) { State::store_type::check_room(count); }
-
-    /// The sum of the results of `act(state)` for all states. It is right even if a close in `act` destroys the pool.
-    template <class Act>
-    std::size_t sum(const Act& act) const {
-        std::size_t all = 0;
-        const std::array kept = states_;
-        for (const state_ptr& state : kept) all += act(*state);
-        return all;
+    /// From now on, calls that bring no deadline have this one.
+    void limit_waits(std::chrono::nanoseconds timeout) noexcept
+        requires State::bounds_open
+    {
+        timeout_.value = timeout;
     }
 
 private:
-    friend pool_access;
-
-    static state_ptr share(State* made) { return {made, &State::orphan}; }
-
-    const state_ptr& of(const hashed& key) const noexcept {
-        if constexpr (Shards == 1) return states_.front();
-        else return states_[shard_of<Shards>(key.hash)];
-    }
-    const state_ptr& of(key_view<Key> key) const {
-        if constexpr (Shards == 1) return states_.front();
-        else return of(hashed{key});
-    }
-
-    static void close_all(
-        const std::array<state_ptr, Shards>& states, std::vector<std::exception_ptr>* errors) noexcept {
-        for (const state_ptr& state : states) state->close_all(errors);
+    /// Lends an idle connection, or dials one, within these limits.
+    template <class Dial, class... Limits>
+    lease_type lend(key_view<Key> key, Dial& dial, Limits&&... limits) {
+        if constexpr (check_wait<State>()) {
+            const hashed key_with_hash{key};
+            State& state = *this->of(key_with_hash);
+            return {state, core::acquire_within(state, key_with_hash, dial, std::forward<Limits>(limits)...)};
+        } else {
+            return {};
+        }
     }
 
-    std::array<state_ptr, Shards> states_;
+    const dial_type& own_dial_or_throw() const {
+        if (own_dial_) return own_dial_;
+        throw no_dial{"pool \"" + this->name() + "\": a call without a dial, and the pool has none of its own"};
+    }
+
+    dial_type own_dial_;
+    [[no_unique_address]] default_timeout<State::bounds_open> timeout_;
 };
 
 /// The base of a pool of `Shards` states with valid parameters.
@@ -289,18 +277,5 @@ struct facade_or_refusal<false, Shards, Key, Conn, CapacityPolicy, ExpiryPolicy,
 /// Selects one of these two bases.
 template <bool are_right, std::size_t Shards, class... Parameters>
 using facade_if = typename facade_or_refusal<are_right, Shards, Parameters...>::type;
-
-/// Gives other parts of the library access to the state of a pool. They may share its ownership.
-struct pool_access {
-    /// The state of a pool; the first, if it has several.
-    template <class State, std::size_t Shards>
-    static const std::shared_ptr<State>& state(const pool_facade<State, Shards>& pool) noexcept {
-        return pool.states_.front();
-    }
-
-    /// The type of the states of a pool.
-    template <class Pool>
-    using state_of = std::remove_cvref_t<decltype(*state(std::declval<const Pool&>()))>;
-};
 
 }  // namespace pool::core

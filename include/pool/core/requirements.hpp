@@ -112,12 +112,31 @@ struct refused_pool {
 template <class Pool>
 concept accepted = !std::derived_from<Pool, refused_pool>;
 
+/// Whether a call with these arguments leaves out the key, because the pool has none.
+template <class Key, class... Args>
+inline constexpr bool is_keyless = std::same_as<Key, no_key>;
+template <class Key, class First, class... Args>
+inline constexpr bool is_keyless<Key, First, Args...> =  ///< the first argument would be the key
+    std::same_as<Key, no_key> && !std::same_as<std::remove_cvref_t<First>, no_key>;
+
 /// Checks a dial. Returns whether it can be called.
 template <class Dial, class Key, class Conn>
 consteval bool check_dial() {
-    static_assert(dial_function<Dial, Key, Conn>,
+    constexpr bool needs_key = !std::same_as<Key, no_key>;
+    static_assert(dial_function<Dial, Key, Conn> || !needs_key,
         "pool: dial must be callable as Conn(const Key&) or as Conn(const Key&, const dial_context&)");
+    static_assert(dial_function<Dial, Key, Conn> || needs_key,
+        "pool: the dial of a pool without keys must be callable as Conn() or as Conn(const dial_context&)");
     return dial_function<Dial, Key, Conn>;
+}
+
+/// Checks a pool whose caller limits its wait. Returns whether it may have to wait.
+template <class State>
+consteval bool check_limited_wait() {
+    static_assert(State::bounds_open,
+        "pool: acquire with a deadline or a stop_token needs a CapacityPolicy that bounds what is open, such as "
+        "bounded_open: this pool never waits");
+    return State::bounds_open;
 }
 
 /// Checks a pool whose callers may have to wait. Returns whether another thread could end the wait.

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <pool/basic_pool.hpp>
+#include <pool/core/limit.hpp>
+#include <pool/core/own_reaper.hpp>
+#include <pool/core/saturating.hpp>
+#include <pool/policies/capacity.hpp>
+#include <pool/policies/expiry.hpp>
+#include <pool/settings.hpp>
+
+/// @file
+/// The ready-made pool that bounds what is open.
+
+namespace pool {
+
+namespace core {
+/// The option of a timeout: any duration, in the range of nanoseconds.
+struct timeout_option {
+    std::chrono::nanoseconds value{0};  ///< zero is none
+
+    constexpr timeout_option() noexcept = default;  ///< none
+
+    /// From any duration, such as `5s`.
+    template <class Rep, class Period>
+    constexpr explicit(false) timeout_option(std::chrono::duration<Rep, Period> timeout) noexcept
+        : value{saturating_cast<std::chrono::nanoseconds>(timeout)} {}
+};
+}  // namespace core
+
+/// The options of a `bounded_pool`. The bounds are those of `bounded_open`, and `no_limit` means no bound.
+struct bounded_pool_options {
+    core::limit max_open = no_limit;            ///< open connections in all
+    core::limit max_open_per_key = no_limit;    ///< open connections of one key
+    core::limit max_idle = no_limit;            ///< idle connections in all
+    core::limit max_idle_per_key = no_limit;    ///< idle connections of one key
+    core::limit max_waiting = no_limit;         ///< callers that wait at once; a further one gets `queue_full`
+    core::limit max_dials_per_key = 2;          ///< dials of one key at once
+    core::timeout_option acquire_timeout = {};  ///< of calls that bring no deadline: any duration; zero is none
+    after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration; zero is for ever
+    reuse_order reuse = reuse_order::oldest_first;        ///< which idle connection of a key is lent first
+    std::string name = {};                                ///< how error messages call the pool
+};
+
+/// A thread-safe pool that bounds the open connections. While none is free, its callers wait in one queue, the oldest
+/// first. It closes expired connections by itself, as `connection_pool`. Otherwise as `basic_pool` with `bounded_open`.
+///
+/// By default it makes at most two dials of one key at once. So a peer that does not answer cannot take all permits of
+/// the others, and a peer that has just come back is not flooded.
+template <class Key, class Conn, class ClockPolicy = std::chrono::steady_clock>
+class bounded_pool : public basic_pool<Key, Conn, bounded_open, after_idle, std::mutex, ClockPolicy> {
+    using base = basic_pool<Key, Conn, bounded_open, after_idle, std::mutex, ClockPolicy>;
+
+public:
+    /// An empty pool. With an expiration, it starts its thread, and throws `std::system_error` if that fails. Throws
+    /// `std::invalid_argument` for options with which every call would wait for ever or fail: a `max_open`, a
+    /// `max_open_per_key` or a `max_dials_per_key` of zero, and a negative `acquire_timeout`.
+    explicit bounded_pool(bounded_pool_options options = {}, ClockPolicy clock = ClockPolicy{})
+        : base{bounds(options), core::expiry_of_option(options.expiration), settings(options), std::move(clock)},
+          reaper_{*this, options.expiration} {
+        use(options.acquire_timeout);
+    }
+
+    /// The same, with a dial of its own, for calls that bring none. The pool and its lazy connections share the dial.
+    /// Several threads may call it at once.
+    template <class Dial>
+        requires(!std::convertible_to<Dial, ClockPolicy>)
+    bounded_pool(bounded_pool_options options, Dial dial, ClockPolicy clock = ClockPolicy{})
+        : base{bounds(options), core::expiry_of_option(options.expiration), settings(options), std::move(dial),
+              std::move(clock)},
+          reaper_{*this, options.expiration} {
+        use(options.acquire_timeout);
+    }
+
+private:
+    /// The bounds, if calls could ever succeed with them.
+    static bounded_open bounds(const bounded_pool_options& options) {
+        const auto refuse = [&](const char* why) {
+            throw std::invalid_argument{"pool \"" + options.name + "\": " + why};
+        };
+        if (options.max_open == 0) refuse("max_open is 0, so nothing could ever be opened");
+        if (options.max_open_per_key == 0) refuse("max_open_per_key is 0, so nothing could ever be opened");
+        if (options.max_dials_per_key == 0) refuse("max_dials_per_key is 0, so nothing could ever be opened");
+        if (options.acquire_timeout.value < std::chrono::nanoseconds::zero()) refuse("acquire_timeout is negative");
+        return {.max_open = options.max_open,
+            .max_open_per_key = options.max_open_per_key,
+            .max_idle = options.max_idle,
+            .max_idle_per_key = options.max_idle_per_key,
+            .max_waiting = options.max_waiting,
+            .max_dials_per_key = options.max_dials_per_key};
+    }
+    static pool_settings settings(bounded_pool_options& options) {
+        return {.reuse = options.reuse, .name = std::move(options.name)};
+    }
+
+    void use(core::timeout_option timeout) noexcept {
+        if constexpr (core::accepted<base>) {
+            if (timeout.value != timeout.value.zero()) this->limit_waits(timeout.value);
+        }
+    }
+
+    core::own_reaper<base> reaper_;
+};
+
+}  // namespace pool

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+
+#include <pool/core/blocking_acquire.hpp>
+#include <pool/core/saturating.hpp>
+#include <pool/dial.hpp>
+
+/// @file
+/// The limits of an acquire in all their forms: a context, a deadline, a time from now, a stop token, and the default
+/// of the pool.
+
+namespace pool::core {
+
+/// A `std::chrono::duration`.
+template <class T>
+inline constexpr bool is_duration = false;
+template <class Rep, class Period>
+inline constexpr bool is_duration<std::chrono::duration<Rep, Period>> = true;  ///< of any unit
+
+/// A `std::chrono::time_point`.
+template <class T>
+inline constexpr bool is_time_point = false;
+template <class Clock, class Duration>
+inline constexpr bool is_time_point<std::chrono::time_point<Clock, Duration>> = true;  ///< of any clock
+
+/// What limits a call: a duration, a deadline, a stop token or a context.
+template <class T, class TimePoint>
+concept call_limit =
+    is_duration<std::remove_cvref_t<T>> || is_time_point<std::remove_cvref_t<T>> || std::convertible_to<T, TimePoint> ||
+    std::convertible_to<T, std::stop_token> || std::convertible_to<T, dial_context>;
+
+/// Anything else stands for a dial, right or wrong.
+template <class T, class TimePoint>
+concept dial_argument = !call_limit<T, TimePoint>;
+
+/// The timeout of calls that bring no deadline. Only a pool whose callers may wait has one; max() is none.
+template <bool may_wait>
+struct default_timeout {
+    std::chrono::nanoseconds value = std::chrono::nanoseconds::max();  ///< from the begin of the call
+};
+template <>
+struct default_timeout<false> {};  ///< nobody waits
+
+/// Lends or dials, within `timeout` from now: on the pool's clock for the wait, and on the clock of the context for the
+/// dial. In a pool that never waits, it limits only the dial. Throws as `core::acquire`.
+template <class State, class Dial, class Rep, class Period>
+typename State::entry& acquire_within(State& state, const typename State::hashed& key, Dial& dial,
+    std::chrono::duration<Rep, Period> timeout, std::stop_token stop = {}) {
+    using clock_type = typename State::clock_type;
+    using time_point = typename clock_type::time_point;
+    using real = std::chrono::steady_clock;
+    const auto after = [timeout](const auto& clock) {
+        const auto now = clock.now();
+        using duration = typename std::remove_cvref_t<decltype(now)>::duration;
+        return saturating_add(now, saturating_cast<duration>(timeout));
+    };
+
+    dial_context context{.stop = std::move(stop)};
+    if constexpr (State::bounds_open) {
+        const time_point deadline = after(state.clock());
+        if constexpr (std::same_as<time_point, real::time_point>) context.deadline = deadline;
+        else context.deadline = after(real{});
+        return core::acquire(state, key, dial, context, deadline);
+    } else {
+        context.deadline = after(real{});
+        return core::acquire(state, key, dial, context);
+    }
+}
+
+/// Lends or dials, within the limits of the context. If it has no deadline, within those of the pool.
+template <class State, class Dial>
+typename State::entry& acquire_within(State& state, const typename State::hashed& key, Dial& dial,
+    const dial_context& context, [[maybe_unused]] const default_timeout<State::bounds_open>& otherwise) {
+    if constexpr (State::bounds_open) {
+        if (context.deadline == context.deadline.max() && otherwise.value != otherwise.value.max())
+            return core::acquire_within(state, key, dial, otherwise.value, context.stop);
+    }
+    return core::acquire(state, key, dial, context);
+}
+
+}  // namespace pool::core

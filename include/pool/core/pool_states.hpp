@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <pool/error.hpp>
+#include <pool/key.hpp>
+#include <pool/settings.hpp>
+#include <pool/stats.hpp>
+
+/// @file
+/// The states of a pool, and the operations that concern all of them. They are the same for one state and for several.
+
+namespace pool::core {
+
+/// The shard of a key with this hash. It uses the high bits of a multiplicative hash (Knuth, The Art of Computer
+/// Programming, volume 3, 6.4: the golden ratio spreads even the hashes of integers, which are the integers), and maps
+/// them to a shard by a multiplication (Lemire, Fast Random Integer Generation in an Interval, 2019). The index inside
+/// a shard uses the remainder of a division by a prime, so the choice of the shard does not make that index less even.
+template <std::size_t Shards>
+constexpr std::size_t shard_of(std::size_t hash) noexcept {
+    const std::uint64_t mixed = std::uint64_t{hash} * 0x9e37'79b9'7f4a'7c15;
+    return static_cast<std::size_t>((mixed >> 32) * Shards >> 32);
+}
+
+struct pool_access;
+
+/// An array of states, of which the hash of a key chooses one. With one state there is no choice, so no key is hashed
+/// for it, and each function compiles to a call of that state.
+template <class State, std::size_t Shards>
+class pool_states {
+    using Key = typename State::key_type;
+    using ClockPolicy = typename State::clock_type;
+    using hashed = typename State::hashed;
+
+public:
+    using time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
+
+    static constexpr bool can_expire = State::timed;  ///< whether anything expires
+
+    pool_states(const pool_states&) = delete;
+    pool_states& operator=(const pool_states&) = delete;
+
+    /// Closes the expired connections. Returns how many. O(log n) for each of them, and for each connection that was
+    /// lent since the last call. Like `clear` and `close`, it releases the lock in between, so that a large sweep does
+    /// not make other threads wait for long.
+    std::size_t expire() {
+        static_assert(can_expire, "pool: expire needs an ExpiryPolicy that can expire, and this pool's cannot");
+        if constexpr (can_expire) return sum([](State& state) { return state.expire(); });
+        else return 0;
+    }
+
+    /// When to call `expire()` next: no connection, idle now or later, expires before this time. It is max() if no
+    /// connection is idle and none would be kept.
+    ///
+    /// A thread that gives back reads the clock before it locks. If it is delayed in between, its connection may expire
+    /// earlier than the time that this function returns meanwhile, by as much as the delay. An expired connection is
+    /// never lent. But a thread that sleeps until the returned time closes it late, by as much. O(log n) for each
+    /// connection that was lent since the last call.
+    time_point next_expiry() const {
+        static_assert(can_expire, "pool: next_expiry needs an ExpiryPolicy that can expire, and this pool's cannot");
+        time_point earliest = time_point::max();
+        if constexpr (can_expire) {
+            for (const state_ptr& state : states_) earliest = std::min(earliest, state->next_expiry());
+        }
+        return earliest;
+    }
+
+    /// Closes all idle connections, the oldest first. Returns how many.
+    std::size_t clear() {
+        return sum([](State& state) { return state.clear(); });
+    }
+
+    /// Closes all idle connections of one key, the oldest first. Returns how many.
+    std::size_t clear(key_view<Key> key) {
+        const hashed key_with_hash{key};
+        const state_ptr kept = of(key_with_hash);
+        return kept->clear(key_with_hash);
+    }
+
+    /// A snapshot of the pool's figures.
+    pool::stats stats() const {
+        pool::stats all = states_.front()->stats();
+        for (std::size_t i = 1; i < Shards; ++i) all += states_[i]->stats();
+        return all;
+    }
+
+    /// A snapshot of one key's figures. All are zero for a key without connections.
+    key_stats stats(key_view<Key> key) const {
+        const hashed key_with_hash{key};
+        return of(key_with_hash)->stats(key_with_hash);
+    }
+
+    /// Closes all idle connections. From now on, `acquire` throws `pool_closed`, and connections that are given back
+    /// are closed. Does not wait for lent connections. Returns all errors of its closes. A second call does nothing.
+    close_errors close() {
+        std::vector<std::exception_ptr> errors;
+        const std::array kept = states_;  // a close may destroy the pool
+        close_all(kept, &errors);
+        return {kept.front()->name(), std::move(errors)};
+    }
+
+    /// Waits until no connection is lent, being dialled or being closed, or until `deadline`, a time of the pool's
+    /// clock. Returns how many are left. If it returns 0 after `close()`, every connection that the pool has opened is
+    /// closed. Do not call it from a close or a dial: it would wait for itself.
+    std::size_t drain(time_point deadline) {
+        static_assert(State::can_wait,
+            "pool: drain waits, which only a pool can that has a lock and whose CapacityPolicy bounds what is open");
+        if constexpr (State::can_wait) return states_.front()->drain(deadline);
+        else return 0;
+    }
+
+    const std::string& name() const noexcept { return states_.front()->name(); }    ///< from the settings
+    const ClockPolicy& clock() const noexcept { return states_.front()->clock(); }  ///< what the pool reads
+
+protected:
+    using state_ptr = std::shared_ptr<State>;
+
+    /// An empty pool. `capacity_of(i)` is the capacity of state i.
+    template <class CapacityOf, class ExpiryPolicy>
+    pool_states(const CapacityOf& capacity_of, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock) {
+        if constexpr (Shards == 1) {
+            states_[0] = share(new State{capacity_of(0), std::move(expiry), std::move(settings), std::move(clock)});
+        } else {
+            for (std::size_t i = 0; i < Shards; ++i)
+                states_[i] = share(new State{capacity_of(i), expiry, settings, clock});
+        }
+    }
+
+    ~pool_states() = default;
+
+    /// Closes the idle connections, and keeps none from now on. Closes may call the pool meanwhile.
+    void finish() noexcept { close_all(states_, nullptr); }
+
+    /// The states. A close may destroy the pool, so a function that goes on after a close must first copy them.
+    const std::array<state_ptr, Shards>& states() const noexcept { return states_; }
+
+    /// Throws `std::length_error` if no memory could hold so many connections.
+    static void check_room(std::size_t count) { State::store_type::check_room(count); }
+
+    /// The sum of the results of `act(state)` for all states. It is right even if a close in `act` destroys the pool.
+    template <class Act>
+    std::size_t sum(const Act& act) const {
+        std::size_t all = 0;
+        const std::array kept = states_;
+        for (const state_ptr& state : kept) all += act(*state);
+        return all;
+    }
+
+    /// The state that has this key.
+    const state_ptr& of(const hashed& key) const noexcept {
+        if constexpr (Shards == 1) return states_.front();
+        else return states_[shard_of<Shards>(key.hash)];
+    }
+    const state_ptr& of(key_view<Key> key) const {
+        if constexpr (Shards == 1) return states_.front();
+        else return of(hashed{key});
+    }
+
+private:
+    friend pool_access;
+
+    static state_ptr share(State* made) { return {made, &State::orphan}; }
+
+    static void close_all(
+        const std::array<state_ptr, Shards>& states, std::vector<std::exception_ptr>* errors) noexcept {
+        for (const state_ptr& state : states) state->close_all(errors);
+    }
+
+    std::array<state_ptr, Shards> states_;
+};
+
+/// Gives other parts of the library access to the state of a pool. They may share its ownership.
+struct pool_access {
+    /// The state of a pool; the first, if it has several.
+    template <class State, std::size_t Shards>
+    static const std::shared_ptr<State>& state(const pool_states<State, Shards>& pool) noexcept {
+        return pool.states_.front();
+    }
+
+    /// The type of the states of a pool.
+    template <class Pool>
+    using state_of = std::remove_cvref_t<decltype(*state(std::declval<const Pool&>()))>;
+};
+
+}  // namespace pool::core
