@@ -138,8 +138,7 @@ TEST_CASE("no_key: error messages name no key") {
     }
     auto peer = db.get();
     peer.close();
-    CHECK_THROWS_WITH_AS(
-        peer.invoke(id), "pool \"db\": a call through a closed connection", pool::connection_closed);
+    CHECK_THROWS_WITH_AS(peer.invoke(id), "pool \"db\": a call through a closed connection", pool::connection_closed);
     db.close();
     CHECK_THROWS_WITH_AS(
         (void)db.acquire(), "pool \"db\": no connection: the pool is closed (0 idle, 0 lent)", pool::pool_closed);

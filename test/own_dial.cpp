@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -100,7 +101,7 @@ TEST_CASE("own dial: acquire takes the limits that it takes with a dial") {
     REQUIRE(seen.size() == 7);
     CHECK(seen[0].deadline == pool::dial_context{}.deadline);
     CHECK(!seen[0].stop.stop_possible());
-    for (const std::size_t both : {1, 2, 3}) {
+    for (const std::size_t both : {1U, 2U, 3U}) {
         CHECK(seen[both].deadline == deadline);
         CHECK(seen[both].stop == stop);
     }
@@ -145,9 +146,8 @@ TEST_CASE("own dial: may be move-only, an object with a state, or a function") {
     peer.invoke(id);
     CHECK(count == 2);
 
-    pool::bounded_pool<std::string, immovable> others{{}, +[](std::string_view key) {
-                                                          return immovable{std::string{key}};
-                                                      }};
+    pool::bounded_pool<std::string, immovable> others{
+        {}, +[](std::string_view key) { return immovable{std::string{key}}; }};
     CHECK(others.acquire("a")->key == "a");
 }
 

@@ -36,6 +36,22 @@ using connections = pool::basic_pool<std::string, database, pool::bounded, pool:
 
 database dial(const std::string&) { return {}; }
 
+// [own_dial]
+using databases = pool::bounded_pool<std::string, database>;
+
+int with_a_dial_of_its_own() {
+    databases conns{{.max_open = 16, .max_open_per_key = 4, .acquire_timeout = 5s, .expiration = 5min}, dial};
+
+    const auto ping = [](database& db) { return db.call("ping"); };
+    int sum = conns.invoke("db:5432", ping);       // lends or dials, calls, gives back
+    sum += conns.invoke("db:5433", 200ms, ping);   // or throws pool::acquire_timeout
+    auto conn = conns.acquire("db:5432");          // a lease
+    auto other = conns.acquire("db:5432", 200ms);  // or throws pool::acquire_timeout
+    auto peer = conns.get("db:5432");              // a lazy connection
+    return sum + conn->call("ping") + peer.invoke(ping);
+}
+// [/own_dial]
+
 // [lazy]
 int through_a_lazy_connection(connections& conns) {
     auto peer = conns.get("db:5432", dial);                               // no connection yet
@@ -93,9 +109,10 @@ void maintenance(connections& conns) {
 int main() {
     connections conns{pool::bounded{.max_idle_per_key = 2}, 30s};
     const int sum = through_a_lazy_connection(conns);
+    const int own = with_a_dial_of_its_own();
     with_leases(conns);
     by_hand(conns);
     conns.put("db:5432", database{});
     maintenance(conns);
-    return sum == 10 && conns.stats().cleared == 1 ? 0 : 1;
+    return sum == 10 && own == 16 && conns.stats().cleared == 1 ? 0 : 1;
 }

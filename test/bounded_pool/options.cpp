@@ -164,7 +164,7 @@ TEST_CASE("bounded_pool: options with which no call could succeed are refused, a
 TEST_CASE("bounded_pool: a negative bound is refused") {
     const int negative = -1;
     CHECK_THROWS_WITH_AS(
-        (pool::bounded_pool_options{.max_open = negative}), "pool: a bound is negative: -1", std::invalid_argument);
+        ((void)pool::bounded_pool_options{.max_open = negative}), "pool: a bound is negative: -1", std::invalid_argument);
 }
 
 TEST_CASE("bounded_pool: a lazy connection may outlive the pool and its thread [C11]") {

@@ -89,6 +89,19 @@ TEST_CASE("context_dial_function: makes a Conn of a key and the limits of a call
     static_assert(!pool::context_dial_function<dials::with_context, key, std::unique_ptr<plain>>);
 }
 
+TEST_CASE("plain_dial_function, context_dial_function: without a key, they need not take one") {
+    using pool::no_key;
+    static_assert(pool::plain_dial_function<dials::of_nothing, no_key, plain>);
+    static_assert(pool::plain_dial_function<plain (*)(no_key), no_key, plain>);
+    static_assert(pool::context_dial_function<plain (*)(const dials::context&), no_key, plain>);
+    static_assert(pool::context_dial_function<plain (*)(no_key, dials::context), no_key, plain>);
+    static_assert(!pool::plain_dial_function<dials::plain_function, no_key, plain>);
+    static_assert(!pool::plain_dial_function<void (*)(), no_key, plain>);
+    static_assert(!pool::context_dial_function<dials::of_nothing, no_key, plain>);
+    static_assert(!pool::context_dial_function<dials::with_context, no_key, plain>);
+    static_assert(!pool::context_dial_function<plain (*)(const dials::context&), dials::key, plain>);
+}
+
 TEST_CASE("dial_function: is one of the two, or both") {
     using dials::key;
     static_assert(pool::dial_function<dials::plain_function, key, plain>);
