@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -22,6 +23,7 @@
 namespace pool {
 
 namespace core {
+
 /// The option of a timeout: any duration, in the range of nanoseconds.
 struct timeout_option {
     std::chrono::nanoseconds value{0};  ///< zero is none
@@ -33,6 +35,17 @@ struct timeout_option {
     constexpr explicit(false) timeout_option(std::chrono::duration<Rep, Period> timeout) noexcept
         : value{saturating_cast<std::chrono::nanoseconds>(timeout)} {}
 };
+
+/// The CapacityPolicy of a `bounded_pool`: `bounded_open`, and the declaration that its calls may have a timeout.
+struct bounds_with_timeout : bounded_open {
+    static constexpr bool has_timeout = true;  ///< declares it
+
+    constexpr bounds_with_timeout() noexcept = default;  ///< no bounds
+
+    /// These bounds.
+    constexpr explicit(false) bounds_with_timeout(const bounded_open& bounds) noexcept : bounded_open{bounds} {}
+};
+
 }  // namespace core
 
 /// The options of a `bounded_pool`. The bounds are those of `bounded_open`, and `no_limit` means no bound.
@@ -55,8 +68,8 @@ struct bounded_pool_options {
 /// By default it makes at most two dials of one key at once. So a peer that does not answer cannot take all permits of
 /// the others, and a peer that has just come back is not flooded.
 template <class Key, class Conn, class ClockPolicy = std::chrono::steady_clock>
-class bounded_pool : public basic_pool<Key, Conn, bounded_open, after_idle, std::mutex, ClockPolicy> {
-    using base = basic_pool<Key, Conn, bounded_open, after_idle, std::mutex, ClockPolicy>;
+class bounded_pool : public basic_pool<Key, Conn, core::bounds_with_timeout, after_idle, std::mutex, ClockPolicy> {
+    using base = basic_pool<Key, Conn, core::bounds_with_timeout, after_idle, std::mutex, ClockPolicy>;
 
 public:
     /// An empty pool. With an expiration, it starts its thread, and throws `std::system_error` if that fails. Throws
@@ -78,6 +91,9 @@ public:
           reaper_{*this, options.expiration} {
         use(options.acquire_timeout);
     }
+
+    /// Replaces all bounds, and evicts the idle connections that exceed them. Returns how many it evicted. O(n).
+    std::size_t reconfigure(const bounded_open& bounds) { return base::reconfigure(bounds); }
 
 private:
     /// The bounds, if calls could ever succeed with them.

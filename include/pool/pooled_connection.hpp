@@ -81,16 +81,15 @@ decltype(auto) invoke_on(const Lend& lend, F&& f) {
 ///
 /// Several threads may make calls at the same time, if `dial` allows that. Moving it is not thread-safe. It may outlive
 /// its pool: a call then throws `pool_closed`.
-template <class State, class Dial>
+template <class State, class Dial, class Timeout = core::default_timeout<false>>
 class pooled_connection {
     using key_type = typename State::key_type;
     using conn_type = typename State::connection_type;
     using lease_type = lease<State>;
-    using timeout_type = core::default_timeout<State::bounds_open>;
 
 public:
     /// For the pool: `get` makes it.
-    pooled_connection(std::shared_ptr<State> state, key_type key, Dial dial, timeout_type timeout = {})
+    pooled_connection(std::shared_ptr<State> state, key_type key, Dial dial, Timeout timeout = {})
         : state_{std::move(state)}, key_{std::move(key)}, dial_{std::move(dial)}, timeout_{timeout} {}
 
     /// Afterwards, `other` may only be destroyed.
@@ -213,7 +212,7 @@ private:
     std::shared_ptr<State> state_;
     key_type key_;
     [[no_unique_address]] Dial dial_;
-    [[no_unique_address]] timeout_type timeout_;
+    [[no_unique_address]] Timeout timeout_;
     std::atomic<bool> closed_{false};
 };
 

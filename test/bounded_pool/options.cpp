@@ -167,6 +167,18 @@ TEST_CASE("bounded_pool: a negative bound is refused") {
         ((void)pool::bounded_pool_options{.max_open = negative}), "pool: a bound is negative: -1", std::invalid_argument);
 }
 
+TEST_CASE("bounded_pool: reconfigure replaces the bounds, and keeps the timeout") {
+    fake::network net;
+    pool::manual_clock clock;
+    clocked_pool conns{{.max_open = 1, .acquire_timeout = 10s}, clock};
+    conns.reconfigure({.max_open = 2});
+    const auto first = conns.acquire("a", net.dialer());
+    const auto second = conns.acquire("a", net.dialer());
+    caller waits{conns, [&](const std::stop_token&) { return conns.acquire("a", net.dialer()); }};
+    clock.advance(10s);
+    CHECK_THROWS_AS((void)waits.got(), pool::acquire_timeout);
+}
+
 TEST_CASE("bounded_pool: a lazy connection may outlive the pool and its thread [C11]") {
     fake::network net;
     pool::manual_clock clock;

@@ -39,13 +39,18 @@ concept call_limit =
 template <class T, class TimePoint>
 concept dial_argument = !call_limit<T, TimePoint>;
 
-/// The timeout of calls that bring no deadline. Only a pool whose callers may wait has one; max() is none.
-template <bool may_wait>
+/// The timeout of calls that bring no deadline; max() is none. Whether a pool can have one is part of its type, so
+/// that no other pool has to look.
+template <bool has_timeout>
 struct default_timeout {
     std::chrono::nanoseconds value = std::chrono::nanoseconds::max();  ///< from the begin of the call
 };
 template <>
-struct default_timeout<false> {};  ///< nobody waits
+struct default_timeout<false> {};  ///< never one
+
+/// A CapacityPolicy declares, by a constant `has_timeout` that is true, that its pool can have a timeout.
+template <class CapacityPolicy>
+concept declares_timeout = requires { requires bool{CapacityPolicy::has_timeout}; };
 
 /// Lends or dials, within `timeout` from now: on the pool's clock for the wait, and on the clock of the context for the
 /// dial. In a pool that never waits, it limits only the dial. Throws as `core::acquire`.
@@ -73,15 +78,20 @@ typename State::entry& acquire_within(State& state, const typename State::hashed
     }
 }
 
-/// Lends or dials, within the limits of the context. If it has no deadline, within those of the pool.
+/// Lends or dials, within the limits of the context.
+template <class State, class Dial>
+typename State::entry& acquire_within(
+    State& state, const typename State::hashed& key, Dial& dial, const dial_context& context, default_timeout<false>) {
+    return core::acquire(state, key, dial, context);
+}
+
+/// The same. If the context has no deadline, within the timeout of the pool.
 template <class State, class Dial>
 typename State::entry& acquire_within(State& state, const typename State::hashed& key, Dial& dial,
-    const dial_context& context, [[maybe_unused]] const default_timeout<State::bounds_open>& otherwise) {
-    if constexpr (State::bounds_open) {
-        if (context.deadline == context.deadline.max() && otherwise.value != otherwise.value.max())
-            return core::acquire_within(state, key, dial, otherwise.value, context.stop);
-    }
-    return core::acquire(state, key, dial, context);
+    const dial_context& context, default_timeout<true> otherwise) {
+    if (context.deadline != context.deadline.max() || otherwise.value == otherwise.value.max())
+        return core::acquire(state, key, dial, context);
+    return core::acquire_within(state, key, dial, otherwise.value, context.stop);
 }
 
 }  // namespace pool::core

@@ -27,7 +27,7 @@
 namespace pool::core {
 
 /// The base of the pools. Each function finds the state of its key, and compiles to a call of that state.
-template <class State, std::size_t Shards>
+template <class State, std::size_t Shards, bool has_timeout = false>
 class pool_facade : public pool_states<State, Shards> {
     using base = pool_states<State, Shards>;
     using Key = typename State::key_type;
@@ -35,6 +35,7 @@ class pool_facade : public pool_states<State, Shards> {
     using ClockPolicy = typename State::clock_type;
     using hashed = typename State::hashed;
     using dial_type = own_dial<Key, Conn>;
+    using timeout_type = default_timeout<has_timeout>;
 
 public:
     using key_type = Key;                                 ///< the parameter
@@ -144,7 +145,7 @@ public:
     template <class Dial>
     [[nodiscard]] auto get(key_view<Key> key, Dial dial) {
         if constexpr (check_dial<Dial, Key, Conn>() && check_wait<State>()) {
-            return pooled_connection<State, Dial>{this->of(key), Key(key), std::move(dial), timeout_};
+            return pooled_connection<State, Dial, timeout_type>{this->of(key), Key(key), std::move(dial), timeout_};
         } else {
             return refused_pool{};
         }
@@ -235,7 +236,7 @@ protected:
 
     /// From now on, calls that bring no deadline have this one.
     void limit_waits(std::chrono::nanoseconds timeout) noexcept
-        requires State::bounds_open
+        requires has_timeout
     {
         timeout_.value = timeout;
     }
@@ -259,14 +260,15 @@ private:
     }
 
     dial_type own_dial_;
-    [[no_unique_address]] default_timeout<State::bounds_open> timeout_;
+    [[no_unique_address]] timeout_type timeout_;
 };
 
 /// The base of a pool of `Shards` states with valid parameters.
 template <bool are_right, std::size_t Shards, class Key, class Conn, class CapacityPolicy, class ExpiryPolicy,
     class LockPolicy, class ClockPolicy>
 struct facade_or_refusal {
-    using type = pool_facade<state_for<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>, Shards>;
+    using type = pool_facade<state_for<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>, Shards,
+        declares_timeout<CapacityPolicy>>;
 };
 /// The base of a pool with invalid parameters.
 template <std::size_t Shards, class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy,
