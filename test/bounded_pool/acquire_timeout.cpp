@@ -97,18 +97,28 @@ TEST_CASE_FIXTURE(fixture, "acquire_timeout: a deadline of the call takes its pl
     CHECK(for_ever.got()->id() == 1);
 }
 
-TEST_CASE("acquire_timeout: the dial gets the deadline") {
+TEST_CASE_FIXTURE(fixture, "acquire_timeout: a stop ends the wait all the same") {
+    caller waits{conns, [&](std::stop_token stop) { return conns.acquire("a", stop); }};
+    waits.cancel();
+    CHECK_THROWS_AS((void)waits.got(), pool::acquire_cancelled);
+}
+
+TEST_CASE("acquire_timeout: the dial gets the deadline, unless its context has one") {
     fake::network net;
     pool::dial_context seen;
     const auto dial = [&](const std::string&, const pool::dial_context& context) {
         seen = context;
         return net.dial();
     };
-    pool::bounded_pool<std::string, fake::connection> conns{{.acquire_timeout = 1h}, dial};
+    pool::bounded_pool<std::string, fake::connection> conns{{.max_idle = 0, .acquire_timeout = 1h}, dial};
     const auto before = real::now();
     (void)conns.acquire("a");
     CHECK(seen.deadline >= before + 1h);
     CHECK(seen.deadline <= real::now() + 1h);
+    (void)conns.acquire("a", {.deadline = before + 2h});
+    CHECK(seen.deadline == before + 2h);
+    conns.get("a").invoke(pool::dial_context{.deadline = before + 3h}, [](fake::connection&) {});
+    CHECK(seen.deadline == before + 3h);
 }
 
 TEST_CASE("acquire_timeout: zero, the default, is none") {
