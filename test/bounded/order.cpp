@@ -171,7 +171,7 @@ TEST_CASE("bounded: a newcomer does not overtake if the connection is unblocked 
     using pool_type = pool::basic_pool<int, fickle, bounds, pool::never, pool::null_mutex>;
     struct asker final : requests::request<pool_type> {
         asker() : request{false} {}
-        void notified() noexcept override {}
+        bool notified() noexcept override { return true; }
     };
     int left = 100;
     pool_type conns{bounds{.max_open_per_key = 1}};

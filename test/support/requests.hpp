@@ -22,14 +22,17 @@ state_of<Pool>& state(const Pool& conns) {
     return *pool::core::pool_access::state(conns);
 }
 
+/// Puts a request in the queue, also if a connection is idle: it gets that then.
 template <class Pool>
 pool::core::request_state submit(Pool& conns, request<Pool>& asking, pool::key_view<typename Pool::key_type> key) {
-    return state(conns).submit(asking, typename state_of<Pool>::hashed{key}, [] {});
+    state(conns).submit(asking, typename state_of<Pool>::hashed{key});
+    return asking.state();
 }
 
+/// The caller of a request looks at it. Its dial begins, if the result is `may_dial`.
 template <class Pool>
-pool::core::request_state poll(Pool& conns, request<Pool>& asking) {
-    return state(conns).poll(asking);
+pool::core::request_state look(Pool& conns, request<Pool>& asking) {
+    return state(conns).look(asking);
 }
 
 template <class Pool>
@@ -40,8 +43,7 @@ void cancel(Pool& conns, request<Pool>& asking) {
 /// The dial of a request succeeds, with what `dial(key)` returns.
 template <class Pool, class Dial>
 void dial_succeeded(Pool& conns, request<Pool>& dialing, const Dial& dial) {
-    auto& fresh = state(conns).make_entry_with(dialing.hashed(), dial);
-    state(conns).dial_succeeded(dialing, fresh);
+    state(conns).dial_succeeded(dialing, state(conns).dialled(dialing, dial));
 }
 
 /// The dial of a request fails, without a text.

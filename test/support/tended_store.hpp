@@ -48,7 +48,8 @@ public:
     /// An idle connection; nullptr if there is none.
     entry* lend(std::string_view key, Time now = {}) {
         entry* found = nullptr;
-        retired = closed_after([&](entries& leaving) { found = store_.lend(hashed{key}, now, leaving); });
+        std::size_t most = pool::no_limit;
+        retired = closed_after([&](entries& leaving) { found = store_.lend(hashed{key}, now, most, leaving); });
         return found;
     }
 
@@ -83,7 +84,9 @@ public:
     }
     template <class PerKey>
     fake::ids trim(std::size_t total, const PerKey& per_key) {
-        return closed_after([&](entries& leaving) { store_.trim(total, per_key, leaving); });
+        const auto in_all = [total] { return total; };
+        store_.begin_trim();
+        return closed_after([&](entries& leaving) { store_.trim(in_all, per_key, pool::no_limit, leaving); });
     }
 
     /// Retires what is due, `most` at most. Returns whether that was all.
@@ -106,12 +109,14 @@ private:
         entries leaving;
         step(leaving);
         fake::ids all;
-        for (entry& each : leaving) {
-            all.push_back(each.conn().id());
-            if (!each.conn().closed()) each.conn().close();
-            each.destroy();
+        while (!leaving.empty()) {
+            entry& next = leaving.front();
+            leaving.pop_front();
+            all.push_back(next.conn().id());
+            if (!next.conn().closed()) next.conn().close();
+            next.destroy();
+            store_.erase_closed(next, false);
         }
-        store_.erase_closed(leaving, 0);
         return all;
     }
 

@@ -17,9 +17,11 @@
 
 namespace wait_queues {
 
-using store = pool::core::entry_store<std::string, fake::connection>;
+using clock = pool::manual_clock;
+using store = pool::core::entry_store<std::string, fake::connection, pool::core::no_time, clock::time_point>;
 using admission = pool::core::admission<store>;
 using bounds = pool::bounded_open;
+using moment = pool::core::moment<bounds, clock, store::entries>;
 
 /// The queue serves whenever something changes. The test says when notifications are delivered, and when retired
 /// connections are closed.

@@ -123,7 +123,8 @@ public:
     /// Lends an idle connection.
     entry* find(int value) {
         entries retired;
-        return this->lend(hashed{key(value)}, {}, retired);
+        std::size_t most = pool::no_limit;
+        return this->lend(hashed{key(value)}, {}, most, retired);
     }
 
     // These return how many connections they retired.
@@ -143,7 +144,19 @@ public:
         return retired_by([&](entries& retired) { base::expire(now, pool::no_limit, retired); });
     }
     std::size_t trim(std::size_t total, const auto& per_key) {
-        return retired_by([&](entries& retired) { base::trim(total, per_key, retired); });
+        const auto in_all = [total] { return total; };
+        this->begin_trim();
+        return retired_by([&](entries& retired) { base::trim(in_all, per_key, pool::no_limit, retired); });
+    }
+
+    /// Erases retired entries.
+    void erase(entries& retired) {
+        while (!retired.empty()) {
+            entry& next = retired.front();
+            retired.pop_front();
+            next.destroy();
+            this->erase_closed(next, false);
+        }
     }
 
     /// Gives a connection back, without a bound.
@@ -159,8 +172,7 @@ private:
         entries retired;
         step(retired);
         const std::size_t count = retired.size();
-        for (entry& each : retired) each.destroy();
-        this->erase_closed(retired, 0);
+        erase(retired);
         return count;
     }
 

@@ -132,7 +132,7 @@ class acquire_operation final : public State::request,
 public:
     /// Does not start the operation: call `start`.
     acquire_operation(const std::shared_ptr<State>& state, Dial dial, Handler handler)
-        : State::request{false, State::clock_time_point::max()},
+        : State::request{false},
           state_{state},
           dial_{std::move(dial)},
           work_{boost::asio::get_associated_executor(handler)},

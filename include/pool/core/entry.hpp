@@ -28,7 +28,7 @@ class entry_store;
 ///
 /// `TimePoint` is the type of expiry times, and `Deadline` that of the deadlines of callers that wait. Either is
 /// `no_time` if there are none.
-template <class Key, class Conn, class TimePoint, class Deadline>
+template <class Key, class Conn, class TimePoint, class Deadline = no_time>
 class entry : public boost::intrusive::list_base_hook<> {
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
     static constexpr bool can_wait = !std::is_same_v<Deadline, no_time>;

@@ -101,7 +101,7 @@ public:
 protected:
     /// `dials_on_caller_thread`: the caller's thread is blocked by the dial, so it cannot use a connection that is
     /// given back meanwhile.
-    request(bool dials_on_caller_thread, time_point deadline) noexcept
+    explicit request(bool dials_on_caller_thread, time_point deadline = time_point::max()) noexcept
         : deadline_{deadline},
           dials_on_caller_thread_{dials_on_caller_thread} {}
 

@@ -26,8 +26,7 @@ TEST_CASE_TEMPLATE("entry_store: a connection that cannot move stays at one addr
     typename watched_store<Time>::entries leaving;
     store.retire_uncounted(lent, leaving);
     CHECK(&leaving.front().conn() == conn);
-    leaving.front().destroy();
-    store.erase_closed(leaving, 0);
+    store.erase(leaving);
 }
 
 TEST_CASE_TEMPLATE("entry_store: keys whose hashes collide are kept apart", Time, untimed, timed) {
@@ -85,7 +84,8 @@ TEST_CASE_TEMPLATE("entry_store: a look-up that throws changes nothing [C12]", T
     typename watched_store<Time>::entries retired;
 
     book.comparison_throws = true;
-    CHECK_THROWS_AS(store.lend(wanted, {}, retired), failure);
+    std::size_t most = pool::no_limit;
+    CHECK_THROWS_AS(store.lend(wanted, {}, most, retired), failure);
     CHECK_THROWS_AS(store.clear(wanted), failure);
     CHECK_THROWS_AS(store.stats(wanted), failure);
     book.comparison_throws = false;
@@ -145,8 +145,7 @@ TEST_CASE_TEMPLATE("entry_store: a connection that is being opened, is lent or i
     CHECK(store.clear() == 0);
     CHECK(book.keys == 1);
 
-    leaving.front().destroy();
-    store.erase_closed(leaving, 0);
+    store.erase(leaving);
     CHECK(store.stats().closing == 0);
     store.erase_unopened(opening);
     CHECK(book.keys == 0);
