@@ -56,6 +56,7 @@ struct bounded_pool_options {
     core::limit max_idle_per_key = no_limit;    ///< idle connections of one key
     core::limit max_waiting = no_limit;         ///< callers that wait at once; a further one gets `queue_full`
     core::limit max_dials_per_key = 2;          ///< dials of one key at once
+    core::time_limit patience = std::chrono::milliseconds{1};  ///< how long a waiting caller may be overtaken
     core::timeout_option acquire_timeout = {};  ///< of calls that bring no deadline: any duration; zero is none
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration; zero is for ever
     reuse_order reuse = reuse_order::oldest_first;        ///< which idle connection of a key is lent first
@@ -63,7 +64,8 @@ struct bounded_pool_options {
 };
 
 /// A thread-safe pool that bounds the open connections. While none is free, its callers wait in one queue, the oldest
-/// first. It closes expired connections by itself, as `connection_pool`. Otherwise as `basic_pool` with `bounded_open`.
+/// first. It has one thread, which closes expired connections, and notices blocked connections that have been unblocked.
+/// Otherwise as `basic_pool` with `bounded_open`.
 ///
 /// By default it makes at most two dials of one key at once. So a peer that does not answer cannot take all permits of
 /// the others, and a peer that has just come back is not flooded.
@@ -72,7 +74,7 @@ class bounded_pool : public basic_pool<Key, Conn, core::bounds_with_timeout, aft
     using base = basic_pool<Key, Conn, core::bounds_with_timeout, after_idle, std::mutex, ClockPolicy>;
 
 public:
-    /// An empty pool. With an expiration, it starts its thread, and throws `std::system_error` if that fails. Throws
+    /// An empty pool. Starts its thread, and throws `std::system_error` if that fails. Throws
     /// `std::invalid_argument` for options with which every call would wait for ever or fail: a `max_open`, a
     /// `max_open_per_key` or a `max_dials_per_key` of zero, and a negative `acquire_timeout`.
     explicit bounded_pool(bounded_pool_options options = {}, ClockPolicy clock = ClockPolicy{})
@@ -110,7 +112,8 @@ private:
             .max_idle = options.max_idle,
             .max_idle_per_key = options.max_idle_per_key,
             .max_waiting = options.max_waiting,
-            .max_dials_per_key = options.max_dials_per_key};
+            .max_dials_per_key = options.max_dials_per_key,
+            .patience = options.patience};
     }
     static pool_settings settings(bounded_pool_options& options) {
         return {.reuse = options.reuse, .name = std::move(options.name)};

@@ -9,20 +9,21 @@
 #include <pool/policies/lock.hpp>
 
 /// @file
-/// A thread that closes expired connections. A program with an event loop can use a timer instead.
+/// A thread that looks after a pool. A program with an event loop can use a timer instead.
 
 namespace pool {
 
-/// Calls `expire()`, and sleeps until `next_expiry()` in between. While no connection is idle, that is the expiry time
-/// of a connection that would be given back now. So nothing has to wake the reaper, and giving back does no work for
-/// it.
+/// Calls `upkeep()`, and sleeps until `next_upkeep()` in between. So it closes expired connections, and notices blocked
+/// ones that have been unblocked. While no connection is idle, the next upkeep is at the expiry time of a connection that
+/// would be given back now. So nothing has to wake the reaper, and giving back does no work for it.
 ///
 /// The pool must outlive it. The destructor waits until a running sweep and its closes have ended. A close, or a Conn's
 /// destructor, may destroy the reaper and its pool on the reaper's own thread: the destructor then does not wait, and
 /// the thread ends by itself after that sweep.
 template <class Pool>
 class reaper {
-    static_assert(Pool::can_expire, "pool: a reaper needs a pool whose ExpiryPolicy can expire");
+    static_assert(Pool::can_expire || Pool::bounds_open,
+        "pool: a reaper needs a pool whose ExpiryPolicy can expire, or whose CapacityPolicy bounds what is open");
     static_assert(!std::is_same_v<typename Pool::lock_type, null_mutex>,
         "pool: a reaper is a thread of its own, and needs a pool with a lock");
 
@@ -32,9 +33,9 @@ public:
         : thread_{[&pool](const std::stop_token& stop) {
               using core::sleep_until;  // a clock's own `sleep_until` is found by its argument
               while (!stop.stop_requested()) {
-                  pool.expire();
+                  pool.upkeep();
                   if (stop.stop_requested()) return;  // a close in the sweep may have destroyed the pool
-                  sleep_until(pool.clock(), pool.next_expiry(), stop);
+                  sleep_until(pool.clock(), pool.next_upkeep(), stop);
               }
           }} {}
 

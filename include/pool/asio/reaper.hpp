@@ -12,18 +12,19 @@
 #include <pool/policies/clock.hpp>
 
 /// @file
-/// A timer that closes expired connections, for programs that use Boost.Asio.
+/// A timer that looks after a pool, for programs that use Boost.Asio.
 
 namespace pool::asio {
 
-/// Calls `expire()` whenever a connection may have expired. It uses a timer on your executor, not a thread (see
-/// `pool::reaper`). While it exists, its `io_context` does not run out of work.
+/// Calls `upkeep()` whenever something may be due. It uses a timer on your executor, not a thread (see `pool::reaper`).
+/// While it exists, its `io_context` does not run out of work.
 ///
 /// The pool must outlive it. Like a timer, it is not thread-safe: destroy it on its executor, or while no thread runs
 /// that executor. A close, or a Conn's destructor, may destroy the reaper and its pool in the middle of a sweep.
 template <class Pool>
 class reaper {
-    static_assert(Pool::can_expire, "pool: a reaper needs a pool whose ExpiryPolicy can expire");
+    static_assert(Pool::can_expire || Pool::bounds_open,
+        "pool: a reaper needs a pool whose ExpiryPolicy can expire, or whose CapacityPolicy bounds what is open");
     static_assert(keeps_real_time<typename Pool::clock_type>, "pool: a timer needs a pool whose clock keeps real time");
 
 public:
@@ -50,9 +51,9 @@ private:
             timer.expires_after(time);
             timer.async_wait([self = this->shared_from_this()](boost::system::error_code) {
                 if (self->stopped) return;
-                self->pool.expire();
+                self->pool.upkeep();
                 if (self->stopped) return;  // a close in the sweep may have destroyed the pool
-                const auto next = core::bounded_wait(self->pool.clock(), self->pool.next_expiry());
+                const auto next = core::bounded_wait(self->pool.clock(), self->pool.next_upkeep());
                 self->wait(std::chrono::ceil<boost::asio::steady_timer::duration>(next));
             });
         }

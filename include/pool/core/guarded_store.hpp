@@ -29,11 +29,12 @@
 
 namespace pool::core {
 
-/// Who closes the connections that nobody closes yet.
+/// How many of the connections that nobody closes yet a step closes, after its own work.
 enum class closing : unsigned char {
-    later,  ///< not this caller: it has looked something up, and must not be late
-    own,    ///< this caller, after its own work: as many as it has retired, and one that another caller has left
-    all,    ///< this caller: it sweeps
+    later,        ///< none: its caller has looked something up, and must not be late
+    own,          ///< as many as it has retired
+    own_and_one,  ///< one more: its caller has finished with a connection, and makes a close that a look-up has left
+    all,          ///< all: its caller sweeps
 };
 
 /// Every operation of a pool is made of steps. A step locks, changes the store, serves waiting requests, and unlocks.
@@ -134,9 +135,8 @@ protected:
             act(its);
             count = its.retired.size();
         };
-        entry* const claimed = locked(now, counted, who == closing::later ? claims::none : claims::any);
-        if (claimed != nullptr) [[unlikely]]
-            close_from(*claimed, who == closing::own ? count + 1 : std::numeric_limits<std::size_t>::max(), errors);
+        entry* const claimed = locked(now, counted, first_claim(who));
+        if (claimed != nullptr) [[unlikely]] close_from(*claimed, most(who, count), errors);
         return count;
     }
 
@@ -214,6 +214,14 @@ protected:
 private:
     /// Which retired connection a step takes, to close it.
     enum class claims : unsigned char { none, new_ones, any };
+
+    static constexpr claims first_claim(closing who) noexcept {
+        if (who == closing::later) return claims::none;
+        return who == closing::own ? claims::new_ones : claims::any;
+    }
+    static constexpr std::size_t most(closing who, std::size_t own) noexcept {
+        return who == closing::all ? std::numeric_limits<std::size_t>::max() : own + (who == closing::own_and_one);
+    }
 
     /// The end of the locked part of a step, even if it throws: the connections that it has retired are left to whoever
     /// closes them, and the notifications are for after the lock.

@@ -10,7 +10,7 @@
 #include <pool/reaper.hpp>
 
 /// @file
-/// The thread of a pool that closes expired connections by itself.
+/// The thread of a pool that looks after itself.
 
 namespace pool::core {
 
@@ -19,15 +19,16 @@ constexpr after_idle expiry_of_option(after_idle option) noexcept {
     return option.ttl() == std::chrono::nanoseconds::zero() ? after_idle{} : option;
 }
 
-/// The reaper of a pool, if its connections expire. A member of the pool: it ends before the base that it sweeps.
+/// The reaper of a pool, if something can become due: connections expire, or callers wait for blocked ones. A member of
+/// the pool: it ends before the base that it looks after.
 template <class Pool>
 class own_reaper {
 public:
-    /// Starts the thread, unless nothing expires or nothing is kept. Throws `std::system_error` if it cannot.
+    /// Starts the thread, if something can become due. Throws `std::system_error` if it cannot.
     own_reaper([[maybe_unused]] Pool& pool, after_idle option) {
         const auto ttl = option.ttl();
         if constexpr (accepted<Pool>) {
-            if (ttl > ttl.zero() && ttl != ttl.max()) reaper_.emplace(pool);
+            if (Pool::bounds_open || (ttl > ttl.zero() && ttl != ttl.max())) reaper_.emplace(pool);
         }
     }
 

@@ -35,6 +35,7 @@ class pool_state : public guarded_store<Key, Conn, CapacityPolicy, ExpiryPolicy,
 public:
     using base::bounds_open;
     using base::timed;
+    using typename base::clock_time_point;
     using typename base::entries;
     using typename base::entry;
     using typename base::group;
@@ -127,7 +128,7 @@ public:
         const bool dead = connection_traits<Conn>::closed(fresh.conn());
         moment now = this->now();
         const time_point at = expires_at(base::entry_time(now));
-        step(closing::own, now, [&](moment&) {
+        step(closing::own_and_one, now, [&](moment&) {
             if (dead || closed_) return store().refuse(fresh, now.retired);
             store().mark_lent(fresh);
             keep(fresh, at, true, now);
@@ -141,7 +142,7 @@ public:
         const bool dead = connection_traits<Conn>::closed(lent.conn());
         moment now = this->now();
         const time_point at = expires_at(base::entry_time(now));
-        step(closing::own, now, [&](moment&) {
+        step(closing::own_and_one, now, [&](moment&) {
             if (dead || closed_) store().refuse(lent, now.retired);
             else keep(lent, at, was_reconfigured_, now);
         });
@@ -149,7 +150,7 @@ public:
 
     /// Closes a lent connection.
     void discard(entry& lent) noexcept {
-        step(closing::own, [&](moment& now) { store().discard(lent, now.retired); });
+        step(closing::own_and_one, [&](moment& now) { store().discard(lent, now.retired); });
     }
 
     /// Erases the entry of a connection that the caller has moved out.
@@ -169,6 +170,29 @@ public:
     {
         return in_batches(
             [this, at = read_clock()](moment& now) { return store().expire(at, batch, now.retired); });
+    }
+
+    /// Does all that is due. Returns how many connections have expired.
+    std::size_t upkeep() {
+        look_again();
+        std::size_t expired = 0;
+        if constexpr (timed) expired = expire();
+        step(closing::all, [](moment&) {});  // connections that look-ups have found dead
+        return expired;
+    }
+
+    /// When to do that next.
+    clock_time_point next_upkeep() {
+        clock_time_point next = clock_time_point::max();
+        if constexpr (timed) next = next_expiry();
+        if constexpr (bounds_open) {
+            const std::lock_guard guard{lock_};
+            if (closed_) return next;
+            const std::chrono::milliseconds soon{admission_.awaits_blocked() ? 10 : 1'000};
+            const auto time = saturating_cast<typename clock_time_point::duration>(soon);
+            next = std::min(next, saturating_add(this->clock().now(), time));
+        }
+        return next;
     }
 
     /// No connection, idle now or later, expires before this time.
@@ -207,7 +231,7 @@ public:
 
     /// Exchanges the capacity policy, and closes the idle connections that exceed the new one. Returns how many.
     std::size_t reconfigure(CapacityPolicy& capacity) {
-        step(closing::own, [&](moment&) {
+        step(closing::later, [&](moment&) {
             using std::swap;
             swap(capacity_, capacity);
             was_reconfigured_ = true;

@@ -45,7 +45,8 @@ class pool_states {
 public:
     using time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
 
-    static constexpr bool can_expire = State::timed;  ///< whether anything expires
+    static constexpr bool can_expire = State::timed;         ///< whether anything expires
+    static constexpr bool bounds_open = State::bounds_open;  ///< whether callers may wait
 
     pool_states(const pool_states&) = delete;
     pool_states& operator=(const pool_states&) = delete;
@@ -73,6 +74,30 @@ public:
             for (const state_ptr& state : states_) earliest = std::min(earliest, state->next_expiry());
         }
         return earliest;
+    }
+
+    /// Does all that is due: what `expire` and `look_again` do, and the closes that look-ups have left. A reaper calls
+    /// it. Returns how many connections have expired.
+    std::size_t upkeep() {
+        return sum([](State& state) { return state.upkeep(); });
+    }
+
+    /// When to call `upkeep` next: at `next_expiry()`, if connections can expire. A pool that bounds the open
+    /// connections is not told when a blocked connection is unblocked. So this is at most a second from now, and 10
+    /// milliseconds while a caller waits for a key with a blocked connection.
+    time_point next_upkeep() const {
+        time_point earliest = time_point::max();
+        for (const state_ptr& state : states_) earliest = std::min(earliest, state->next_upkeep());
+        return earliest;
+    }
+
+    /// Tells the pool that blocked connections may have been unblocked: those for which callers wait are asked again.
+    /// The owner of a connection may call it when a cancelled call has been wound up. Otherwise the next look-up of the
+    /// key asks, or the next `upkeep`. In a pool that never waits there is nothing to do. O(n) in the blocked
+    /// connections of those keys.
+    void look_again() noexcept {
+        const std::array kept = states_;
+        for (const state_ptr& state : kept) state->look_again();
     }
 
     /// Closes all idle connections, the oldest first. Returns how many.
