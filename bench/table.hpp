@@ -27,6 +27,8 @@ using our_pool = pool::basic_pool<std::string, connection, pool::bounded, Expiry
 template <class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 using our_shards = pool::sharded_pool<8, std::string, connection, pool::bounded, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
+using our_bounded_pool = pool::basic_pool<std::string, connection, pool::bounded_open>;
+
 /// Calls `visit.operator()<Workload<Pool>>(name, size)` for each pool.
 template <template <class> class Workload, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 void each_pool(const std::string& row, std::size_t n, auto& visit) {
@@ -46,6 +48,7 @@ void each_row(auto& visit) {
     using clock = std::chrono::steady_clock;
 
     each_pool<lease_of_one_key, never, mutex, clock>("W1 one key", 1, visit);
+    visit.template operator()<lease_of_one_key<our_bounded_pool>>("W1 open bounds/pool", 1);
     each_pool<lease_of_one_key, never, null_mutex, clock>("W1 without a lock", 1, visit);
     each_pool<raw_of_one_key, never, mutex, clock>("W1 take and put", 1, visit);
     each_pool<lease_of_any_key, never, mutex, clock>("W2 1,000 keys", 1'000, visit);

@@ -72,7 +72,10 @@ inline void expect(bool found) {
 /// Makes a pool. If it has an expiry policy, its connections expire after an hour.
 template <class Pool>
 Pool make(const pool::bounded& limits) {
-    if constexpr (std::is_constructible_v<Pool, pool::bounded, std::chrono::hours>) {
+    if constexpr (std::is_constructible_v<Pool, pool::bounded_open>) {
+        const std::size_t most = limits.max_idle;
+        return Pool{pool::bounded_open{.max_open = most, .max_idle_per_key = limits.max_idle_per_key}};
+    } else if constexpr (std::is_constructible_v<Pool, pool::bounded, std::chrono::hours>) {
         return Pool{limits, std::chrono::hours{1}};
     } else {
         return Pool{limits};

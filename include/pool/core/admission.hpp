@@ -295,6 +295,9 @@ public:
         for (auto next = order_.begin(); next != order_.end() && count != 0; ++next, --count) announce(*next);
     }
 
+    /// Whether there are requests to notify.
+    bool has_notifications() const noexcept { return !notifications_.empty(); }
+
     /// The requests to notify after this step.
     notifications take_notifications() noexcept { return notifications_.take(); }
 

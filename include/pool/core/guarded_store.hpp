@@ -131,11 +131,7 @@ protected:
     template <class Act>
     std::size_t step(closing who, moment& now, const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t count = 0;
-        const auto counted = [&](moment& its) {
-            act(its);
-            count = its.retired.size();
-        };
-        entry* const claimed = locked(now, counted, first_claim(who));
+        entry* const claimed = locked(now, act, first_claim(who), count);
         if (claimed != nullptr) [[unlikely]] close_from(*claimed, most(who, count), errors);
         return count;
     }
@@ -163,7 +159,7 @@ protected:
         entry* claimed = nullptr;
         {
             const std::lock_guard guard{lock_};
-            if (is_needed()) claimed = claim(unclosed_);
+            if (is_needed()) claimed = claim();
         }
         if (claimed != nullptr) close_from(*claimed, 1, nullptr);
         return claimed != nullptr;
@@ -192,7 +188,7 @@ protected:
     }
 
     /// The moment of a step.
-    moment now() const noexcept { return {capacity_, clock_}; }
+    moment now() noexcept { return {capacity_, clock_, unclosed_}; }
 
     /// Reads the clock, unless connections never expire.
     time_point read_clock() const {
@@ -223,31 +219,6 @@ private:
         return who == closing::all ? std::numeric_limits<std::size_t>::max() : own + (who == closing::own_and_one);
     }
 
-    /// The end of the locked part of a step, even if it throws: the connections that it has retired are left to whoever
-    /// closes them, and the notifications are for after the lock.
-    struct at_end {
-        guarded_store& state;
-        moment& now;
-        typename admission_type::notifications& notifications;
-        ~at_end() {
-            if (!now.retired.empty()) [[unlikely]] state.unclosed_.splice(state.unclosed_.end(), now.retired);
-            notifications = state.admission_.take_notifications();
-        }
-    };
-
-    /// Delivers notifications, even if a step throws. Those that cannot be delivered are left to the next step.
-    struct deliverer {
-        guarded_store& state;
-        typename admission_type::notifications notifications{};
-        ~deliverer() {
-            if (notifications.empty()) [[likely]] return;
-            if (auto undelivered = notifications.deliver(); !undelivered.empty()) {
-                const std::lock_guard guard{state.lock_};
-                state.admission_.notify_again(undelivered);
-            }
-        }
-    };
-
     /// Reads the clock before the lock, if the step needs the time.
     void prepare([[maybe_unused]] moment& now) const {
         if constexpr (timed) now.now();
@@ -255,20 +226,24 @@ private:
             if (somebody_waits_.load(std::memory_order_relaxed)) [[unlikely]] now.now();
     }
 
-    /// The locked part of a step, and its notifications. Returns the connection that it has claimed, if any.
+    /// The locked part of a step, and its notifications. Returns the connection that it has claimed, if any. `count` is
+    /// how many `act` has retired.
     template <class Act>
-    entry* locked(moment& now, const Act& act, claims which) {
+    entry* locked(moment& now, const Act& act, claims which, std::size_t& count) {
         prepare(now);
         entry* claimed = nullptr;
+        typename admission_type::notifications notifications;
         {
-            deliverer after{*this};
             const std::lock_guard guard{lock_};
-            const at_end ending{*this, now, after.notifications};
+            const std::size_t before = unclosed_.size();
             act(now);
-            if (bounds_open && is_quiet(now)) [[likely]] return nullptr;
-            claimed = serve_and_claim(now, which);
+            if (is_quiet()) [[likely]] return nullptr;
+            count = unclosed_.size() - before;
+            claimed = serve_and_claim(now, which, before);
+            notifications = admission_.take_notifications();
             unfinished_ += bounds_open && now.is_over();
         }
+        deliver(notifications);
         if (bounds_open && now.is_over()) finish_serving();
         return claimed;
     }
@@ -282,7 +257,8 @@ private:
             act(its);
             is_last = is_unneeded();
         };
-        entry* const claimed = locked(now, removes, which);
+        std::size_t count = 0;
+        entry* const claimed = locked(now, removes, which, count);
         if (is_last && !now.is_over()) delete this;
         return claimed;
     }
@@ -293,8 +269,8 @@ private:
     }
 
     /// Whether a step has nothing to do at its end: nobody waits or dials, and nothing has to be closed.
-    bool is_quiet(const moment& now) const noexcept {
-        if (!now.retired.empty() || !unclosed_.empty() || !admission_.empty()) return false;
+    bool is_quiet() const noexcept {
+        if (!unclosed_.empty() || !admission_.empty() || admission_.has_notifications()) return false;
         if constexpr (bounds_open)
             if (somebody_waits_.load(std::memory_order_relaxed)) return false;
         if constexpr (can_wait) return drainers_.empty();
@@ -302,19 +278,20 @@ private:
     }
 
     /// Serves, in the locked part of a step. Returns a connection that the caller has to close, if it claims one.
-    entry* serve_and_claim(moment& now, claims which) noexcept {
+    /// `before` connections were there to close before the step.
+    [[gnu::noinline]] entry* serve_and_claim(moment& now, claims which, std::size_t before) noexcept {
         if constexpr (bounds_open) {
-            for (entry& each : now.retired) admission_.settle_later(each.of());
+            auto each = unclosed_.rbegin();
+            for (std::size_t left = unclosed_.size(); left > before; --left, ++each)
+                admission_.settle_later(each->of());
             admission_.serve(now);
             const bool somebody_waits = admission_.waiting() != 0;
             if (somebody_waits != somebody_waits_.load(std::memory_order_relaxed))
                 somebody_waits_.store(somebody_waits, std::memory_order_relaxed);
         }
-        const bool does_claim = which == claims::any || (which == claims::new_ones && !now.retired.empty());
-        entry* const claimed = does_claim ? claim(now.retired) : nullptr;
-        if constexpr (bounds_open) {
-            admission_.call_to_close(unclosed_.size() + now.retired.size());
-        }
+        const bool does_claim = which == claims::any || (which == claims::new_ones && unclosed_.size() > before);
+        entry* const claimed = does_claim ? claim() : nullptr;
+        if constexpr (bounds_open) admission_.call_to_close(unclosed_.size());
         if constexpr (can_wait) {
             if (!drainers_.empty() && outstanding() == 0)
                 for (drainer& each : drainers_) each.wake();
@@ -322,36 +299,45 @@ private:
         return claimed;
     }
 
+    /// Notifies requests. Those that cannot be notified are left to the next step.
+    void deliver(typename admission_type::notifications& notifications) noexcept {
+        if (notifications.empty()) return;
+        auto undelivered = notifications.deliver();
+        if (undelivered.empty()) return;
+        const std::lock_guard guard{lock_};  // this state lives: such a request keeps it
+        admission_.notify_again(undelivered);
+    }
+
     /// Gives what a step has left because its batch had ended. `unfinished_` keeps this state alive.
-    void finish_serving() noexcept {
+    [[gnu::cold]] void finish_serving() noexcept {
         for (bool is_last = false, is_over = true; is_over;) {
             moment now = this->now();
+            typename admission_type::notifications notifications;
             {
-                deliverer after{*this};
                 const std::lock_guard guard{lock_};
-                const at_end ending{*this, now, after.notifications};
-                serve_and_claim(now, claims::none);
+                serve_and_claim(now, claims::none, unclosed_.size());
+                notifications = admission_.take_notifications();
                 is_over = now.is_over();
                 unfinished_ -= !is_over;
                 is_last = is_unneeded();
             }
+            deliver(notifications);
             if (is_last) delete this;
         }
     }
 
-    /// Takes a connection to close: the first that nobody closes yet, or else the first of `retired`.
-    entry* claim(entries& retired) noexcept {
-        entries& from = unclosed_.empty() ? retired : unclosed_;
-        if (from.empty()) [[likely]] return nullptr;
-        entry& first = from.front();
-        from.pop_front();
+    /// Takes a connection to close: the first that nobody closes yet.
+    entry* claim() noexcept {
+        if (unclosed_.empty()) return nullptr;
+        entry& first = unclosed_.front();
+        unclosed_.pop_front();
         return &first;
     }
 
     /// Closes and destroys a claimed connection, and then others that nobody closes yet, `most` in all, or those that
     /// are retired meanwhile for requests that wait. A claimed connection counts as closing, which keeps this state
     /// alive.
-    void close_from(entry& first, std::size_t most, std::vector<std::exception_ptr>* errors) noexcept {
+    [[gnu::cold]] void close_from(entry& first, std::size_t most, std::vector<std::exception_ptr>* errors) noexcept {
         for (entry* next = &first; next != nullptr;) {
             entry& gone = *next;
             const bool failed = !close(gone.conn(), errors);

@@ -25,7 +25,10 @@ public:
     static constexpr std::size_t batch = 128;
 
     /// A moment whose time is not read yet.
-    moment(const CapacityPolicy& its_bounds, const Clock& clock) noexcept : bounds{its_bounds}, clock_{clock} {}
+    moment(const CapacityPolicy& its_bounds, const Clock& clock, Entries& to_close) noexcept
+        : bounds{its_bounds},
+          retired{to_close},
+          clock_{clock} {}
 
     /// The time.
     time_point now() {
@@ -37,7 +40,7 @@ public:
     bool is_over() const noexcept { return most == 0; }
 
     const CapacityPolicy& bounds;  ///< the answers of the capacity policy
-    Entries retired{};             ///< connections that this step has retired
+    Entries& retired;              ///< where to put the connections that have to be closed
     std::size_t most = batch;      ///< what is left of the batch
 
 private:

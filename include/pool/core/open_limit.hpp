@@ -37,10 +37,12 @@ public:
 
     /// Lends an idle connection; nullptr if there is none. Counts no miss: the caller goes on with `submit`.
     entry* lend_at_once(const hashed& key) {
-        typename base::look_up_result found;
-        for (found.is_unfinished = true; found.is_unfinished;)
-            step(closing::later, [&](moment& now) { found = this->find_idle(key, now); });
-        return found.lent;
+        for (;;) {
+            entry* found = nullptr;
+            moment now = this->now();
+            step(closing::later, now, [&](moment&) { found = this->find_idle(key, now); });
+            if (found != nullptr || !now.is_over()) [[likely]] return found;
+        }
     }
 
     /// Puts a request in the queue, for which `lend_at_once` found nothing. Its caller has to look at it. Strong

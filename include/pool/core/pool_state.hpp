@@ -52,10 +52,12 @@ public:
 
     /// Lends an idle connection; nullptr if there is none.
     entry* lend(const hashed& key) {
-        look_up_result found;
-        for (found.is_unfinished = true; found.is_unfinished;)
-            step(closing::later, [&](moment& now) { found = look_up(key, now); });
-        return found.lent;
+        for (;;) {
+            entry* found = nullptr;
+            moment now = this->now();
+            step(closing::later, now, [&](moment&) { found = look_up(key, now); });
+            if (found != nullptr || !now.is_over()) [[likely]] return found;
+        }
     }
 
     /// Lends an idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
@@ -64,17 +66,18 @@ public:
         requires(!bounds_open)
     {
         entry* fresh = nullptr;
-        look_up_result found;
-        for (found.is_unfinished = true; found.is_unfinished;) {
+        for (bool is_over = true; is_over;) {
+            entry* found = nullptr;
             moment now = this->now();
             const time_point earliest = expires_at(base::entry_time(now));
             step(closing::later, now, [&](moment&) {
                 found = look_up(key, now);
+                is_over = now.is_over();
                 // In the same step, because `key` may refer to something that other code destroys.
-                if (found.is_missing && !closed_) fresh = &store().make_entry(key, earliest);
+                if (found == nullptr && !is_over && !closed_) fresh = &store().make_entry(key, earliest);
             });
+            if (found != nullptr) [[likely]] return *found;
         }
-        if (found.lent != nullptr) return *found.lent;
         if (fresh == nullptr) throw core::closed_error(*this, key);
 
         dial_into(*fresh, dial, context);
@@ -346,33 +349,20 @@ protected:
         store().give_back(lent, bounds, at, base::entry_time(now), now.retired);
     }
 
-    /// The result of a look-up.
-    struct look_up_result {
-        entry* lent = nullptr;
-        bool is_unfinished = false;  ///< the batch has ended: look up again
-        bool is_missing = false;     ///< there is none
-        group* of = nullptr;         ///< of the key's entries, if it has any
-    };
-
-    /// Lends an idle connection, unless it is for a caller that waits. Counts a miss, if this is one.
-    look_up_result look_up(const hashed& key, moment& now) {
-        look_up_result found = find_idle(key, now);
-        if (found.is_missing) store().count_lookup_in_vain();
+    /// Lends an idle connection, unless it is for a caller that waits. Counts a miss, if this is one. If it returns
+    /// nullptr, and the batch has ended, look up again.
+    entry* look_up(const hashed& key, moment& now) {
+        entry* const found = find_idle(key, now);
+        if (found == nullptr && !now.is_over()) store().count_lookup_in_vain();
         return found;
     }
 
     /// The same, but it counts no miss.
-    look_up_result find_idle(const hashed& key, moment& now) {
-        look_up_result found;
-        if (!closed_) found.of = store().find(key);
-        if (found.of != nullptr) {
-            if (admission_.is_idle(*found.of)) [[likely]]
-                found.lent = store().lend(*found.of, base::entry_time(now), now.most, now.retired);
-            else found.lent = admission_.lend(*found.of, now);
-        }
-        found.is_unfinished = found.lent == nullptr && now.is_over();
-        found.is_missing = found.lent == nullptr && !found.is_unfinished;
-        return found;
+    entry* find_idle(const hashed& key, moment& now) {
+        group* const of = closed_ ? nullptr : store().find(key);
+        if (of == nullptr) return nullptr;
+        if (!admission_.is_idle(*of)) return admission_.lend(*of, now);
+        return store().lend(*of, base::entry_time(now), now.most, now.retired);
     }
 
 private:
