@@ -246,7 +246,7 @@ public:
     /// Asks blocked connections again that requests wait for. Returns whether these were all.
     template <class Moment>
     bool look_again(Moment& now) noexcept {
-        for (; !unasked_.empty() && !now.is_over(); --now.most) {
+        for (; !unasked_.empty() && !now.is_over(); now.spend()) {
             queue& of = unasked_.front();
             of.in_blocked.unlink();
             store_.look_again(*of.of);
@@ -260,15 +260,15 @@ public:
     /// whose state changes. At the end of the batch it stops early.
     template <class Moment>
     void serve(Moment& now) noexcept {
-        for (; !unfit_.empty() && !now.is_over(); --now.most) {
+        for (; !unfit_.empty() && !now.is_over(); now.spend()) {
             queue& of = unfit_.front();
             if (is_closed_ && !refuse(of, now)) return;
             fit(of, now);
             move(of, unsettled_);
         }
-        if (now.is_over()) return;
         do {
-            while (!unsettled_.empty()) {
+            for (; !unsettled_.empty(); now.spend()) {
+                if (now.is_over()) return;
                 queue& of = unsettled_.front();
                 if (of.is_unused()) {
                     unsettled_.pop_front();
@@ -355,7 +355,7 @@ private:
     template <class Moment>
     void settle(queue& of, Moment& now) noexcept {
         group& its = *of.of;
-        for (; its.usable() != 0 && !now.is_over(); --now.most) {
+        for (; its.usable() != 0 && !now.is_over(); now.spend()) {
             request* next = older(of.oldest_taker(), of.oldest());
             const bool is_due = next != nullptr && (!is_waiting(next->state_) || has_waited(*next, now) || is_full(its, now));
             if (!is_due) next = of.oldest_unnudged() != nullptr ? of.oldest_unnudged() : of.oldest_taker();
@@ -381,7 +381,7 @@ private:
     /// Free permits: to the oldest requests that may have one.
     template <class Moment>
     void grant(Moment& now) noexcept {
-        for (; open_count() < now.bounds.max_open() && !is_closed_ && !now.is_over(); --now.most) {
+        for (; open_count() < now.bounds.max_open() && !is_closed_ && !now.is_over(); now.spend()) {
             request* const next = older(order_.oldest_promised(), order_.oldest_able());
             if (next == nullptr) return;
             if (left_late(*next, now)) continue;
@@ -399,7 +399,7 @@ private:
     /// Permits that will be free: promises them to the oldest requests that may have one.
     template <class Moment>
     void balance(Moment& now) noexcept {
-        for (; order_.promised() != 0 || store_.stats().closing != 0; --now.most) {
+        for (; order_.promised() != 0 || store_.stats().closing != 0; now.spend()) {
             if (now.is_over()) return;
             const std::size_t coming = left(store_.stats().closing, left(open_count(), now.bounds.max_open()));
             request* const next = order_.oldest_able();
@@ -543,7 +543,7 @@ private:
         while (request* const next = of.oldest() != nullptr ? of.oldest() : of.oldest_taker()) {
             if (now.is_over()) return false;
             leave(*next, request_state::closed, now);
-            --now.most;
+            now.spend();
         }
         return true;
     }

@@ -146,7 +146,7 @@ public:
                 ++stats_.hits;
                 return &e;
             }
-            if (--most == 0) return nullptr;
+            if (most == 0 || --most == 0) return nullptr;
         }
         return nullptr;
     }
