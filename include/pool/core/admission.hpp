@@ -421,6 +421,7 @@ private:
     bool make_room(Moment& now) noexcept {
         request* const next = order_.oldest_able();
         if (next == nullptr || now.is_over()) return false;
+        now.spend();
         if (left_late(*next, now)) return true;
         group* victim = store_.oldest_spare(next->queue().of, now.most);
         if (victim == nullptr) {
