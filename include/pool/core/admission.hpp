@@ -494,7 +494,9 @@ private:
         const auto waited = saturating_since(asking.since_, now.now());
         total_wait_ = waited < waited.max() - total_wait_ ? total_wait_ + waited : waited.max();
         longest_wait_ = std::max(longest_wait_, waited);
+        const bool was_nudged = asking.state_ == request_state::nudged;
         order_.erase(asking);
+        if (was_nudged) store_.add_spare(*asking.queue().of);
         --waiting_;
     }
 
