@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <memory>
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -11,140 +11,204 @@
 
 using namespace wait_queues;
 using fake::ids;
-using pool::core::request_state;
 
 TEST_CASE("admission: a request that is passed over keeps its place") {
-    fixture f{bounds{.max_open = 3, .max_open_per_key = 1}};
+    fixture f{strict({.max_open = 3, .max_open_per_key = 1})};
     auto& a = f.lent("a");
     auto& b = f.lent("b");
     auto& first = f.enqueue("a");
     auto& second = f.enqueue("b");
     auto& third = f.enqueue("c");
-    CHECK(first.state() == request_state::waiting);
+    CHECK(first.state() == request_state::held);
     CHECK(third.state() == request_state::dialing);
     f.give_back(b);
-    CHECK(first.state() == request_state::waiting);
+    CHECK(first.state() == request_state::held);
     CHECK(second.state() == request_state::lent);
     f.give_back(a);
     CHECK(first.state() == request_state::lent);
 }
 
-TEST_CASE("admission: a dialled connection goes to the oldest request of its key that can take it") {
-    fixture f{bounds{}};
-    SUBCASE("neither dials on its own thread") {
-        auto& first = f.enqueue("a", false);
-        auto& second = f.enqueue("a", false);
-        CHECK(f.dial_succeeded(second));
-        CHECK(first.state() == request_state::lent);
-        CHECK(second.state() == request_state::waiting);
-        CHECK_FALSE(f.dial_succeeded(first));
-        CHECK(second.state() == request_state::lent);
-    }
-    SUBCASE("both dial on their own threads") {
-        auto& first = f.enqueue("a");
-        auto& second = f.enqueue("a");
-        CHECK(f.dial_succeeded(second));
-        CHECK(second.state() == request_state::lent);
-        CHECK(f.dial_succeeded(first));
-        CHECK(first.state() == request_state::lent);
-    }
-    f.queue.take_notifications().deliver();
+TEST_CASE("admission: a dialled connection is its own request's, and never passes to an older one") {
+    fixture f{strict({.max_open = 2})};
+    bool on_own_thread = false;
+    SUBCASE("neither dials on its own thread") {}
+    SUBCASE("both dial on their own threads") { on_own_thread = true; }
+    auto& first = f.enqueue("a", on_own_thread);
+    auto& second = f.enqueue("a", on_own_thread);
+    auto& third = f.enqueue("a", on_own_thread);
+    CHECK(f.dial_succeeded(second));
+    CHECK(second.state() == request_state::lent);
+    CHECK(first.state() == request_state::dialing);
+    CHECK(third.state() == request_state::able);
+    CHECK(f.dial_succeeded(first));
+    CHECK(first.state() == request_state::lent);
+    CHECK(third.state() == request_state::able);
 }
 
 TEST_CASE("admission: a request that does not dial on its own thread may be served before its dial is over") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     auto& lent = f.lent("a");
-    auto& first = f.enqueue("a", false);
+    auto& first = f.submit("a", false);
     CHECK(first.times == 0);
-    f.queue.take_notifications().deliver();
-    CHECK(first.times == 1);
-    CHECK(f.queue.poll(first) == request_state::dialing);
+    CHECK(f.look(first) == request_state::may_dial);
     f.give_back(lent);
     CHECK(first.state() == request_state::lent);
-    CHECK_FALSE(f.queue.is_wanted(store::hashed{"a"}));
+    CHECK(first.times == 0);  // it is told after the step
+    f.deliver();
+    CHECK(first.times == 1);
 
     auto& second = f.enqueue("a");
-    CHECK(second.state() == request_state::waiting);  // the dial of the first is for it
+    CHECK(second.state() == request_state::able);
     CHECK(f.queue.dialing() == 1);
     SUBCASE("then its connection goes to the next") {
         CHECK_FALSE(f.dial_succeeded(first));
         CHECK(second.state() == request_state::lent);
     }
     SUBCASE("or is closed, as room for an older request of another key") {
-        f.queue.cancel(second);
+        f.cancel(second);
         auto& older = f.enqueue("b");
         auto& younger = f.enqueue("a");
-        CHECK(older.state() == request_state::waiting);
+        CHECK(older.state() == request_state::able);
         CHECK_FALSE(f.dial_succeeded(first));
         CHECK(f.closing() == ids{2});
         f.close_retired();
-        f.serve();
-        CHECK(older.state() == request_state::dialing);
-        CHECK(younger.state() == request_state::waiting);
-        f.queue.dial_failed(older, request_state::failed, nullptr);
+        CHECK(f.look(older) == request_state::may_dial);
+        CHECK(younger.state() == request_state::able);
+        f.dial_failed(older);
+        f.cancel(younger);
     }
     SUBCASE("or its dial fails, and the next dials") {
-        f.queue.dial_failed(first, request_state::failed, std::make_shared<const std::string>("no answer"));
+        f.dial_failed(first, "no answer");
         CHECK(first.state() == request_state::lent);
-        f.serve();
-        CHECK(second.state() == request_state::dialing);
-        f.queue.dial_failed(second, request_state::failed, nullptr);
+        CHECK(f.look(second) == request_state::may_dial);
+        f.dial_failed(second);
         CHECK(second.state() == request_state::failed);
     }
     CHECK(f.queue.dialing() == 0);
-    f.queue.take_notifications().deliver();
+    f.deliver();
+    CHECK(first.times == 1);
 }
 
-TEST_CASE("admission: a dialled connection that no request wants is not taken") {
-    fixture f{bounds{}};
+TEST_CASE("admission: a dialled connection that no request wants becomes idle") {
+    fixture f{strict({})};
     auto& first = f.enqueue("a", false);
-    f.queue.take_notifications().deliver();
-    f.queue.poll(first);
-    f.queue.cancel(first);
+    f.cancel(first);
     CHECK_FALSE(f.dial_succeeded(first));
     CHECK(f.queue.empty());
-    f.queue.take_notifications().deliver();
+    CHECK(f.idle.stats().idle == 1);
 }
 
-TEST_CASE("admission: a request that is notified is not notified again before it has been polled") {
-    fixture f{bounds{.max_open = 1}};
+TEST_CASE("admission: a request that is notified is not notified again before it has looked") {
+    fixture f{strict({.max_open = 1})};
+    auto& lent = f.lent("a");
     auto& first = f.enqueue("a", false);
-    f.queue.cancel(first);
-    f.queue.take_notifications().deliver();
+    f.cancel(first);
+    CHECK(first.times == 0);
+    f.deliver();
     CHECK(first.times == 1);
-    CHECK(f.queue.dialing() == 0);
+    CHECK(first.is_notified());
     CHECK(f.queue.empty());
-    CHECK(f.queue.poll(first) == request_state::cancelled);
-    f.queue.take_notifications().deliver();
+    CHECK(f.look(first) == request_state::cancelled);
+    CHECK_FALSE(first.is_notified());
+    f.deliver();
     CHECK(first.times == 1);
+
+    auto& second = f.enqueue("a", false);
+    f.capacity.patience = std::chrono::seconds{1};
+    f.give_back(lent);
+    CHECK(second.state() == request_state::nudged);
+    f.deliver();
+    f.time.advance(std::chrono::seconds{1});
+    CHECK(f.lend("a") == nullptr);
+    CHECK(second.state() == request_state::lent);
+    f.deliver();
+    CHECK(second.times == 1);
 }
 
-TEST_CASE("admission: a request that is cancelled gets the last error of its key, and leaves no trace [C17]") {
-    fixture f{bounds{.max_open_per_key = 2}};
-    f.lent("a");
+TEST_CASE("admission: a request that could not be told is told after the next step") {
+    fixture f{strict({.max_open = 1})};
+    auto& lent = f.lent("a");
+    auto& first = f.enqueue("a", false);
+    first.has_memory = false;
+    f.give_back(lent);
+    f.deliver();
+    f.deliver();
+    CHECK(first.times == 2);
+    first.has_memory = true;
+    f.deliver();
+    f.deliver();
+    CHECK(first.times == 3);
+    CHECK(f.look(first) == request_state::lent);
+}
+
+TEST_CASE("admission: a request that is refused tells what it saw, its own wait included, and leaves no trace [C17]") {
+    fixture f{strict({.max_open_per_key = 1, .max_waiting = 2})};
+    f.put("x");
     auto& first = f.enqueue("a");
     auto& second = f.enqueue("a");
-    f.queue.dial_failed(first, request_state::failed, std::make_shared<const std::string>("no answer"));
-    CHECK(f.queue.waiting(store::hashed{"a"}) == 1);
-    f.queue.cancel(second);
-    CHECK(second.state() == request_state::cancelled);
-    REQUIRE(second.last_error());
-    CHECK(*second.last_error() == "no answer");
+    f.dial_failed(first, "no answer");
+    CHECK(f.look(second) == request_state::may_dial);
+    auto& third = f.enqueue("a");
+    auto& fourth = f.enqueue("a");
+    auto& fifth = f.enqueue("a");
+    const auto check = [](const fixture::caller& refused, request_state state, std::size_t waiting) {
+        CHECK(refused.state() == state);
+        const pool::core::seen_figures& seen = refused.seen();
+        CHECK(seen.idle == 1);
+        CHECK(seen.lent == 0);
+        CHECK(seen.dialing == 1);
+        CHECK(seen.closing == 0);
+        CHECK(seen.waiting == waiting);
+        REQUIRE(seen.last_error);
+        CHECK(*seen.last_error == "no answer");
+    };
+    check(fifth, request_state::queue_full, 3);
+    f.cancel(third);
+    check(third, request_state::cancelled, 2);
+    f.cancel(fourth);
+    check(fourth, request_state::cancelled, 1);
+    f.dial_failed(second);
     CHECK(f.queue.empty());
-    CHECK(f.idle.stats().misses == 2);
+    CHECK(f.idle.find(store::hashed{"a"}) == nullptr);
+    CHECK(f.idle.stats().misses == 5);
 }
 
-TEST_CASE("admission: at the end all requests are refused, the oldest first") {
-    fixture f{bounds{.max_open = 2}};
+TEST_CASE("admission: those for whom a connection is on its way do not count as waiting") {
+    fixture f{strict({.max_open = 2, .max_waiting = 0})};
+    SUBCASE("promised") {
+        f.put("a");
+        f.put("a");
+        auto& first = f.enqueue("b");
+        auto& second = f.enqueue("b");
+        CHECK(first.state() == request_state::promised);
+        CHECK(second.state() == request_state::promised);
+    }
+    SUBCASE("nudged") {
+        f.capacity.patience = std::chrono::seconds{1};
+        f.put("a");
+        f.put("a");
+        CHECK(f.submit("a").state() == request_state::nudged);
+        CHECK(f.submit("a").state() == request_state::nudged);
+    }
+    auto& third = f.enqueue("c");
+    CHECK(third.state() == request_state::queue_full);
+    CHECK(f.queue.waiting() == 2);
+}
+
+TEST_CASE("admission: at the end all requests are refused, those of a key in their order [C11]") {
+    fixture f{strict({.max_open = 2})};
     auto& dials = f.enqueue("a");
     auto& also = f.enqueue("b", false);
     auto& waits = f.enqueue("c");
-    f.queue.refuse_all();
+    f.step([&](moment&) { f.queue.close(); });
     CHECK(dials.state() == request_state::dialing);  // its thread has still to come back
     CHECK(also.state() == request_state::closed);
     CHECK(waits.state() == request_state::closed);
-    f.queue.take_notifications().deliver();
-    CHECK(f.queue.poll(also) == request_state::closed);
-    f.queue.dial_failed(dials, request_state::closed, nullptr);
+    CHECK(f.look(also) == request_state::closed);
+    CHECK(f.enqueue("d").state() == request_state::closed);
+    f.dial_failed(dials, nullptr, request_state::closed);
+    CHECK(dials.state() == request_state::closed);
+    f.dial_failed(also);
+    CHECK(also.state() == request_state::closed);
     CHECK(f.queue.empty());
 }

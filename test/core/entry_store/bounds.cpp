@@ -143,7 +143,7 @@ TEST_CASE_TEMPLATE("entry_store: when the oldest have left, the next one is the 
 TEST_CASE_TEMPLATE("entry_store: trimming evicts the oldest beyond the bound of each key [C3]", Time, untimed, timed) {
     tended_store<Time> store;
     for (const auto* key : {"a", "b", "a", "c", "a", "b"}) store.put(key);
-    const auto trimmed = store.trim(pool::no_limit, [](const auto& e) { return e.key() == "b" ? 2U : 1U; });
+    const auto trimmed = store.trim(pool::no_limit, [](const auto& of) { return of.key == "b" ? 2U : 1U; });
     CHECK(trimmed == ids{1, 3});
     CHECK(store.stats().evicted == 2);
     CHECK(store.clear() == ids{2, 4, 5, 6});
