@@ -111,7 +111,7 @@ public:
     /// Lends an idle connection of a group that is not idle, unless it is for a request that waits.
     template <class Moment>
     entry* lend(group& of, Moment& now) noexcept {
-        store_.look_again(of);
+        store_.look_again(of, store_time(now), now.retired);
         settle_later(of);
         serve(now);
         entry* const found = of.usable() != 0 ? store_.lend(of, store_time(now), now.most, now.retired) : nullptr;
@@ -149,7 +149,7 @@ public:
         asking.is_notified_ = true;  // its caller looks at it anyway
         of.push_back(asking);
         ++waiting_;
-        store_.look_again(*of.of);
+        store_.look_again(*of.of, store_time(now), now.retired);
         move(of, unsettled_);
         serve(now);
         const bool is_helped = asking.state_ == request_state::promised || asking.state_ == request_state::nudged;
@@ -171,7 +171,7 @@ public:
         }
         if (is_waiting(asking.state_)) {
             group& its = *asking.queue().of;
-            store_.look_again(its);
+            store_.look_again(its, store_time(now), now.retired);
             settle_later(its);
             serve(now);
             if (is_waiting(asking.state_) && its.usable() != 0) {
@@ -249,7 +249,7 @@ public:
         for (; !unasked_.empty() && !now.is_over(); now.spend()) {
             queue& of = unasked_.front();
             of.in_blocked.unlink();
-            store_.look_again(*of.of);
+            store_.look_again(*of.of, store_time(now), now.retired);
             fit(of, now);  // which has it asked again, if it is still blocked
             settle_later(of);
         }

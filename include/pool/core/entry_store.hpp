@@ -157,13 +157,18 @@ public:
         return of != nullptr ? lend(*of, now, most, retired) : nullptr;
     }
 
-    /// Asks the blocked connections of a group again. O(1) if there are none.
-    void look_again(group& of) noexcept
+    /// Asks the blocked connections of a group again. Retires those that are still blocked, but closed or expired. O(1)
+    /// if there are none.
+    void look_again(group& of, TimePoint now, entries& retired) noexcept
         requires can_wait
     {
         if (of.blocked == 0) return;
-        for (entry& each : of.idle)
-            if (each.awaited_.blocked) is_blocked(each);
+        for (auto next = of.idle.begin(); next != of.idle.end();) {
+            entry& e = *next++;
+            if (!e.awaited_.blocked || !is_blocked(e)) continue;
+            if (is_due(e, now)) retire(e, stats_.expired, retired);
+            else if (connection_traits<Conn>::closed(e.conn())) retire(e, stats_.found_closed, retired);
+        }
     }
 
     // How lent connections come back, or leave.
