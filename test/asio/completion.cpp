@@ -49,7 +49,7 @@ using namespace asio_pools;
 using pool::asio::async_acquire;
 
 TEST_CASE("asio: the dial and the handler run on the executor of the handler") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto strand = net::make_strand(f.loop);
     int calls = 0;
     const auto dial = [&](const std::string&, auto handler) {
@@ -69,7 +69,7 @@ TEST_CASE("asio: the dial and the handler run on the executor of the handler") {
 }
 
 TEST_CASE("asio: with use_future, a caller gets its lease or its error from a future") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto first = async_acquire(*f.conns, "a", f.dialer(), net::use_future);
     auto lent = first.get();
     CHECK(lent->id() == 1);
@@ -81,7 +81,7 @@ TEST_CASE("asio: with use_future, a caller gets its lease or its error from a fu
 
 #if BOOST_VERSION >= 107700
 TEST_CASE("asio: a cancelled caller leaves the queue, and takes nothing") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     net::cancellation_signal signal;
     int calls = 0;
     const auto ask = [&](auto dial, auto check) {
@@ -183,7 +183,7 @@ struct counting_allocator {
 }  // namespace
 
 TEST_CASE("asio: a posted handler is in memory of its own allocator, which is free when the handler is called") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     int live = 0;
     int total = 0;
     int during = -1;
@@ -197,7 +197,7 @@ TEST_CASE("asio: a posted handler is in memory of its own allocator, which is fr
 }
 
 TEST_CASE("asio: deferred starts later, and as_tuple gives a tuple") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto later = async_acquire(*f.conns, "a", f.dialer(), net::deferred);
     CHECK(f.conns->stats().dialing == 0);
     bool called = false;
@@ -215,7 +215,7 @@ TEST_CASE("asio: deferred starts later, and as_tuple gives a tuple") {
 
 #ifdef BOOST_ASIO_HAS_CO_AWAIT
 TEST_CASE("asio: coroutines wait, and dial") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     int done = 0;
     const auto dial = [&](const std::string& key) -> net::awaitable<fake::connection> {
         co_await net::post(co_await net::this_coro::executor, net::use_awaitable);
@@ -248,7 +248,7 @@ TEST_CASE("asio: coroutines wait, and dial") {
 }
 
 TEST_CASE("asio: an event loop that is destroyed with coroutines in the middle of everything loses nothing") {
-    fixture f{bounds{.max_open = 3}};
+    fixture f{strict({.max_open = 3})};
     {
         net::io_context loop;
         net::steady_timer never{loop, net::steady_timer::time_point::max()};

@@ -21,7 +21,7 @@ using fake::ids;
 using pool::asio::async_acquire;
 
 TEST_CASE("asio: a failed dial fails its own caller, with its own error, and the next one tries") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     const auto fails = [&](auto dial, error_code expected) {
         auto first = f.ask("a", dial);
         auto second = f.ask("a");
@@ -60,7 +60,7 @@ TEST_CASE("asio: the messages of the error codes") {
 }
 
 TEST_CASE("asio: a full wait queue refuses the next caller, and a closed pool lends nothing") {
-    fixture f{bounds{.max_open = 1, .max_waiting = 1}};
+    fixture f{strict({.max_open = 1, .max_waiting = 1})};
     auto lent = f.acquire("a");
     auto waits = f.ask("a");
     auto over = f.ask("a");
@@ -79,7 +79,7 @@ TEST_CASE("asio: a full wait queue refuses the next caller, and a closed pool le
 }
 
 TEST_CASE("asio: close notifies all callers that wait, in their order, and not within the call [C11]") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto lent = f.acquire("a");
     std::vector<int> order;
     for (int i = 0; i < 4; ++i) {
@@ -97,7 +97,7 @@ TEST_CASE("asio: close notifies all callers that wait, in their order, and not w
 }
 
 TEST_CASE("asio: the pool may be destroyed while callers wait and dial") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     auto lent = f.acquire("a");
     auto dials = f.ask("b", f.slow());
     f.run();
@@ -112,7 +112,7 @@ TEST_CASE("asio: the pool may be destroyed while callers wait and dial") {
 }
 
 TEST_CASE("asio: an executor that is destroyed, and drops its handlers, loses nothing") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     {
         net::io_context loop;
         auto drop = net::bind_executor(loop, [](error_code, auto) { FAIL("called"); });

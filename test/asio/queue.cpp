@@ -29,7 +29,7 @@ using fake::ids;
 using pool::asio::async_acquire;
 
 TEST_CASE("asio: a connection is lent, but not within the call that asks for it") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto first = f.ask("a");
     CHECK_FALSE(first->done);
     CHECK(f.far.dials() == 0);
@@ -54,7 +54,7 @@ TEST_CASE("asio: a connection is lent, but not within the call that asks for it"
 }
 
 TEST_CASE("asio: callers that block and callers that do not wait in one queue, in one order") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto lent = f.acquire("a");
     auto first = f.ask("a");
     std::atomic<int> id{0};
@@ -77,7 +77,7 @@ TEST_CASE("asio: callers that block and callers that do not wait in one queue, i
 }
 
 TEST_CASE("asio: a connection that comes back serves a caller whose own dial is under way") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     auto lent = f.acquire("a");
     auto first = f.ask("a", f.slow());
     f.run();
@@ -123,7 +123,7 @@ TEST_CASE("asio: a connection that comes back serves a caller whose own dial is 
 }
 
 TEST_CASE("asio: a dialled connection goes to the oldest caller of its key") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     auto first = f.ask("a", f.slow());
     auto second = f.ask("a", f.slow());
     f.run();
@@ -155,7 +155,7 @@ TEST_CASE("asio: a dialled connection goes to the oldest caller of its key") {
 }
 
 TEST_CASE("asio: a thousand callers of a cold key dial no more at once than the bound") {
-    fixture f{bounds{.max_open = 100, .max_dials_per_key = 3}};
+    fixture f{strict({.max_open = 100, .max_dials_per_key = 3})};
     std::vector<std::shared_ptr<fixture<>::result>> all;
     for (int i = 0; i < 1000; ++i) all.push_back(f.ask("a", f.slow()));
     f.run();
@@ -180,7 +180,7 @@ TEST_CASE("asio: a thousand callers of a cold key dial no more at once than the 
 }
 
 TEST_CASE("asio: a permit that is not used, because its caller was served before, is free at once") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     auto lent = f.acquire("a");
     auto first = f.ask("a", f.slow());
     CHECK(f.conns->stats().dialing == 1);
@@ -194,7 +194,7 @@ TEST_CASE("asio: a permit that is not used, because its caller was served before
 }
 
 TEST_CASE("asio: a caller may be served while it begins to dial") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     auto lent = f.acquire("a");
     const auto work = net::make_work_guard(f.loop);
     std::vector<std::jthread> threads;
@@ -219,7 +219,7 @@ TEST_CASE("asio: a caller may be served while it begins to dial") {
 }
 
 TEST_CASE("asio: a pool of one thread needs no lock") {
-    fixture<pool::after_idle, pool::null_mutex> f{bounds{.max_open = 1}, pool::after_idle{1s}};
+    fixture<pool::after_idle, pool::null_mutex> f{strict({.max_open = 1}), pool::after_idle{1s}};
     auto first = f.ask("a");
     auto second = f.ask("b");
     f.run();
@@ -232,7 +232,7 @@ TEST_CASE("asio: a pool of one thread needs no lock") {
 }
 
 TEST_CASE("asio: the pool may be called from the handler and from the dial [C8]") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     bool called = false;
     const auto dial = [&](const std::string& key, auto handler) {
         CHECK(f.conns->stats(key).dialing == 1);

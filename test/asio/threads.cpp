@@ -37,7 +37,7 @@ TEST_CASE("asio: threads that block and threads that do not, cancels, failures a
     constexpr int chains = 8;
     constexpr int rounds = 200;
     const std::array<std::string, 4> keys{"a", "b", "c", "d"};
-    fixture f{bounds{.max_open = 5, .max_open_per_key = 3, .max_dials_per_key = 2}};
+    fixture f{strict({.max_open = 5, .max_open_per_key = 3, .max_dials_per_key = 2})};
     std::atomic<int> answers{0};
     std::atomic<bool> over{false};
 
@@ -105,6 +105,7 @@ TEST_CASE("asio: threads that block and threads that do not, cancels, failures a
             });
         }
     }
+    f.conns->upkeep();  // a caller that gives up leaves its close to others
     CHECK(answers == chains * rounds);
     CHECK_FALSE(over);
     const pool::stats s = f.conns->stats();

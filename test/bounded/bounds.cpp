@@ -22,7 +22,7 @@ using namespace bounded_pools;
 using fake::ids;
 
 TEST_CASE("bounded: nobody waits while there is room") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     const auto first = f.acquire("a");
     const auto second = f.acquire("b");
     CHECK(f.conns.stats().lent == 2);
@@ -31,7 +31,7 @@ TEST_CASE("bounded: nobody waits while there is room") {
 }
 
 TEST_CASE("bounded: the bound of a key holds, and other keys are free") {
-    fixture f{bounds{.max_open_per_key = 1}};
+    fixture f{strict({.max_open_per_key = 1})};
     auto lent = f.acquire("a");
     auto next = f.waits("a");
     CHECK(f.acquire("b")->id() == 2);
@@ -40,7 +40,7 @@ TEST_CASE("bounded: the bound of a key holds, and other keys are free") {
 }
 
 TEST_CASE("bounded: room is an unused permit, or else the place of the oldest idle connection of another key") {
-    fixture f{bounds{.max_open = 3}};
+    fixture f{strict({.max_open = 3})};
     f.put("a");
     f.put("b");
     const auto third = f.acquire("c");
@@ -53,7 +53,7 @@ TEST_CASE("bounded: room is an unused permit, or else the place of the oldest id
 }
 
 TEST_CASE("bounded: a blocked idle connection of the caller's own key is no room") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     f.put("a");
     f.put("b");
     f.net[1].blocked = true;
@@ -63,7 +63,7 @@ TEST_CASE("bounded: a blocked idle connection of the caller's own key is no room
 }
 
 TEST_CASE("bounded: a connection is closed before another is dialled in its place") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     f.put("a");
     bool closed_before = false;
     const auto got = f.conns.acquire("b", [&](const std::string&) {
@@ -74,7 +74,7 @@ TEST_CASE("bounded: a connection is closed before another is dialled in its plac
 }
 
 TEST_CASE("bounded: a connection that is being closed is still open") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto lent = f.acquire("a");
     pool::stats during;
     f.net[1].on_close = [&] {
@@ -90,7 +90,7 @@ TEST_CASE("bounded: a connection that is being closed is still open") {
 }
 
 TEST_CASE("bounded: each close of many frees its own permit") {
-    fixture f{bounds{.max_open = 3}};
+    fixture f{strict({.max_open = 3})};
     for (const char* key : {"a", "a", "a"}) f.put(key);
     for (int id = 1; id <= 3; ++id) f.net[id].blocked = true;
     auto& last = f.net[3];
@@ -109,7 +109,7 @@ TEST_CASE("bounded: each close of many frees its own permit") {
 }
 
 TEST_CASE("bounded: a lease that moves holds its permit") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto lent = f.acquire("a");
     auto moved = std::move(lent);
     auto next = f.waits("a");
@@ -121,7 +121,7 @@ TEST_CASE("bounded: a lease that moves holds its permit") {
 }
 
 TEST_CASE("bounded: a raw connection is not kept beyond the bound") {
-    fixture f{bounds{.max_open = 2, .max_open_per_key = 1}};
+    fixture f{strict({.max_open = 2, .max_open_per_key = 1})};
     f.put("a");
     f.put("a");
     CHECK(f.net.closed() == ids{2});
@@ -132,7 +132,7 @@ TEST_CASE("bounded: a raw connection is not kept beyond the bound") {
 }
 
 TEST_CASE("bounded: idle connections have bounds of their own, and callers that wait come first") {
-    fixture f{bounds{.max_open = 2, .max_idle = 0}};
+    fixture f{strict({.max_open = 2, .max_idle = 0})};
     auto lent = f.acquire("a");
     auto other = f.acquire("a");
     auto next = f.waits("a");
@@ -144,12 +144,12 @@ TEST_CASE("bounded: idle connections have bounds of their own, and callers that 
 }
 
 TEST_CASE("bounded: a smaller bound closes idle connections at once, and lent ones when they come back") {
-    fixture f{bounds{.max_open = 4}};
+    fixture f{strict({.max_open = 4})};
     auto first = f.acquire("a");
     auto second = f.acquire("b");
     f.put("c");
     f.put("d");
-    CHECK(f.conns.reconfigure(bounds{.max_open = 1}) == 2);
+    CHECK(f.conns.reconfigure(strict({.max_open = 1})) == 2);
     CHECK(f.net.closed() == ids{3, 4});
     auto next = f.waits("c");
     first.give_back();
@@ -161,11 +161,11 @@ TEST_CASE("bounded: a smaller bound closes idle connections at once, and lent on
 }
 
 TEST_CASE("bounded: a smaller bound of each key does the same") {
-    fixture f{bounds{}};
+    fixture f{strict({})};
     auto first = f.acquire("a");
     auto second = f.acquire("a");
     f.put("a");
-    CHECK(f.conns.reconfigure(bounds{.max_open_per_key = 1}) == 1);
+    CHECK(f.conns.reconfigure(strict({.max_open_per_key = 1})) == 1);
     first.give_back();
     second.give_back();
     CHECK(f.net.closed() == ids{3, 1});
@@ -174,7 +174,7 @@ TEST_CASE("bounded: a smaller bound of each key does the same") {
 
 TEST_CASE("bounded: dials of one key are bounded") {
     constexpr int callers = 12;
-    fixture f{bounds{.max_dials_per_key = 2}};
+    fixture f{strict({.max_dials_per_key = 2})};
     std::atomic<int> dialling{0};
     std::atomic<int> most{0};
     const auto dial = [&](const std::string&) {
@@ -200,7 +200,7 @@ TEST_CASE("bounded: dials of one key are bounded") {
 }
 
 TEST_CASE("bounded: the pool may be called from a dial and from a close [C8]") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     f.put("x");
     f.net[1].on_close = [&] { CHECK(f.conns.try_acquire("z")); };
     f.put("z");

@@ -19,7 +19,7 @@ using namespace bounded_pools;
 using fake::ids;
 
 TEST_CASE("bounded: close fails all callers that wait [C11]") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto lent = f.acquire("a");
     auto first = f.waits("a");
     auto second = f.waits("b");
@@ -34,7 +34,7 @@ TEST_CASE("bounded: close fails all callers that wait [C11]") {
 }
 
 TEST_CASE("bounded: a connection whose dial ends after the close is closed") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     CHECK_THROWS_AS((void)f.conns.acquire("a",
                         [&](const std::string&) {
                             f.conns.close();
@@ -47,7 +47,7 @@ TEST_CASE("bounded: a connection whose dial ends after the close is closed") {
 }
 
 TEST_CASE("bounded: drain waits for lent connections, until its deadline") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     auto first = f.acquire("a");
     auto second = f.acquire("a");
     f.conns.close();
@@ -69,7 +69,7 @@ TEST_CASE("bounded: drain waits for lent connections, until its deadline") {
 }
 
 TEST_CASE("bounded: drain waits for closes, too") {
-    fixture f{bounds{.max_open = 2}};
+    fixture f{strict({.max_open = 2})};
     gate closing;
     auto lent = f.acquire("a");
     lent->far().on_close = [&] { closing.pass(); };

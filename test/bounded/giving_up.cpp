@@ -28,7 +28,7 @@ using namespace bounded_pools;
 using fake::ids;
 
 TEST_CASE("bounded: a failed dial fails its own caller only, and leaves no trace [mistake 8]") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     const auto fails = [](const std::string&) -> fake::connection { throw std::runtime_error{"no answer"}; };
     for (int i = 0; i < 3; ++i)
         CHECK_THROWS_WITH_AS((void)f.conns.acquire("a", fails), "no answer", std::runtime_error);
@@ -38,7 +38,7 @@ TEST_CASE("bounded: a failed dial fails its own caller only, and leaves no trace
 }
 
 TEST_CASE("bounded: a caller whose deadline has passed fails before it takes anything") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     f.put("a");
     CHECK_THROWS_WITH_AS((void)f.conns.acquire("a", f.net.dialer(), f.clock.now()),
         "pool \"peers\": no connection for key \"a\": its deadline has passed (1 open, 1 idle, 0 lent, 0 dialling, "
@@ -52,7 +52,7 @@ TEST_CASE("bounded: a caller whose deadline has passed fails before it takes any
 }
 
 TEST_CASE("bounded: a caller waits until its deadline, which no wake-up moves [mistake 9]") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto lent = f.acquire("a");
     auto first = f.waits("a");
     auto next = f.waits("a", f.clock.now() + 10s);
@@ -63,12 +63,12 @@ TEST_CASE("bounded: a caller waits until its deadline, which no wake-up moves [m
     f.clock.advance(1s);
     CHECK(next.error() ==
           "pool \"peers\": no connection for key \"a\": its deadline has passed (1 open, 0 idle, 1 lent, 0 dialling, "
-          "0 waiting)");
+          "1 waiting)");
     CHECK(f.conns.stats("a").waiting == 0);
 }
 
 TEST_CASE("bounded: the error of a timeout quotes the last dial error of its key") {
-    fixture f{bounds{.max_open_per_key = 1}};
+    fixture f{strict({.max_open_per_key = 1})};
     gate dial;
     auto failing = f.fails("a", dial);
     dial.reached.wait();
@@ -85,13 +85,13 @@ TEST_CASE("bounded: the error of a timeout quotes the last dial error of its key
     f.clock.advance(1s);
     CHECK(next.error() ==
           "pool \"peers\": no connection for key \"a\": its deadline has passed (1 open, 0 idle, 0 lent, 1 dialling, "
-          "0 waiting); the last dial failed: no answer");
+          "1 waiting); the last dial failed: no answer");
     second.open.count_down();
     CHECK(dialling.got()->id() == 1);
 }
 
 TEST_CASE("bounded: a caller that is cancelled leaves the queue") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     auto lent = f.acquire("a");
     auto first = f.waits("a");
     auto second = f.waits("a");
@@ -104,19 +104,19 @@ TEST_CASE("bounded: a caller that is cancelled leaves the queue") {
 }
 
 TEST_CASE("bounded: when the wait queue is full, the next caller fails at once") {
-    fixture f{bounds{.max_open = 1, .max_waiting = 1}};
+    fixture f{strict({.max_open = 1, .max_waiting = 1})};
     auto lent = f.acquire("a");
     auto next = f.waits("a");
     CHECK_THROWS_WITH_AS((void)f.acquire("a"),
         "pool \"peers\": no connection for key \"a\": the wait queue is full (1 open, 0 idle, 1 lent, 0 dialling, "
-        "1 waiting)",
+        "2 waiting)",
         pool::queue_full);
     lent.give_back();
     CHECK(next.got()->id() == 1);
 }
 
 TEST_CASE("bounded: with no place to wait, a caller still gets what is free") {
-    fixture f{bounds{.max_open = 1, .max_waiting = 0}};
+    fixture f{strict({.max_open = 1, .max_waiting = 0})};
     {
         const auto lent = f.acquire("a");
         CHECK_THROWS_AS((void)f.acquire("a"), pool::queue_full);
@@ -125,7 +125,7 @@ TEST_CASE("bounded: with no place to wait, a caller still gets what is free") {
 }
 
 TEST_CASE("bounded: with no place to wait, a caller for whom room is made does not count as waiting") {
-    fixture f{bounds{.max_open = 1, .max_waiting = 0}};
+    fixture f{strict({.max_open = 1, .max_waiting = 0})};
     f.put("a");
     CHECK(f.acquire("b")->id() == 2);
     CHECK(f.net.closed() == ids{1});
@@ -152,26 +152,30 @@ struct std::hash<moody_key> {
     std::size_t operator()(const moody_key& key) const noexcept { return static_cast<std::size_t>(key.number); }
 };
 
-TEST_CASE("bounded: retired connections are closed even if the queue has no memory for the key [C12]") {
+TEST_CASE("bounded: connections are retired even if the queue has no memory for the key, and closed later [C12]") {
     fake::network net;
     pool::manual_clock clock;
     pool::basic_pool<moody_key, fake::connection, bounds, pool::after_idle, std::mutex, pool::manual_clock> conns{
-        bounds{.max_open = 2}, pool::after_idle{1s}, {}, clock};
+        strict({.max_open = 2}), pool::after_idle{1s}, {}, clock};
     const moody_key key{1};
     conns.put(key, net.dial());
     clock.advance(1s);
     moody_key::fails = true;
     CHECK_THROWS_AS((void)conns.acquire(key, [&](const moody_key&) { return net.dial(); }), std::bad_alloc);
     moody_key::fails = false;
-    CHECK(net.closed() == ids{1});
     const pool::stats s = conns.stats();
     CHECK(s.expired == 1);
-    CHECK(s.waiting + s.dialing + s.closing + s.keys == 0);
+    CHECK(s.closing == 1);
+    CHECK(s.waiting + s.dialing + s.keys == 0);
+    CHECK(net.closed().empty());
+    CHECK(conns.expire() == 0);
+    CHECK(net.closed() == ids{1});
+    CHECK(conns.stats().closing == 0);
 }
 
 TEST_CASE("bounded: a pool of real time waits, and gives up") {
     fake::network net;
-    pool::basic_pool<std::string, fake::connection, bounds> conns{bounds{.max_open = 1}};
+    pool::basic_pool<std::string, fake::connection, bounds> conns{strict({.max_open = 1})};
     auto lent = conns.acquire("a", net.dialer());
     CHECK_THROWS_AS(
         (void)conns.acquire("a", net.dialer(), std::chrono::steady_clock::now() + 1ms), pool::acquire_timeout);
@@ -193,7 +197,7 @@ TEST_CASE("bounded: a pool of real time waits, and gives up") {
 }
 
 TEST_CASE("bounded: a hand-off before a cancel or a timeout stands") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     for (int i = 0; i < 50; ++i) {
         auto lent = f.acquire("a");
         auto next = f.waits("a", f.clock.now() + 1s);
@@ -206,7 +210,7 @@ TEST_CASE("bounded: a hand-off before a cancel or a timeout stands") {
 }
 
 TEST_CASE("bounded: a hand-off that races with a cancel or a timeout reaches exactly one caller") {
-    fixture f{bounds{.max_open = 1}};
+    fixture f{strict({.max_open = 1})};
     for (int i = 0; i < 50; ++i) {
         auto lent = f.acquire("a");
         auto first = f.waits("a", f.clock.now() + 1s);

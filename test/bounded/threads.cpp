@@ -40,29 +40,45 @@ TEST_CASE("bounded: among threads, no caller is served before an older one that 
     using pool_type = pool::basic_pool<std::string, fake::connection, bounds>;
     using pool::core::request_state;
 
-    /// A notification. The number of a caller is its place in the queue.
+    /// What has happened to a caller. Its number is its place in the queue.
     struct event {
+        enum { told, waits, served, left } what;
         int caller;
-        request_state what;
+    };
+    /// What happened to all callers, in that order.
+    struct event_log {
+        std::mutex mutex;
+        std::vector<event> all;
     };
     /// Logs its notifications, under the lock of the pool.
     struct asker final : requests::request<pool_type> {
-        asker(int order, std::vector<event>& all) : request{true}, number{order}, log{all} {}
-        void notified() noexcept override {
-            log.push_back({number, state()});
-            is_notified = true;
+        asker(int order, event_log& all) : request{true}, number{order}, log{all} {}
+        bool notified() noexcept override {
+            const std::scoped_lock guard{log.mutex};
+            add(state(), event::told);
+            return is_told = true;
+        }
+        /// Its caller has looked, or gives up.
+        void knows(request_state state) {
+            const std::scoped_lock guard{log.mutex};
+            if (!is_told || !pool::core::is_waiting(state)) add(state, event::waits);
+        }
+        void add(request_state state, decltype(event::what) waiting) {
+            const bool is_served = state == request_state::lent || state == request_state::may_dial;
+            log.all.push_back(
+                {is_served ? event::served : pool::core::is_waiting(state) ? waiting : event::left, number});
         }
         int number;
-        std::vector<event>& log;
-        std::atomic<bool> is_notified{false};
+        event_log& log;
+        std::atomic<bool> is_told{false};
     };
 
     fake::network net;
-    pool_type conns{bounds{.max_open = 3, .max_open_per_key = 2}};
+    pool_type conns{strict({.max_open = 3, .max_open_per_key = 2})};
     std::mutex order;  // makes the numbers follow the order of the queue
     std::vector<std::string> wanted;
-    std::vector<event> log;
-    log.reserve(threads * rounds * 2);
+    event_log log;
+    log.all.reserve(threads * rounds * 3);
     {
         std::vector<std::jthread> all;
         for (int number = 0; number < threads; ++number) {
@@ -71,19 +87,30 @@ TEST_CASE("bounded: among threads, no caller is served before an older one that 
                 for (int i = 0; i < rounds; ++i) {
                     const std::string key = keys[random() % 4];
                     std::optional<asker> asking;
+                    request_state seen{};
                     {
                         const std::scoped_lock guard{order};
                         asking.emplace(static_cast<int>(wanted.size()), log);
                         wanted.push_back(key);
                         requests::submit(conns, *asking, key);
+                        seen = requests::look(conns, *asking);  // it is notified only after this
+                        asking->knows(seen);
                     }
                     const bool gives_up = random() % 8 == 0;
-                    while (!asking->is_notified && !gives_up) std::this_thread::yield();
-                    (void)conns.stats();  // the thread that has notified it has left the lock
-                    if (!asking->is_notified) requests::cancel(conns, *asking);
-                    if (asking->state() == request_state::dialing && random() % 8 == 0) {
+                    while (pool::core::is_waiting(seen) && !gives_up) {
+                        if (!requests::state(conns).close_for(*asking))
+                            while (!asking->is_told.exchange(false)) std::this_thread::yield();
+                        seen = requests::look(conns, *asking);
+                        asking->knows(seen);
+                    }
+                    if (pool::core::is_waiting(seen)) {
+                        asking->knows(request_state::cancelled);
+                        requests::cancel(conns, *asking);
+                        seen = requests::look(conns, *asking);
+                    }
+                    if (seen == request_state::may_dial && random() % 8 == 0) {
                         requests::dial_failed(conns, *asking);
-                    } else if (asking->state() == request_state::dialing) {
+                    } else if (seen == request_state::may_dial) {
                         requests::dial_succeeded(conns, *asking, net.dialer());
                     }
                     if (asking->state() != request_state::lent) continue;
@@ -94,19 +121,24 @@ TEST_CASE("bounded: among threads, no caller is served before an older one that 
         }
     }
 
-    std::vector<bool> waits(wanted.size(), true);  // not notified yet
+    // One that was told to close a connection is not told again when it is served before it looks. Until then it may or
+    // may not wait.
+    enum class standing { may_wait, waits, is_done };
+    std::vector<standing> all(wanted.size(), standing::may_wait);
     int overtaken = 0;
-    for (const auto& [caller, what] : log) {
+    for (const auto& [what, caller] : log.all) {
         const auto place = static_cast<std::size_t>(caller);
-        for (std::size_t older = 0; older < place; ++older) {
-            const bool could = waits[older] && wanted[older] == wanted[place];
-            overtaken += could && (what == request_state::lent || what == request_state::dialing);
-        }
-        waits[place] = false;
+        for (std::size_t older = 0; older < place && what == event::served; ++older)
+            overtaken += all[older] == standing::waits && wanted[older] == wanted[place];
+        if (what == event::served || what == event::left) all[place] = standing::is_done;
+        else if (all[place] != standing::is_done)
+            all[place] = what == event::told ? standing::may_wait : standing::waits;
     }
     CHECK(overtaken == 0);
-    CHECK(std::find(waits.begin(), waits.end(), true) == waits.end());
+    CHECK(std::count(all.begin(), all.end(), standing::is_done) == static_cast<std::ptrdiff_t>(all.size()));
+    conns.upkeep();  // a caller that gives up leaves its close to others
     const pool::stats s = conns.stats();
+    CHECK(s.overtaken == 0);
     CHECK(s.lent + s.dialing + s.waiting + s.closing == 0);
     CHECK(s.hits + s.misses == wanted.size());
     conns.close();
@@ -117,8 +149,9 @@ TEST_CASE("bounded: threads, cancels, timeouts, failures and changing bounds los
     constexpr int threads = 16;
     constexpr int rounds = 300;
     const std::array<std::string, 4> keys{"a", "b", "c", "d"};
-    const bounds capacity{
-        .max_open = 5, .max_open_per_key = 3, .max_idle = 4, .max_waiting = 12, .max_dials_per_key = 2};
+    bounds capacity{.max_open = 5, .max_open_per_key = 3, .max_idle = 4, .max_waiting = 12, .max_dials_per_key = 2};
+    SUBCASE("with patience") { capacity.patience = 2ms; }
+    SUBCASE("without") { capacity.patience = 0ms; }
     fixture<pool::after_idle> f{capacity, pool::after_idle{20ms}};
     std::atomic<std::uint64_t> asked{0};
     std::atomic<bool> over{false};
@@ -162,6 +195,7 @@ TEST_CASE("bounded: threads, cancels, timeouts, failures and changing bounds los
             });
         }
     }
+    f.conns.upkeep();
     const pool::stats s = f.conns.stats();
     CHECK_FALSE(over);
     CHECK(s.lent == 0);

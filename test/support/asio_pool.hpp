@@ -22,6 +22,7 @@
 #include <pool/policies/expiry.hpp>
 
 #include <support/fake.hpp>
+#include <support/strict.hpp>
 
 /// @file
 /// A pool, and callers of it that do not block. The test turns the event loop, and so decides what happens when.

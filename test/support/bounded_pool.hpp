@@ -18,6 +18,7 @@
 
 #include <support/fake.hpp>
 #include <support/latch.hpp>
+#include <support/strict.hpp>
 
 /// @file
 /// A pool that bounds the open connections, and callers of it. A caller that waits is a thread. The figures show that

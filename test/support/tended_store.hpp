@@ -21,7 +21,7 @@
 
 namespace stores {
 
-/// A store, with the least of a pool around it: this dials, and closes what the store retires. Connections are numbered
+/// A store, with the least of a pool around it: this dials, counts misses, and closes what the store retires. Connections are numbered
 /// from 1, in the order in which they were opened.
 template <class Time>
 class tended_store {
@@ -50,6 +50,7 @@ public:
         entry* found = nullptr;
         std::size_t most = pool::no_limit;
         retired = closed_after([&](entries& leaving) { found = store_.lend(hashed{key}, now, most, leaving); });
+        if (found == nullptr) store_.count_lookup_in_vain();
         return found;
     }
 
