@@ -342,8 +342,9 @@ private:
             entry& gone = *next;
             const bool failed = !close(gone.conn(), errors);
             gone.destroy();
+            if (most != 0) --most;
             next = removal([&](moment&) { store().erase_closed(gone, failed); },
-                --most != 0 ? claims::any : claims::new_ones);
+                most != 0 ? claims::any : claims::new_ones);
         }
     }
 
