@@ -108,7 +108,7 @@ public:
                 throw;
             }
             found->destroy();
-            last_step([&](moment&) {
+            step(closing::later, [&](moment&) {
                 admission_.settle_later(found->of());
                 store().erase_taken(*found);
             });
