@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -163,12 +164,15 @@ struct fixture {
     /// Changes something, and serves. A step that has used up its batch goes on with another one, as in a pool.
     template <class Act>
     void step(const Act& act) {
-        moment now{capacity, time};
+        const std::size_t before = retired.size();
+        moment now{capacity, time, retired};
         act(now);
-        finish(now);
+        auto each = retired.rbegin();
+        for (std::size_t left = retired.size(); left > before; --left, ++each) queue.settle_later(each->of());
+        queue.serve(now);
         while (now.is_over()) {
             now.most = moment::batch;
-            finish(now);
+            queue.serve(now);
         }
     }
 
@@ -179,13 +183,6 @@ struct fixture {
     store::entries retired;
     admission queue{idle};
     std::vector<std::unique_ptr<caller>> callers;
-
-private:
-    void finish(moment& now) {
-        for (store::entry& each : now.retired) queue.settle_later(each.of());
-        queue.serve(now);
-        retired.splice(retired.end(), now.retired);
-    }
 };
 
 }  // namespace wait_queues
