@@ -112,11 +112,11 @@ public:
     template <class Moment>
     entry* lend(group& of, Moment& now) noexcept {
         store_.look_again(of, store_time(now), now.retired);
-        settle_later(of);
+        changed(of, now);
         serve(now);
         entry* const found = of.usable() != 0 ? store_.lend(of, store_time(now), now.most, now.retired) : nullptr;
         if (found != nullptr && of.queue != nullptr) overtaken_ += !of.queue->waiting.empty();
-        settle_later(of);
+        changed(of, now);
         serve(now);
         return found;
     }
@@ -127,11 +127,11 @@ public:
     void give_back(entry& e, TimePoint expires_at, Moment& now) noexcept {
         group& of = e.of();
         store_.give_back(e, expires_at, store_time(now), now.retired);
-        settle_later(of);
+        changed(of, now);
         serve(now);
         while (group* const excess = over_idle_bounds(of, now)) {
             store_.evict(*excess, now.retired);
-            settle_later(*excess);
+            changed(*excess, now);
             serve(now);
         }
     }
@@ -150,7 +150,7 @@ public:
         of.push_back(asking);
         ++waiting_;
         store_.look_again(*of.of, store_time(now), now.retired);
-        move(of, unsettled_);
+        changed(of, now);
         serve(now);
         const bool is_helped = asking.state_ == request_state::promised || asking.state_ == request_state::nudged;
         const bool is_one_too_many = waiting_ - order_.promised() - order_.nudged() > now.bounds.max_waiting();
@@ -172,7 +172,7 @@ public:
         if (is_waiting(asking.state_)) {
             group& its = *asking.queue().of;
             store_.look_again(its, store_time(now), now.retired);
-            settle_later(its);
+            changed(its, now);
             serve(now);
             if (is_waiting(asking.state_) && its.usable() != 0) {
                 overtaken_ += asking.queue().oldest() != &asking;
@@ -220,9 +220,18 @@ public:
 
     // Other steps.
 
-    /// Takes note that something of a key has changed. `serve` then settles its queue.
-    void settle_later(group& of) noexcept {
-        if (of.queue != nullptr) settle_later(*of.queue);
+    /// Takes note that something of a key has changed. `serve` then settles its queue. O(log n).
+    template <class Moment>
+    void changed(group& of, Moment& now) noexcept {
+        if (of.queue != nullptr) changed(*of.queue, now);
+    }
+
+    /// Calls `erase()`, which erases a lent entry of a group.
+    template <class Erase, class Moment>
+    void erase_lent(group& of, const Erase& erase, Moment& now) noexcept {
+        queue* const its = of.queue;  // without one, the group may end
+        erase();
+        if (its != nullptr) changed(*its, now);
     }
 
     /// The bounds have changed: nothing is given before the zones of all queues are right again.
@@ -250,8 +259,7 @@ public:
             queue& of = unasked_.front();
             of.in_blocked.unlink();
             store_.look_again(*of.of, store_time(now), now.retired);
-            fit(of, now);  // which has it asked again, if it is still blocked
-            settle_later(of);
+            changed(of, now);  // which has it asked again, if it is still blocked
         }
         return unasked_.empty();
     }
@@ -263,8 +271,7 @@ public:
         for (; !unfit_.empty() && !now.is_over(); now.spend()) {
             queue& of = unfit_.front();
             if (is_closed_ && !refuse(of, now)) return;
-            fit(of, now);
-            move(of, unsettled_);
+            changed(of, now);
         }
         do {
             for (; !unsettled_.empty(); now.spend()) {
@@ -277,10 +284,9 @@ public:
                 }
                 move(of, settled_);
                 if (is_closed_) continue;
-                fit(of, now);
                 grant(now);
                 settle(of, now);
-                if (now.is_over()) return settle_later(of);
+                if (now.is_over()) return move(of, unsettled_);
             }
             if (waiting_ == 0) return;
             do {
@@ -512,9 +518,7 @@ private:
             --dialing_;
         }
         end_request(asking, outcome);
-        if (is_closed_) return settle_later(of);
-        fit(of, now);
-        settle_later(of);
+        changed(of, now);
     }
 
     /// The last change of a request that does not wait any more.
@@ -536,7 +540,7 @@ private:
         queue& of = dialing.queue();
         --of.dialing;
         --dialing_;
-        settle_later(of);
+        changed(of, now);
         serve(now);
     }
 
@@ -558,8 +562,11 @@ private:
         else notifications_.add(changed);
     }
 
-    void settle_later(queue& of) noexcept {
-        if (unfit_.empty()) move(of, unsettled_);
+    template <class Moment>
+    void changed(queue& of, Moment& now) noexcept {
+        if (!is_closed_) fit(of, now);
+        else if (of.oldest() != nullptr || of.oldest_taker() != nullptr) return;  // which are still to be refused
+        move(of, unsettled_);
     }
 
     static void move(queue& of, stage& to) noexcept {

@@ -283,7 +283,7 @@ private:
         if constexpr (bounds_open) {
             auto each = unclosed_.rbegin();
             for (std::size_t left = unclosed_.size(); left > before; --left, ++each)
-                admission_.settle_later(each->of());
+                admission_.changed(each->of(), now);
             admission_.serve(now);
             const bool somebody_waits = admission_.waiting() != 0;
             if (somebody_waits != somebody_waits_.load(std::memory_order_relaxed))

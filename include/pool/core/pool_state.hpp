@@ -108,9 +108,8 @@ public:
                 throw;
             }
             found->destroy();
-            step(closing::later, [&](moment&) {
-                admission_.settle_later(found->of());
-                store().erase_taken(*found);
+            step(closing::later, [&](moment& now) {
+                admission_.erase_lent(found->of(), [&] { store().erase_taken(*found); }, now);
             });
         }
         return taken;
@@ -159,9 +158,8 @@ public:
     /// Erases the entry of a connection that the caller has moved out.
     void detach(entry& lent) noexcept {
         lent.destroy();
-        last_step([&](moment&) {
-            admission_.settle_later(lent.of());
-            store().erase_detached(lent);
+        last_step([&](moment& now) {
+            admission_.erase_lent(lent.of(), [&] { store().erase_detached(lent); }, now);
         });
     }
 
