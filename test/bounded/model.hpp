@@ -2,310 +2,381 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
+#include <functional>
+#include <limits>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include <range/v3/algorithm/any_of.hpp>
 #include <range/v3/algorithm/find.hpp>
-#include <range/v3/algorithm/find_if.hpp>
-#include <range/v3/algorithm/none_of.hpp>
-#include <range/v3/algorithm/sort.hpp>
 
-#include <pool/core/request.hpp>
-#include <pool/policies/capacity.hpp>
-#include <pool/policies/clock.hpp>
-#include <pool/policies/expiry.hpp>
 #include <pool/stats.hpp>
 
-#include <bounded/model_store.hpp>
+#include <bounded/model_queue.hpp>
 
 /// @file
 /// A reference model of a pool that bounds the open connections.
 
 namespace bounded_models {
 
-using pool::core::request_state;
-
-const std::array<key, 4> keys{"a", "b", "c", "a key that is longer than the buffer of a short string"};
-
-/// A caller's request, as the model sees it.
-struct model_request {
-    key of;
-    bool blocked = false;  ///< by its dial, which runs on its caller's thread
-    request_state state = request_state::waiting;
-    int lent = 0;            ///< the number of its connection
-    bool dials = false;      ///< holds a permit, even if it does not need it any more
-    bool may_begin = false;  ///< and has not begun to dial
-
-    bool waits() const { return state == request_state::waiting; }
-    bool takes() const { return waits() || (state == request_state::dialing && !blocked); }
-    bool is_over() const { return state > request_state::dialing && !dials; }
-};
-
-/// What a pool does, and who waits.
-class model : public model_store {
+/// What a pool does. An operation is made of steps, and of closes between them, in which other operations may run. So
+/// the model stops at each close:
+///
+///     give_back(id);                  // its first step
+///     while (...) close_begins(next); // ends the close before, and goes on to the next one
+///     end_operation();                // ends the last close
+class model : public model_queue {
 public:
-    using model_store::model_store;
+    using model_queue::model_queue;
 
-    // Each of these is one step of the pool, and ends with `end_step`.
+    // The operations.
 
-    std::optional<int> lend(const key& of) {
-        serve();
-        const auto found = is_wanted(of) ? std::nullopt : reuse(of);
-        figures_.misses += !found;
-        end_step();
-        return found;
+    void try_acquire(std::size_t of, std::optional<int>& found) {
+        begin({[&] { return found = look_up(of), closes{later}; }});
     }
 
-    std::optional<int> take(const key& of) {
-        serve();
-        const auto found = is_wanted(of) ? std::nullopt : reuse(of);
-        figures_.misses += !found;
-        if (found) no_longer_lent(*found);
-        end_step();
-        return found;
+    void take(std::size_t of, std::optional<int>& found) {
+        begin({[&, of] { return found = look_up(of), closes{later}; },
+            [&, of] {
+                if (!found) return closes{later};
+                no_longer_lent(*found);
+                return touch(of), closes{1};
+            }});
+    }
+
+    void put(int id, std::size_t of) {
+        begin({[=, this] {
+            lent_.push_back({id, of});
+            if (is_dead(id) || is_closed_) refuse(id);
+            else come_back(id, true);
+            return own();
+        }});
     }
 
     void give_back(int id) {
-        if (net_[id].dead || is_closed_ || is_full(of_lent(id).of)) refuse(id);
-        else keep(id);
-        end_step();
+        begin({[=, this] {
+            if (is_dead(id) || is_closed_) refuse(id);
+            else come_back(id, was_reconfigured_);
+            return own();
+        }});
     }
 
     void discard(int id) {
-        no_longer_lent(id);
-        ++figures_.discarded;
-        retired_.push_back(id);
-        end_step();
+        begin({[=, this] { return retire(id, figures_.discarded), own(); }});
     }
 
-    void put(int id, const key& of) {
-        lent_.push_back({id, of, {}});
-        if (net_[id].dead || is_closed_ || is_full(of)) refuse(id);
-        else keep(id);
-        end_step();
-    }
-
-    void submit(const key& of, bool blocked) {
-        const bool others = is_wanted(of);
-        model_request& caller =
-            callers.emplace_back(model_request{.of = of, .blocked = blocked, .state = request_state::failed});
-        if (is_closed_) {
-            settle(caller, request_state::closed);
-        } else if (const auto found = others ? std::nullopt : reuse(of)) {
-            caller.state = request_state::lent;
-            caller.lent = *found;
-        } else {
-            caller.state = request_state::waiting;
-            serve();
-            const auto waiting = count(callers, &model_request::waits);
-            if (caller.waits() && left(waiting, retired_.size()) > capacity_.max_waiting())
-                settle(caller, request_state::queue_full);
-        }
-        end_step();
-    }
-
-    void cancel(model_request& caller) {
-        if (caller.takes()) settle(caller, request_state::cancelled);
-        end_step();
-    }
-
-    request_state poll(model_request& caller) {
-        const request_state seen = caller.state;
-        caller.may_begin = false;
-        end_step();
-        return seen;
-    }
-
-    void dial_succeeded(model_request& caller, int id) {
-        ++figures_.dials;
-        caller.dials = false;
-        if (is_closed_) {
-            retired_.push_back(id);
-            if (caller.state == request_state::dialing) settle(caller, request_state::closed);
-        } else {
-            lent_.push_back({id, caller.of, {}});
-            if (caller.state == request_state::dialing) {
-                caller.state = request_state::waiting;
-                const auto taker =
-                    ranges::find_if(callers, [&](const model_request& c) { return c.takes() && c.of == caller.of; });
-                settle(*taker, request_state::lent);
-                taker->lent = id;
-            } else if (is_full(caller.of)) {
-                refuse(id);
-            } else {
-                keep(id);
-            }
-        }
-        end_step();
-    }
-
-    void dial_failed(model_request& caller) {
-        ++figures_.failed_dials;
-        caller.dials = false;
-        if (caller.state == request_state::dialing) settle(caller, request_state::failed);
-        end_step();
+    void detach(int id) {
+        begin({[=, this] {
+            ++figures_.detached;
+            touch(of_lent(id));
+            no_longer_lent(id);
+            return closes{1};
+        }});
     }
 
     void expire() {
-        auto due = idle_;
-        std::erase_if(due, [&](const entry& e) { return e.due > clock_.now(); });
-        ranges::sort(due, {}, &entry::due);
-        for (const entry& each : due) retire(each.id, figures_.expired);
-        end_step();
+        begin({[this] {
+            for (const entry& each : std::vector{idle_})
+                if (each.due <= now()) retire(each.id, figures_.expired);
+            return counted();
+        }});
     }
 
-    void clear(const std::optional<key>& of) {
-        for (const entry& each : std::vector{idle_})
-            if (!of || each.of == *of) retire(each.id, figures_.cleared);
-        end_step();
+    void clear(std::optional<std::size_t> of) {
+        begin({[=, this] { return clear_idle(of); }});
     }
 
-    void reconfigure(bounds capacity) {
-        capacity_ = capacity;
-        const std::size_t total = std::min(capacity_.max_idle(), left(capacity_.max_open(), lent_.size() + dialing()));
-        for (const entry& each : std::vector{idle_}) {
-            const std::size_t busy = count(lent_, each.of) + dialing(each.of);
-            const std::size_t bound =
-                std::min(capacity_.max_idle_for(each.of), left(capacity_.max_open_for(each.of), busy));
-            if (count(idle_, each.of) > bound) retire(each.id, figures_.evicted);
-        }
-        while (idle_.size() > total) retire(idle_.front().id, figures_.evicted);
-        end_step();
+    void reconfigure(const bounds& capacity) {
+        begin({[=, this] {
+                   capacity_ = capacity;
+                   was_reconfigured_ = true;
+                   touch_all();
+                   return own();
+               },
+            [this] {
+                for (const entry& each : std::vector{idle_}) {
+                    const std::size_t open = count(lent_, each.of) + dialing(each.of);
+                    const std::size_t most =
+                        std::min(capacity_.max_idle_for(each.of), left(capacity_.max_open_for(each.of), open));
+                    if (count(idle_, each.of) > most) retire(each.id, figures_.evicted);
+                }
+                while (idle_.size() > std::min(capacity_.max_idle(), left(capacity_.max_open(), lent_.size() + dialing())))
+                    retire(idle_.front().id, figures_.evicted);
+                return counted();
+            }});
     }
 
     void close() {
-        is_closed_ = true;
-        for (const entry& each : std::vector{idle_}) retire(each.id, figures_.cleared);
-        for (model_request& each : callers)
-            if (each.takes()) settle(each, request_state::closed);
-        end_step();
+        begin({[this] {
+                   is_closed_ = true;
+                   for (request& each : callers_)
+                       if (each.waits() || each.takes_while_dialing()) leave(each, request_state::closed);
+                   return closes{later};
+               },
+            [this] { return clear_idle(std::nullopt); }});
     }
 
+    void look_again() {
+        begin({[this] {
+            for (const std::size_t of : std::exchange(awaiting_blocked_, {})) {
+                ask_again(of);
+                touch(of);
+            }
+            return closes{later};
+        }});
+    }
+
+    // The operations of callers that may wait.
+
+    model_request& submit(std::size_t of, bool blocked_by_dial, time_point deadline) {
+        request& asking = callers_.emplace_back(request{.of = of, .blocked_by_dial = blocked_by_dial, .deadline = deadline});
+        begin({[&] {
+            asking.since = now();
+            asking.ticket = next_ticket_++;
+            ask_again(of);
+            touch(of);
+            serve();
+            const bool is_helped = asking.state == request_state::promised || asking.state == request_state::nudged;
+            const std::size_t helped = in_state(request_state::promised) + in_state(request_state::nudged);
+            if (is_closed_) leave(asking, request_state::closed);
+            else if (asking.waits() && !is_helped && waiting() - helped > capacity_.max_waiting())
+                leave(asking, request_state::queue_full);
+            return closes{later};
+        }});
+        return asking;
+    }
+
+    /// Returns what the caller sees.
+    request_state look(request& asking) {
+        request_state seen{};
+        begin({[&] {
+            asking.is_notified = true;
+            if (asking.waits() || asking.state == request_state::may_dial) {
+                if (is_closed_) leave(asking, request_state::closed);
+                else left_late(asking);
+            }
+            if (asking.waits()) {
+                ask_again(asking.of);
+                touch(asking.of);
+                serve();
+                const bool is_first = asking.waits() && line(asking.of).front() == &asking;
+                if (asking.waits() && usable(asking.of) != 0 && lend_to(asking)) figures_.overtaken += !is_first;
+            }
+            serve();
+            asking.is_notified = false;
+            seen = asking.state;
+            if (seen == request_state::may_dial) asking.state = request_state::dialing;
+            return closes{later};
+        }});
+        return seen;
+    }
+
+    void cancel(request& asking) {
+        begin({[&] {
+            if (asking.waits() || asking.state == request_state::may_dial || asking.takes_while_dialing())
+                leave(asking, request_state::cancelled);
+            return closes{later};
+        }});
+    }
+
+    void dial_succeeded(request& dialing, int id) {
+        begin({[&, id] {
+            ++figures_.dials;
+            lent_.push_back({id, dialing.of});
+            std::uint64_t uncounted = 0;
+            if (is_closed_) retire(id, uncounted);
+            const bool is_needed = dialing.state == request_state::dialing;
+            if (is_needed && !is_closed_) {
+                dialing.lent = id;
+                ++figures_.misses;
+            }
+            end_dial(dialing, is_closed_ ? request_state::closed : request_state::lent);
+            if (!is_needed && !is_closed_) come_back(id, true);
+            return own();
+        }});
+    }
+
+    void dial_failed(request& dialing) {
+        begin({[&] {
+            ++figures_.failed_dials;
+            end_dial(dialing, request_state::failed);
+            return closes{later};
+        }});
+    }
+
+    void close_for(const request& asking) {
+        begin({});
+        if (asking.state != request_state::promised) return;
+        operations_.back().left = 1;
+        operations_.back().closing = claim();
+        advance();
+    }
+
+    void forget(const request& gone) {
+        callers_.remove_if([&](const request& each) { return &each == &gone; });
+    }
+
+    // The closes.
+
+    /// The close of a connection begins. Returns whether it is this one's turn.
+    bool close_begins(int id) {
+        if (operations_.empty()) return false;
+        if (std::exchange(operations_.back().has_begun, false)) {
+            finish_close();
+            advance();
+        }
+        operations_.back().has_begun = true;
+        return operations_.back().closing == id;
+    }
+
+    /// The operation returns. Returns whether all of its closes were made. Sets how many it has retired itself.
+    bool end_operation(std::size_t& count) {
+        if (std::exchange(operations_.back().has_begun, false)) {
+            finish_close();
+            advance();
+        }
+        const bool is_done = operations_.back().closing == 0;
+        count = operations_.back().count;
+        operations_.pop_back();
+        return is_done;
+    }
+
+    bool is_closed() const { return is_closed_; }
+
     pool::stats stats() const {
-        pool::stats all = figures_;
-        all.idle = idle_.size();
-        all.lent = lent_.size();
+        pool::stats all = store_stats();
         all.dialing = dialing();
-        all.waiting = count(callers, &model_request::waits);
-        all.keys = count(keys, [this](const key& of) { return count(idle_, of) + count(lent_, of) != 0; });
+        all.waiting = waiting();
         return all;
     }
 
-    pool::key_stats stats(const key& of) const {
+    pool::key_stats stats(std::size_t of) const {
         return {count(idle_, of), count(lent_, of), dialing(of), waiting(of)};
     }
 
-    std::vector<model_request> callers;  ///< in the order in which they came
-
 private:
-    /// Serves callers by age. Of each key, it considers only the oldest that waits, and the oldest whose dial is under
-    /// way and does not block it.
-    void serve() {
-        std::size_t reserved = 0;
-        for (auto caller = callers.begin(); caller != callers.end(); ++caller) {
-            if (!caller->takes()) continue;
-            const bool behind = std::any_of(callers.begin(), caller, [&](const model_request& older) {
-                return older.takes() && older.of == caller->of && older.state == caller->state;
-            });
-            if (behind) continue;
-            const bool full = open() >= capacity_.max_open();
-            if (full && idle_.empty()) return;
-            if (const auto found = reuse(caller->of)) {
-                caller->state = request_state::lent;
-                caller->lent = *found;
-                if (gave_up_permit(*caller)) return serve();
-            } else if (caller->waits() && !full && room_for(caller->of, waiting(caller->of)) != 0) {
-                caller->state = request_state::dialing;
-                caller->dials = true;
-                caller->may_begin = !caller->blocked;
-            } else if (caller->waits() && full && waiting(caller->of) > spare(caller->of)) {
-                reserved += room_for(caller->of, waiting(caller->of) - spare(caller->of));
-                const std::size_t excess = open() - capacity_.max_open();
-                while (retired_.size() < reserved + excess && make_room(caller->of)) {
-                }
+    static constexpr std::size_t later = 0;  ///< closes nothing
+    static constexpr std::size_t every = std::numeric_limits<std::size_t>::max();
+
+    /// How many connections the caller of a step closes at most, other than those that are retired meanwhile.
+    struct closes {
+        std::size_t most;
+        std::size_t count = 0;  ///< what the operation returns
+    };
+    using step = std::function<closes()>;
+
+    struct operation {
+        std::vector<step> steps;
+        std::size_t next = 0;    ///< step
+        std::size_t left = 0;    ///< closes
+        int closing = 0;         ///< the connection that it closes
+        bool has_begun = false;  ///< that close
+        std::size_t count = 0;   ///< its result
+    };
+
+    /// As many as this step has retired, and one of another caller.
+    closes own() const { return {retired_in_step_.size() + 1}; }
+    closes counted() const { return {every, retired_in_step_.size()}; }
+
+    closes clear_idle(std::optional<std::size_t> of) {
+        for (const entry& each : std::vector{idle_})
+            if (!of || each.of == *of) retire(each.id, figures_.cleared);
+        return counted();
+    }
+
+    void begin(std::vector<step> steps) {
+        operations_.push_back({.steps = std::move(steps)});
+        advance();
+    }
+
+    /// Goes on to the next close, or to the end. A dead connection is only forgotten.
+    void advance() {
+        for (;;) {
+            operation& under_way = operations_.back();
+            if (under_way.closing != 0) {
+                if (!is_dead(under_way.closing)) return;
+                finish_close();
+            } else if (under_way.next != under_way.steps.size()) {
+                retired_in_step_.clear();
+                const closes who = under_way.steps[under_way.next++]();
+                for (const std::size_t of : std::vector{retired_in_step_}) touch(of);
+                serve();
+                under_way.count += who.count;
+                under_way.left = who.most;
+                if (who.most != later) under_way.closing = claim();
+                call_to_close();
+            } else {
+                return;
             }
         }
     }
 
-    /// Closes what was retired. That frees permits, which are served, and serving may retire others.
-    void end_step() {
+    /// A close has returned: its permit is free.
+    void finish_close() {
+        operation& under_way = operations_.back();
+        retired_in_step_.clear();
+        end_close(std::exchange(under_way.closing, 0));
         serve();
-        while (!retired_.empty()) {
-            for (const int id : retired_)
-                if (!net_[id].dead) closed_.push_back(id);
-            retired_.clear();
+        const bool may_go_on = --under_way.left != 0;
+        under_way.left += !may_go_on && !retired_in_step_.empty();
+        if (under_way.left != 0) under_way.closing = claim();
+        call_to_close();
+    }
+
+    std::optional<int> look_up(std::size_t of) {
+        std::optional<int> found;
+        if (!is_closed_ && is_quiet(of)) {
+            found = reuse(of);
+        } else if (!is_closed_) {
+            ask_again(of);
+            touch(of);
+            serve();
+            if (usable(of) != 0) found = reuse(of);
+            if (found) figures_.overtaken += waiting(of) != 0;
+            touch(of);
+            serve();
+        }
+        figures_.misses += !found;
+        return found;
+    }
+
+    /// A lent connection comes back, or one that nobody has asked for.
+    void come_back(int id, bool may_exceed) {
+        const std::size_t of = of_lent(id);
+        const bool is_over = open() - closing() > capacity_.max_open() || held(of) + dialing(of) > capacity_.max_open_for(of);
+        if (may_exceed && is_over) return refuse(id);
+        if (is_quiet(of)) return keep_within_bounds(id);
+        keep(id);
+        touch(of);
+        serve();
+        for (;;) {
+            std::optional<std::size_t> excess;
+            if (count(idle_, of) > capacity_.max_idle_for(of)) excess = of;
+            else if (idle_.size() > capacity_.max_idle()) excess = oldest_spare(std::nullopt);
+            if (!excess) return;
+            evict_oldest_of(*excess);
+            touch(*excess);
             serve();
         }
     }
 
-    std::size_t room_for(const key& of, std::size_t needed) const {
-        return std::min(
-            {needed, left(capacity_.max_dials_for(of), dialing(of)), left(capacity_.max_open_for(of), open(of))});
-    }
+    bool is_quiet(std::size_t of) const { return waiting() == 0 && !is_used(of); }
 
-    std::size_t waiting(const key& of) const {
-        return count(callers, [&](const model_request& each) { return each.of == of && each.waits(); });
-    }
-
-    /// How many dials are under way that their own callers do not need any more.
-    std::size_t spare(const key& of) const {
-        return count(callers, [&](const model_request& each) {
-            return each.of == of && each.dials && each.state != request_state::dialing;
-        });
-    }
-
-    /// Takes back the permit of a caller that has not begun to dial. Returns whether it had one.
-    static bool gave_up_permit(model_request& caller) {
-        if (!std::exchange(caller.may_begin, false)) return false;
-        caller.dials = false;
-        return true;
-    }
-
-    /// A lent connection becomes idle.
-    void keep(int id) {
-        ++figures_.puts;
-        const key of = of_lent(id).of;
-        const pool::manual_clock::time_point due = ttl_.expires_at(clock_.now());
-        const bool alone = ranges::none_of(callers, &model_request::waits) && dialing() == 0;
-        const bool no_room = alone && (capacity_.max_idle() == 0 || capacity_.max_idle_for(of) == 0);
-        no_longer_lent(id);
-        if (no_room || due <= clock_.now()) {
-            ++(no_room ? figures_.refused : figures_.expired);
-            return retired_.push_back(id);
+    void end_dial(request& dialing, request_state outcome) {
+        dialing.dials = false;
+        if (dialing.state == request_state::dialing) {
+            dialing.state = outcome;
+            figures_.misses += outcome != request_state::lent;
+            notify(dialing);
         }
-        idle_.push_back({id, of, due});
+        touch(dialing.of);
         serve();
-        while (count(idle_, of) > capacity_.max_idle_for(of))
-            retire(ranges::find(idle_, of, &entry::of)->id, figures_.evicted);
-        while (idle_.size() > capacity_.max_idle()) retire(idle_.front().id, figures_.evicted);
     }
 
-    void settle(model_request& caller, request_state outcome) {
-        gave_up_permit(caller);
-        caller.state = outcome;
-        ++figures_.misses;
-    }
-
-    bool is_wanted(const key& of) const {
-        return ranges::any_of(callers, [&](const model_request& c) { return c.takes() && c.of == of; });
-    }
-
-    std::size_t dialing() const { return count(callers, &model_request::dials); }
-    std::size_t dialing(const key& of) const {
-        return count(callers, [&](const model_request& each) { return each.dials && each.of == of; });
-    }
-    std::size_t open() const { return idle_.size() + lent_.size() + dialing() + retired_.size(); }
-    std::size_t open(const key& of) const { return count(idle_, of) + count(lent_, of) + dialing(of); }
-    bool is_full(const key& of) const {
-        return open() - retired_.size() > capacity_.max_open() || open(of) > capacity_.max_open_for(of);
-    }
-
-    bool is_closed_ = false;
+    std::vector<operation> operations_;  ///< those within a close of another come after it
+    std::uint64_t next_ticket_ = 0;
+    bool was_reconfigured_ = false;
 };
 
 }  // namespace bounded_models

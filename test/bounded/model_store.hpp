@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <range/v3/algorithm/count_if.hpp>
 #include <range/v3/algorithm/find.hpp>
-#include <range/v3/algorithm/find_if.hpp>
 
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/clock.hpp>
 #include <pool/policies/expiry.hpp>
+#include <pool/settings.hpp>
 #include <pool/stats.hpp>
 
 #include <support/fake.hpp>
-#include <support/ids.hpp>
 
 /// @file
 /// The connections of the reference model: vectors and linear scans.
@@ -26,45 +26,87 @@
 namespace bounded_models {
 
 using bounds = pool::bounded_open;
-using key = std::string;
+using time_point = pool::manual_clock::time_point;
 
-/// Which connections are idle, lent or retired. The model of the pool says when they change.
+/// The model knows a key by its number.
+const std::array<std::string, 4> keys{"a", "b", "c", "a key that is longer than the buffer of a short string"};
+
+/// Whether the close of a connection throws.
+inline bool close_throws(int id) { return id % 7 == 0; }
+
+/// What a model is made of, as a pool.
+struct model_settings {
+    bounds capacity;
+    pool::after_idle ttl;
+    pool::reuse_order reuse;
+};
+
+/// Which connections are idle, lent, retired or being closed. The model of the pool says when they change.
 class model_store {
 public:
     struct entry {
         int id;
-        key of;
-        pool::manual_clock::time_point due;
+        std::size_t of;
+        time_point due{};
+        bool seems_blocked = false;  ///< when it was last asked
     };
 
-    model_store(bounds capacity, pool::after_idle ttl, fake::network& net, const pool::manual_clock& now)
-        : capacity_{capacity},
-          ttl_{ttl},
+    model_store(const model_settings& settings, fake::network& net, const pool::manual_clock& clock)
+        : capacity_{settings.capacity},
+          ttl_{settings.ttl},
+          reuse_{settings.reuse},
           net_{net},
-          clock_{now} {}
+          clock_{clock} {}
 
-    /// Which connections were closed, in that order, since this was last asked.
-    fake::ids closed() { return std::exchange(closed_, {}); }
-
-    /// Those that are idle or lent.
+    /// Those that are idle or lent, and those that nobody closes yet.
     std::vector<entry> open_ones() const {
         std::vector<entry> all = idle_;
         all.insert(all.end(), lent_.begin(), lent_.end());
+        all.insert(all.end(), retired_.begin(), retired_.end());
         return all;
     }
 
+    std::size_t unclosed() const { return retired_.size(); }
+
 protected:
+    static std::size_t left(std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; }
+    static std::size_t count(const auto& all, const auto& which) {
+        return static_cast<std::size_t>(ranges::count_if(all, which));
+    }
+    static std::size_t count(const std::vector<entry>& entries, std::size_t of) {
+        return count(entries, [of](const entry& each) { return each.of == of; });
+    }
+
+    /// The idle connections of a key that are not known to be blocked.
+    std::size_t usable(std::size_t of) const {
+        return count(idle_, [of](const entry& each) { return each.of == of && !each.seems_blocked; });
+    }
+    bool has_blocked(std::size_t of) const { return usable(of) != count(idle_, of); }
+
+    std::size_t held(std::size_t of) const { return count(idle_, of) + count(lent_, of); }
+    std::size_t closing() const { return retired_.size() + closing_.size(); }
+
+    /// Asks the blocked connections of a key again.
+    void ask_again(std::size_t of) {
+        for (entry& each : idle_)
+            if (each.of == of && each.seems_blocked) ask(each);
+    }
+
     /// Lends an idle connection. Retires those before it that cannot be lent any more.
-    std::optional<int> reuse(const key& of) {
-        for (const entry& each : std::vector{idle_}) {
+    std::optional<int> reuse(std::size_t of) {
+        std::vector<entry> candidates = idle_;
+        if (reuse_ == pool::reuse_order::newest_first) std::reverse(candidates.begin(), candidates.end());
+        for (const entry& each : candidates) {
             if (each.of != of) continue;
             if (each.due <= clock_.now()) {
                 retire(each.id, figures_.expired);
             } else if (net_[each.id].dead) {
                 retire(each.id, figures_.found_closed);
-            } else if (!net_[each.id].blocked) {
+            } else if (ask(*ranges::find(idle_, each.id, &entry::id))) {
+                ++figures_.skipped_blocked;
+            } else {
                 idle_.erase(ranges::find(idle_, each.id, &entry::id));
-                lent_.push_back({each.id, of, {}});
+                lent_.push_back({each.id, of});
                 ++figures_.hits;
                 return each.id;
             }
@@ -72,49 +114,92 @@ protected:
         return std::nullopt;
     }
 
-    /// Evicts the oldest idle connection of another key. Returns whether there was one.
-    bool make_room(const key& of) {
-        const auto other = ranges::find_if(idle_, [&](const entry& e) { return e.of != of; });
-        if (other == idle_.end()) return false;
-        retire(other->id, figures_.evicted);
-        return true;
+    std::size_t of_lent(int id) const { return ranges::find(lent_, id, &entry::id)->of; }
+    void no_longer_lent(int id) { lent_.erase(ranges::find(lent_, id, &entry::id)); }
+
+    /// A lent connection becomes idle, unless it would be due at once.
+    void keep(int id) {
+        ++figures_.puts;
+        const time_point due = ttl_.expires_at(clock_.now());
+        if (due <= clock_.now()) return retire(id, figures_.expired);
+        const std::size_t of = of_lent(id);
+        no_longer_lent(id);
+        idle_.push_back({id, of, due});
+        ask(idle_.back());
+    }
+
+    /// The same while nobody waits: within the bounds, first those of its key and then those of all.
+    void keep_within_bounds(int id) {
+        const std::size_t of = of_lent(id);
+        if (capacity_.max_idle() == 0 || capacity_.max_idle_for(of) == 0) return refuse(id);
+        if (ttl_.expires_at(clock_.now()) > clock_.now()) {
+            while (count(idle_, of) >= capacity_.max_idle_for(of)) evict_oldest_of(of);
+            while (idle_.size() >= capacity_.max_idle()) retire(idle_.front().id, figures_.evicted);
+        }
+        keep(id);
     }
 
     void refuse(int id) {
-        no_longer_lent(id);
         ++figures_.puts;
-        ++figures_.refused;
-        retired_.push_back(id);
+        retire(id, figures_.refused);
     }
 
+    void evict_oldest_of(std::size_t of) { retire(ranges::find(idle_, of, &entry::of)->id, figures_.evicted); }
+
+    /// From idle or lent. `reason` is the figure that counts it.
     void retire(int id, std::uint64_t& reason) {
-        idle_.erase(ranges::find(idle_, id, &entry::id));
         ++reason;
-        retired_.push_back(id);
+        for (auto* const from : {&idle_, &lent_}) {
+            const auto found = ranges::find(*from, id, &entry::id);
+            if (found == from->end()) continue;
+            retired_.push_back(*found);
+            from->erase(found);
+        }
+        retired_in_step_.push_back(retired_.back().of);
     }
 
-    const entry& of_lent(int id) const { return *ranges::find(lent_, id, &entry::id); }
-
-    void no_longer_lent(int id) { lent_.erase(ranges::find(lent_, id, &entry::id)); }
-
-    static std::size_t count(const auto& all, const auto& which) {
-        return static_cast<std::size_t>(ranges::count_if(all, which));
-    }
-    static std::size_t count(const std::vector<entry>& entries, const key& of) {
-        return count(entries, [&](const entry& each) { return each.of == of; });
+    /// Somebody is about to close the connection that was retired first. Returns it, or 0 if there is none.
+    int claim() {
+        if (retired_.empty()) return 0;
+        const int id = retired_.front().id;
+        closing_.push_back(id);
+        retired_.erase(retired_.begin());
+        return id;
     }
 
-    static std::size_t left(std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; }
+    void end_close(int id) {
+        closing_.erase(ranges::find(closing_, id));
+        figures_.failed_closes += !net_[id].dead && close_throws(id);
+    }
 
-    pool::stats figures_;  ///< all that only grow
+    /// The figures that the connections have.
+    pool::stats store_stats() const {
+        pool::stats all = figures_;
+        all.idle = idle_.size();
+        all.lent = lent_.size();
+        all.closing = closing();
+        for (std::size_t of = 0; of != keys.size(); ++of) all.keys += held(of) != 0;
+        return all;
+    }
+
     bounds capacity_;
+    pool::stats figures_;                       ///< all that only grow
+    std::vector<entry> idle_;                   ///< in the order in which they were given back
+    std::vector<entry> lent_;
+    std::vector<entry> retired_;                ///< nobody closes them yet; in the order in which they were retired
+    std::vector<int> closing_;                  ///< somebody does
+    std::vector<std::size_t> retired_in_step_;  ///< the keys of those that this step has retired
+
+    time_point now() const { return clock_.now(); }
+    bool is_dead(int id) const { return net_[id].dead; }
+
+private:
+    bool ask(entry& idle) { return idle.seems_blocked = net_[idle.id].blocked; }
+
     pool::after_idle ttl_;
+    pool::reuse_order reuse_;
     fake::network& net_;
     const pool::manual_clock& clock_;
-    std::vector<entry> idle_;  ///< in the order in which they were given back
-    std::vector<entry> lent_;
-    fake::ids retired_;  ///< in this step
-    fake::ids closed_;
 };
 
 }  // namespace bounded_models
