@@ -175,8 +175,9 @@ public:
             changed(its, now);
             serve(now);
             if (is_waiting(asking.state_) && its.usable() != 0) {
-                overtaken_ += asking.queue().oldest() != &asking;
+                const bool overtakes = asking.queue().oldest() != &asking;
                 lend_to(asking, now);
+                overtaken_ += overtakes && asking.state_ == request_state::lent;
             }
         }
         serve(now);
