@@ -134,13 +134,13 @@ public:
         begin({[&] {
             asking.since = now();
             asking.ticket = next_ticket_++;
+            if (is_closed_) return leave(asking, request_state::closed), closes{later};
             ask_again(of);
             touch(of);
             serve();
             const bool is_helped = asking.state == request_state::promised || asking.state == request_state::nudged;
             const std::size_t helped = in_state(request_state::promised) + in_state(request_state::nudged);
-            if (is_closed_) leave(asking, request_state::closed);
-            else if (asking.waits() && !is_helped && waiting() - helped > capacity_.max_waiting())
+            if (asking.waits() && !is_helped && waiting() - helped > capacity_.max_waiting())
                 leave(asking, request_state::queue_full);
             return closes{later};
         }});

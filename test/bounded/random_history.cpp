@@ -151,38 +151,30 @@ private:
     void operate() {
         next_step();
         const std::size_t of = one_in(2) ? changed_ : below(keys.size());
-        switch (below(28)) {
+        switch (below(40)) {
         case 0:
         case 1:
         case 2:
-        case 3:
-        case 4: return submit(of);
+        case 3: return submit(of);
+        case 4:
         case 5:
         case 6:
-        case 7:
-        case 8: return leases_.empty() ? void() : end_lease(any_out_of(leases_));
-        case 9:
-        case 10:
+        case 7: return leases_.empty() ? void() : end_lease(any_out_of(leases_));
+        case 8:
+        case 9: return try_acquire(of);
+        case 10: return one_in(2) ? put(of, net_.dial()) : take(of);
         case 11:
-        case 12:
-        case 13:
-        case 14:
-        case 15: return turn_of_any();
-        case 16:
-        case 17: return try_acquire(of);
-        case 18: return one_in(2) ? put(of, net_.dial()) : take(of);
-        case 19:
-        case 20:
-        case 21: return change_a_line();
-        case 22: return look_again();
-        case 23: return one_in(3) ? expire() : void();
-        case 24: return one_in(8) ? clear() : one_in(4) ? clear(of) : void();
-        case 25: return one_in(6) ? reconfigure() : void();
-        case 26: return one_in(400) ? close() : void();
-        default:
-            if (depth_ != 0 || !one_in(100)) return;
+        case 12: return change_a_line();
+        case 13: return look_again();
+        case 14: return one_in(3) ? expire() : void();
+        case 15: return one_in(8) ? clear() : one_in(4) ? clear(of) : void();
+        case 16: return one_in(5) ? reconfigure() : void();
+        case 17: return one_in(400) ? close() : void();
+        case 18:
+            if (depth_ != 0 || !one_in(40)) return;
             destroy();
             return renew();
+        default: return turn_of_any();
         }
     }
 
@@ -218,7 +210,7 @@ private:
     void submit(std::size_t of) {
         if (askers_.size() > 13) return;
         const bool blocked_by_dial = one_in(2);
-        const time_point deadline = one_in(3) ? clock_.now() + std::chrono::nanoseconds{below(60)} : time_point::max();
+        const time_point deadline = one_in(4) ? clock_.now() + std::chrono::nanoseconds{below(300)} : time_point::max();
         auto own = std::make_unique<asker>(blocked_by_dial, deadline, &luck_);
         asker& asking = *own;
         askers_.push_back(std::move(own));
@@ -232,18 +224,17 @@ private:
         const std::size_t number = below(askers_.size());
         asker& caller = *askers_[number];
         const model_request& expected = *caller.expected;
-        const bool ends_dial = expected.dials && expected.state != request_state::may_dial;
         if (expected.is_over() && !caller.is_pending) return leave(number);
-        if (ends_dial && one_in(4)) return end_dial(caller);
-        switch (below(12)) {
-        case 0: return cancel(caller);
+        switch (below(16)) {
+        case 0: return one_in(3) ? cancel(caller) : void();
         case 1:
-            if (one_in(2)) caller.is_stopped = caller.expected->is_stopped = true;
+            if (one_in(4)) caller.is_stopped = caller.expected->is_stopped = true;
             return;
-        case 2:
-        case 3: return close_for(caller);
+        case 2: return close_for(caller);
+        case 3: return look(caller);
         case 4:
-        case 5: return look(caller);
+        case 5:
+        case 6: return end_dial(caller);
         default:
             if (caller.is_notified()) look(caller);
         }
@@ -267,6 +258,7 @@ private:
     }
 
     void end_dial(asker& caller) {
+        if (!caller.expected->dials || caller.expected->state == request_state::may_dial) return;
         if (one_in(4)) {
             play([&] { model_->dial_failed(*caller.expected); },
                 [&] { state_->dial_failed(caller, nullptr, pool::core::count_dial::yes); });
