@@ -41,7 +41,7 @@ public:
             [&, of] {
                 if (!found) return closes{later};
                 no_longer_lent(*found);
-                return touch(of), closes{1};
+                return touch(of), closes{later};
             }});
     }
 
@@ -92,7 +92,7 @@ public:
                    capacity_ = capacity;
                    was_reconfigured_ = true;
                    touch_all();
-                   return own();
+                   return closes{later};
                },
             [this] {
                 for (const entry& each : std::vector{idle_}) {
@@ -193,7 +193,7 @@ public:
             }
             end_dial(dialing, is_closed_ ? request_state::closed : request_state::lent);
             if (!is_needed && !is_closed_) come_back(id, true);
-            return own();
+            return closes{retired_in_step_.size()};
         }});
     }
 

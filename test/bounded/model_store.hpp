@@ -86,10 +86,14 @@ protected:
     std::size_t held(std::size_t of) const { return count(idle_, of) + count(lent_, of); }
     std::size_t closing() const { return retired_.size() + closing_.size(); }
 
-    /// Asks the blocked connections of a key again.
+    /// Asks the blocked connections of a key again. Retires those that are still blocked, and cannot be lent any more.
     void ask_again(std::size_t of) {
-        for (entry& each : idle_)
-            if (each.of == of && each.seems_blocked) ask(each);
+        for (const entry& known : std::vector{idle_}) {
+            if (known.of != of || !known.seems_blocked) continue;
+            if (!ask(*ranges::find(idle_, known.id, &entry::id))) continue;
+            if (known.due <= now()) retire(known.id, figures_.expired);
+            else if (is_dead(known.id)) retire(known.id, figures_.found_closed);
+        }
     }
 
     /// Lends an idle connection. Retires those before it that cannot be lent any more.
