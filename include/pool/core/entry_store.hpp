@@ -313,8 +313,10 @@ public:
     /// Returns whether it is done. Each step is O(1).
     template <class InAll, class PerKey>
     bool trim(const InAll& in_all, const PerKey& per_key, std::size_t most, entries& retired) noexcept {
-        for (entry* next = index_.next_swept(); next != nullptr; next = index_.next_swept(), --most) {
+        for (;; --most) {
             if (most == 0) return false;
+            entry* const next = index_.next_swept();
+            if (next == nullptr) break;
             if (next->is_idle() && next->group_->idle.size() > per_key(*next->group_)) evict(*next->group_, retired);
         }
         for (; stats_.idle > in_all(); --most) {
