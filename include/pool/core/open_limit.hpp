@@ -39,9 +39,12 @@ public:
     entry* lend_at_once(const hashed& key) {
         for (;;) {
             entry* found = nullptr;
-            moment now = this->now();
-            step(closing::later, now, [&](moment&) { found = this->find_idle(key, now); });
-            if (found != nullptr || !now.is_over()) [[likely]] return found;
+            bool is_over = false;
+            step(closing::later, [&](moment& now) {
+                found = this->find_idle(key, now);
+                is_over = now.is_over();
+            });
+            if (found != nullptr || !is_over) [[likely]] return found;
         }
     }
 

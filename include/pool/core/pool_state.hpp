@@ -54,9 +54,12 @@ public:
     entry* lend(const hashed& key) {
         for (;;) {
             entry* found = nullptr;
-            moment now = this->now();
-            step(closing::later, now, [&](moment&) { found = look_up(key, now); });
-            if (found != nullptr || !now.is_over()) [[likely]] return found;
+            bool is_over = false;
+            step(closing::later, [&](moment& now) {
+                found = look_up(key, now);
+                is_over = now.is_over();
+            });
+            if (found != nullptr || !is_over) [[likely]] return found;
         }
     }
 
