@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
 #include <cstddef>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -12,6 +14,7 @@
 #include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
+#include <support/requests.hpp>
 
 // Calls that concern many connections work in steps. Between two steps other calls may change the pool, or destroy it.
 
@@ -158,6 +161,58 @@ TEST_CASE("pool_state: a drain does not end while a close has more to do") {
     }
     CHECK(conns.close().empty());
     CHECK(conns.drain(std::chrono::steady_clock::time_point::min()) == 0);
+}
+
+TEST_CASE_TEMPLATE("pool_state: new bounds evict all that exceed them, however many these are [C2]", Capacity,
+    pool::bounded, pool::bounded_open) {
+    constexpr int many = 1'000;
+    fake::network net;
+    pool::basic_pool<int, fake::connection, Capacity> conns;
+    const auto put_all = [&](int keys) {
+        for (int i = 0; i != many; ++i) conns.put(i % keys, net.dial());
+    };
+    SUBCASE("none of a key") {
+        put_all(1);
+        CHECK(conns.reconfigure({.max_idle_per_key = 0}) == many);
+    }
+    SUBCASE("one of each key") {
+        put_all(many / 2);
+        CHECK(conns.reconfigure({.max_idle_per_key = 1}) == many / 2);
+    }
+    SUBCASE("one in all") {
+        put_all(many / 2);
+        CHECK(conns.reconfigure({.max_idle = 1}) == many - 1);
+    }
+    CHECK(conns.stats().closing == 0);
+    CHECK(net.open() == static_cast<int>(conns.stats().idle));
+}
+
+TEST_CASE("pool_state: a look-up between the steps of a long call is counted once [C16]") {
+    using pool_type = pool::basic_pool<int, fake::connection, pool::bounded_open, pool::never, counted_mutex>;
+    /// Looks something up when it is notified for the first time.
+    struct asker final : requests::request<pool_type> {
+        explicit asker(const std::function<void()>& act) : request{false}, look_up{act} {}
+        bool notified() noexcept override { return look_up(), true; }
+        const std::function<void()>& look_up;
+    };
+    constexpr int many = 1'000;
+    fake::network net;
+    pool_type conns{pool::bounded_open{.max_open = 1}};
+    auto lent = conns.acquire(0, net.dialer());
+    int look_ups = 1;
+    const std::function<void()> look_up = [&] {
+        if (look_ups++ == 1) CHECK_FALSE(conns.try_acquire(-1));
+    };
+    std::deque<asker> all;
+    for (int key = 1; key <= many; ++key) {
+        requests::submit(conns, all.emplace_back(look_up), key);
+        CHECK(requests::look(conns, all.back()) == pool::core::request_state::able);
+    }
+    conns.reconfigure({});
+    CHECK(conns.stats().dialing == many);
+    CHECK(look_ups == many + 1);
+    CHECK(conns.stats().misses == 2);
+    for (asker& each : all) requests::cancel(conns, each);
 }
 
 TEST_CASE_TEMPLATE("pool_state: room can be reserved at any time", Pool, pool::basic_pool<int, fake::connection>,
