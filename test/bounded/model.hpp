@@ -121,6 +121,7 @@ public:
         begin({[this] {
             for (const std::size_t of : std::exchange(awaiting_blocked_, {})) {
                 ask_again(of);
+                note_blocked(of);
                 touch(of);
             }
             return closes{later};

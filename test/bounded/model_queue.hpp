@@ -157,6 +157,15 @@ protected:
         return std::nullopt;
     }
 
+    /// Whether the requests of a key wait for blocked connections.
+    void note_blocked(std::size_t of) {
+        const auto found = ranges::find(awaiting_blocked_, of);
+        const bool is_noted = found != awaiting_blocked_.end();
+        const bool awaits_blocked = waiting(of) != 0 && has_blocked(of);
+        if (awaits_blocked && !is_noted) awaiting_blocked_.push_back(of);
+        else if (!awaits_blocked && is_noted) awaiting_blocked_.erase(found);
+    }
+
     mutable std::list<request> callers_;  ///< the oldest first
     std::vector<std::size_t> awaiting_blocked_;  ///< the keys with blocked connections that are waited for
     bool is_closed_ = false;
@@ -187,10 +196,7 @@ private:
                 if (i >= room(of)) all[i]->state = request_state::held;
                 else if (all[i]->state == request_state::held) all[i]->state = request_state::able;
             }
-            const bool awaits_blocked = !all.empty() && has_blocked(of);
-            const auto found = ranges::find(awaiting_blocked_, of);
-            if (awaits_blocked && found == awaiting_blocked_.end()) awaiting_blocked_.push_back(of);
-            if (!awaits_blocked && found != awaiting_blocked_.end()) awaiting_blocked_.erase(found);
+            note_blocked(of);
         }
     }
 

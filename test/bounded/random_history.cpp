@@ -132,7 +132,7 @@ private:
     }
 
     void operate_without_pool() {
-        next_step();
+        let_time_pass();
         switch (below(6)) {
         case 0: return leases_.empty() ? void() : end_lease(any_out_of(leases_));
         case 1: return change_a_line();
@@ -143,13 +143,12 @@ private:
 
     // Operations.
 
-    void next_step() {
-        ++step_;
+    void let_time_pass() {
         clock_.advance(std::chrono::nanoseconds{one_in(20) ? 1 + below(60) : 1});
     }
 
     void operate() {
-        next_step();
+        let_time_pass();
         const std::size_t of = one_in(2) ? changed_ : below(keys.size());
         switch (below(40)) {
         case 0:
@@ -181,6 +180,7 @@ private:
     /// One operation, in the model and in the pool.
     template <class InModel, class InPool>
     std::size_t play(const InModel& in_model, const InPool& in_pool) {
+        ++step_;
         look_at_all();
         ++depth_;
         in_model();
