@@ -168,7 +168,7 @@ struct fixture {
         moment now{capacity, time, retired};
         act(now);
         auto each = retired.rbegin();
-        for (std::size_t left = retired.size(); left > before; --left, ++each) queue.settle_later(each->of());
+        for (std::size_t left = retired.size(); left > before; --left, ++each) queue.changed(each->of(), now);
         queue.serve(now);
         while (now.is_over()) {
             now.most = moment::batch;

@@ -48,7 +48,9 @@ inline constexpr bool is_awaitable<boost::asio::awaitable<T, Executor>> = true;
 
 /// A dial that is a coroutine: `awaitable<Conn> dial(const Key&)`.
 template <class Dial, class Key>
-concept coroutine_dial = requires(Dial& dial, const Key& key) { requires is_awaitable<decltype(dial(key))>; };
+concept coroutine_dial = requires(Dial& dial, const Key& key) {
+    requires is_awaitable<decltype(dial(key))>;
+};
 #else
 template <class Dial, class Key>
 concept coroutine_dial = false;
@@ -91,7 +93,8 @@ public:
           other_{from.other_} {}
 
     T* allocate(std::size_t count) {
-        if (void* const reserved = alignof(T) <= alignof(std::max_align_t) ? operation_->reserved.take(count * sizeof(T)) : nullptr)
+        if (void* const reserved =
+                alignof(T) <= alignof(std::max_align_t) ? operation_->reserved.take(count * sizeof(T)) : nullptr)
             return static_cast<T*>(reserved);
         other memory_of_other{other_};
         return std::allocator_traits<decltype(memory_of_other)>::allocate(memory_of_other, count);
@@ -267,14 +270,21 @@ private:
         acquire_operation& self = *operation;
         if (self.found_ != nullptr) return complete(std::move(operation), {}, {*self.state_, *self.found_});
         switch (self.state_->look(self)) {
-        case request_state::may_dial: return self.dial();
-        case request_state::lent: return complete(std::move(operation), {}, {*self.state_, self.lent()});
-        case request_state::failed: return complete(std::move(operation), self.error_);
-        case request_state::closed: return complete(std::move(operation), asio::errc::pool_closed);
-        case request_state::queue_full: return complete(std::move(operation), asio::errc::queue_full);
+        case request_state::may_dial:
+            return self.dial();
+        case request_state::lent:
+            return complete(std::move(operation), {}, {*self.state_, self.lent()});
+        case request_state::failed:
+            return complete(std::move(operation), self.error_);
+        case request_state::closed:
+            return complete(std::move(operation), asio::errc::pool_closed);
+        case request_state::queue_full:
+            return complete(std::move(operation), asio::errc::queue_full);
         case request_state::timed_out:
-        case request_state::cancelled: return complete(std::move(operation), boost::asio::error::operation_aborted);
-        default: self.state_->close_for(self);  // it waits or dials: another turn follows
+        case request_state::cancelled:
+            return complete(std::move(operation), boost::asio::error::operation_aborted);
+        default:
+            self.state_->close_for(self);  // it waits or dials: another turn follows
         }
     }
 
@@ -446,8 +456,8 @@ template <class Key, class Conn, class Capacity, class Expiry, class Lock, class
 auto async_acquire(basic_pool<Key, Conn, Capacity, Expiry, Lock, Clock>& pool, key_view<std::type_identity_t<Key>> key,
     Dial&& dial, Token&& token) {
     constexpr bool bounds_open = open_capacity_policy<Capacity, Key>;
-    static_assert(bounds_open,
-        "pool: async_acquire needs a CapacityPolicy that bounds what is open, such as bounded_open");
+    static_assert(
+        bounds_open, "pool: async_acquire needs a CapacityPolicy that bounds what is open, such as bounded_open");
     static_assert(std::move_constructible<Conn>, "pool: async_acquire needs a Conn that can be moved");
     if constexpr (bounds_open && std::move_constructible<Conn>) {
         using state = core::state_for<Key, Conn, Capacity, Expiry, Lock, Clock>;

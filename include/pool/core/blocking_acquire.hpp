@@ -98,12 +98,16 @@ typename State::entry& wait_or_dial(State& state, const typename State::hashed& 
         seen = asking.state();
     }
     switch (seen) {
-    case request_state::closed: throw closed_error(state, own);
-    case request_state::queue_full: throw wait_error<queue_full>(state, own, "the wait queue is full", asking.seen());
-    case request_state::cancelled: throw wait_error<acquire_cancelled>(state, own, "cancelled", asking.seen());
+    case request_state::closed:
+        throw closed_error(state, own);
+    case request_state::queue_full:
+        throw wait_error<queue_full>(state, own, "the wait queue is full", asking.seen());
+    case request_state::cancelled:
+        throw wait_error<acquire_cancelled>(state, own, "cancelled", asking.seen());
     case request_state::timed_out:
         throw wait_error<acquire_timeout>(state, own, "its deadline has passed", asking.seen());
-    default: break;
+    default:
+        break;
     }
     leaving.is_done = true;
     return asking.lent();
@@ -116,7 +120,8 @@ typename State::entry& acquire(State& state, const typename State::hashed& key, 
     typename State::clock_time_point deadline) {
     if (context.stop.stop_requested()) throw wait_error<acquire_cancelled>(state, key, "cancelled before it began");
     if (state.is_past(deadline)) throw wait_error<acquire_timeout>(state, key, "its deadline has passed");
-    if (typename State::entry* const found = state.lend_at_once(key)) [[likely]] return *found;
+    if (typename State::entry* const found = state.lend_at_once(key)) [[likely]]
+        return *found;
     return wait_or_dial(state, key, dial, context, deadline);
 }
 

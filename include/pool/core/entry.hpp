@@ -87,11 +87,7 @@ public:
     group& of() const noexcept { return *group_; }                        ///< what the entries of its key share
 
     /// Its age while it is idle: the lower, the older.
-    std::uint64_t age() const noexcept
-        requires can_wait
-    {
-        return awaited_.age;
-    }
+    std::uint64_t age() const noexcept requires can_wait { return awaited_.age; }
 
     // For the holder of the lent entry. The store only sets `reused`.
     int exceptions = 0;   ///< uncaught ones when it was lent, or when its lease moved

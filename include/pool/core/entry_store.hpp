@@ -159,9 +159,7 @@ public:
 
     /// Asks the blocked connections of a group again. Retires those that are still blocked, but closed or expired. O(1)
     /// if there are none.
-    void look_again(group& of, TimePoint now, entries& retired) noexcept
-        requires can_wait
-    {
+    void look_again(group& of, TimePoint now, entries& retired) noexcept requires can_wait {
         if (of.blocked == 0) return;
         for (auto next = of.idle.begin(); next != of.idle.end();) {
             entry& e = *next++;
@@ -189,9 +187,7 @@ public:
     }
 
     /// Makes a lent entry idle, whatever the bounds: requests wait, and some may need it. Retires it if it is due.
-    void give_back(entry& e, TimePoint expires_at, TimePoint now, entries& retired) noexcept
-        requires can_wait
-    {
+    void give_back(entry& e, TimePoint expires_at, TimePoint now, entries& retired) noexcept requires can_wait {
         ++stats_.puts;
         if (is_due(expires_at, now)) retire(e, stats_.expired, retired);
         else link(e, expires_at);
@@ -242,24 +238,18 @@ public:
     /// The group with the oldest idle entry, of those with one that no nudged request is to take, but not
     /// `other_than`; nullptr if there is none, or if `most` steps were not enough. Reduces `most` by its steps. Each is
     /// O(log n).
-    group* oldest_spare(const group* other_than, std::size_t& most) noexcept
-        requires can_wait
-    {
+    group* oldest_spare(const group* other_than, std::size_t& most) noexcept requires can_wait {
         return stats_.idle != 0 ? idle_groups_.oldest(other_than, most) : nullptr;
     }
 
     /// Tells it that fewer requests than before are to take idle entries of a group.
-    void add_spare(group& of) noexcept
-        requires can_wait
-    {
+    void add_spare(group& of) noexcept requires can_wait {
         if (!of.idle.empty()) idle_groups_.add(of);
     }
 
     /// The expiry time of the idle entry that expires first, or max(). Returns none if `most` steps were not enough:
     /// call it again. Each step is O(log n).
-    std::optional<TimePoint> next_expiry(std::size_t most) noexcept
-        requires timed
-    {
+    std::optional<TimePoint> next_expiry(std::size_t most) noexcept requires timed {
         // Giving back updates only `at`. Re-index the front until its indexed time equals `at`: it is then the
         // earliest, because indexed times are lower bounds.
         for (; !index_.empty(); --most) {
@@ -273,9 +263,7 @@ public:
 
     /// Retires the entries that are due at `now`, the earliest first. Returns whether it has retired all of them. Each
     /// step is O(log n).
-    bool expire(TimePoint now, std::size_t most, entries& retired) noexcept
-        requires timed
-    {
+    bool expire(TimePoint now, std::size_t most, entries& retired) noexcept requires timed {
         for (auto next = index_.dated().begin(); next != index_.dated().end(); --most) {
             entry& e = index_.unconst(*next);
             const TimePoint indexed = e.expiry_.indexed;
@@ -330,8 +318,8 @@ public:
     static void check_room(std::size_t count) {
         constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max() / sizeof(entry);
         if (count > most) {
-            throw std::length_error{"pool: cannot reserve room for " + std::to_string(count) + " connections: " +
-                                    std::to_string(most) + " are the most that memory can hold"};
+            throw std::length_error{"pool: cannot reserve room for " + std::to_string(count) +
+                                    " connections: " + std::to_string(most) + " are the most that memory can hold"};
         }
     }
 

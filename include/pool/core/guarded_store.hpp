@@ -57,18 +57,18 @@ public:
     static constexpr bool bounds_open = open_capacity_policy<CapacityPolicy, Key>;  ///< whether callers may wait
     static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;       ///< whether a thread may block
 
-    using key_type = Key;                                       ///< the parameter
-    using connection_type = Conn;                               ///< the parameter
-    using lock_type = LockPolicy;                               ///< the parameter
-    using clock_type = ClockPolicy;                             ///< the parameter
-    using clock_time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
+    using key_type = Key;                                                     ///< the parameter
+    using connection_type = Conn;                                             ///< the parameter
+    using lock_type = LockPolicy;                                             ///< the parameter
+    using clock_type = ClockPolicy;                                           ///< the parameter
+    using clock_time_point = typename ClockPolicy::time_point;                ///< the type of deadlines
     using time_point = std::conditional_t<timed, clock_time_point, no_time>;  ///< when entries expire
     using store_type =
         entry_store<Key, Conn, time_point, std::conditional_t<bounds_open, clock_time_point, no_time>>;  ///< the store
-    using entry = typename store_type::entry;                        ///< one connection
-    using entries = typename store_type::entries;                    ///< connections to close
-    using group = typename store_type::group;                        ///< what the entries of one key share
-    using hashed = typename store_type::hashed;                      ///< a key and its hash
+    using entry = typename store_type::entry;                           ///< one connection
+    using entries = typename store_type::entries;                       ///< connections to close
+    using group = typename store_type::group;                           ///< what the entries of one key share
+    using hashed = typename store_type::hashed;                         ///< a key and its hash
     using moment = core::moment<CapacityPolicy, ClockPolicy, entries>;  ///< what a step decides with
     /// The wait queue.
     using admission_type = std::conditional_t<bounds_open, admission<store_type>, no_admission<store_type>>;
@@ -132,7 +132,8 @@ protected:
     std::size_t step(closing who, moment& now, const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t count = 0;
         entry* const claimed = locked(now, act, first_claim(who), count);
-        if (claimed != nullptr) [[unlikely]] close_from(*claimed, most(who, count), errors);
+        if (claimed != nullptr) [[unlikely]]
+            close_from(*claimed, most(who, count), errors);
         return count;
     }
 
@@ -142,7 +143,9 @@ protected:
     std::size_t in_batches(const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t count = 0;
         bool is_all = false;
-        while (!is_all) count += step(closing::all, [&](moment& now) { is_all = act(now); }, errors);
+        while (!is_all)
+            count += step(
+                closing::all, [&](moment& now) { is_all = act(now); }, errors);
         return count;
     }
 
@@ -223,7 +226,8 @@ private:
     void prepare([[maybe_unused]] moment& now) const {
         if constexpr (timed) now.now();
         else if constexpr (bounds_open)
-            if (somebody_waits_.load(std::memory_order_relaxed)) [[unlikely]] now.now();
+            if (somebody_waits_.load(std::memory_order_relaxed)) [[unlikely]]
+                now.now();
     }
 
     /// The locked part of a step, and its notifications. Returns the connection that it has claimed, if any. `count` is
@@ -237,7 +241,8 @@ private:
             const std::lock_guard guard{lock_};
             const std::size_t before = unclosed_.size();
             act(now);
-            if (is_quiet()) [[likely]] return nullptr;
+            if (is_quiet()) [[likely]]
+                return nullptr;
             count = unclosed_.size() - before;
             claimed = serve_and_claim(now, which, before);
             notifications = admission_.take_notifications();
@@ -343,8 +348,8 @@ private:
             const bool failed = !close(gone.conn(), errors);
             gone.destroy();
             if (most != 0) --most;
-            next = removal([&](moment&) { store().erase_closed(gone, failed); },
-                most != 0 ? claims::any : claims::new_ones);
+            next = removal(
+                [&](moment&) { store().erase_closed(gone, failed); }, most != 0 ? claims::any : claims::new_ones);
         }
     }
 

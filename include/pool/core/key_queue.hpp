@@ -26,9 +26,9 @@ using queue_hook = boost::intrusive::list_member_hook<boost::intrusive::link_mod
 /// mark by one request: O(1). `queue_order` calls them, and says how long the zones have to be.
 template <class Entry>
 struct key_queue {
-    using group_type = typename Entry::group;             ///< what the entries of the key share
-    using request_type = request<Entry>;                  ///< one request
-    using lists = request_lists<Entry>;                   ///< how they are linked
+    using group_type = typename Entry::group;            ///< what the entries of the key share
+    using request_type = request<Entry>;                 ///< one request
+    using lists = request_lists<Entry>;                  ///< how they are linked
     using iterator = typename lists::waiting::iterator;  ///< a mark
 
     /// For a group that outlives it.
@@ -66,10 +66,17 @@ struct key_queue {
             if (*mark == here) ++*mark;
         waiting.erase(here);
         switch (leaving.state_) {
-        case request_state::nudged: --of->nudged; break;
-        case request_state::promised: --promised; break;
-        case request_state::able: --able; break;
-        default: break;
+        case request_state::nudged:
+            --of->nudged;
+            break;
+        case request_state::promised:
+            --promised;
+            break;
+        case request_state::able:
+            --able;
+            break;
+        default:
+            break;
         }
     }
 
@@ -77,9 +84,15 @@ struct key_queue {
     request_type& nudge() noexcept {
         request_type& next = *first_promised;
         switch (next.state_) {
-        case request_state::promised: --promised; break;
-        case request_state::able: --able, ++first_able; break;
-        default: ++first_able, ++first_held; break;
+        case request_state::promised:
+            --promised;
+            break;
+        case request_state::able:
+            --able, ++first_able;
+            break;
+        default:
+            ++first_able, ++first_held;
+            break;
         }
         ++first_promised, ++of->nudged;
         next.state_ = request_state::nudged;
@@ -128,15 +141,15 @@ struct key_queue {
 
     group_type* const of;  ///< the group of the key
 
-    typename lists::waiting waiting;           ///< the oldest in front
-    iterator first_promised = waiting.end();   ///< behind the nudged ones
-    iterator first_able = waiting.end();       ///< behind the promised ones
-    iterator first_held = waiting.end();       ///< behind the able ones
-    std::size_t promised = 0;                  ///< length of the zone
-    std::size_t able = 0;                      ///< length of the zone
-    typename lists::by_age takers;             ///< those that dial, and could take another connection
-    std::size_t dialing = 0;                   ///< running dials, and permits to begin one
-    dial_error last_error;                     ///< the last dial error since the queue exists
+    typename lists::waiting waiting;          ///< the oldest in front
+    iterator first_promised = waiting.end();  ///< behind the nudged ones
+    iterator first_able = waiting.end();      ///< behind the promised ones
+    iterator first_held = waiting.end();      ///< behind the able ones
+    std::size_t promised = 0;                 ///< length of the zone
+    std::size_t able = 0;                     ///< length of the zone
+    typename lists::by_age takers;            ///< those that dial, and could take another connection
+    std::size_t dialing = 0;                  ///< running dials, and permits to begin one
+    dial_error last_error;                    ///< the last dial error since the queue exists
 
     queue_hook in_stage;                           ///< for `admission`: among the queues that need the same work
     queue_hook in_blocked;                         ///< for `admission`: among the queues that wait for blocked ones

@@ -66,8 +66,8 @@ private:
     };
 
     using index = boost::multi_index::hashed_unique<boost::multi_index::identity<kept_queue>, hash, equal>;
-    using container =
-        boost::multi_index_container<kept_queue, boost::multi_index::indexed_by<index>, recycling_allocator<kept_queue>>;
+    using container = boost::multi_index_container<kept_queue, boost::multi_index::indexed_by<index>,
+        recycling_allocator<kept_queue>>;
 
     /// Removes the const that the container adds to protect the key. The key never changes.
     static queue& unconst(const queue& of) noexcept { return const_cast<queue&>(of); }

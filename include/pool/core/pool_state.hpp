@@ -59,15 +59,14 @@ public:
                 found = look_up(key, now);
                 is_over = now.is_over();
             });
-            if (found != nullptr || !is_over) [[likely]] return found;
+            if (found != nullptr || !is_over) [[likely]]
+                return found;
         }
     }
 
     /// Lends an idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
     template <class Dial>
-    entry& acquire(const hashed& key, Dial& dial, const dial_context& context)
-        requires(!bounds_open)
-    {
+    entry& acquire(const hashed& key, Dial& dial, const dial_context& context) requires(!bounds_open) {
         entry* fresh = nullptr;
         for (bool is_over = true; is_over;) {
             entry* found = nullptr;
@@ -79,7 +78,8 @@ public:
                 // In the same step, because `key` may refer to something that other code destroys.
                 if (found == nullptr && !is_over && !closed_) fresh = &store().make_entry(key, earliest);
             });
-            if (found != nullptr) [[likely]] return *found;
+            if (found != nullptr) [[likely]]
+                return *found;
         }
         if (fresh == nullptr) throw core::closed_error(*this, key);
 
@@ -112,7 +112,8 @@ public:
             }
             found->destroy();
             step(closing::later, [&](moment& now) {
-                admission_.erase_lent(found->of(), [&] { store().erase_taken(*found); }, now);
+                admission_.erase_lent(
+                    found->of(), [&] { store().erase_taken(*found); }, now);
             });
         }
         return taken;
@@ -162,18 +163,16 @@ public:
     void detach(entry& lent) noexcept {
         lent.destroy();
         last_step([&](moment& now) {
-            admission_.erase_lent(lent.of(), [&] { store().erase_detached(lent); }, now);
+            admission_.erase_lent(
+                lent.of(), [&] { store().erase_detached(lent); }, now);
         });
     }
 
     // Operations on idle connections.
 
     /// Closes the expired connections. Returns how many.
-    std::size_t expire()
-        requires timed
-    {
-        return in_batches(
-            [this, at = read_clock()](moment& now) { return store().expire(at, batch, now.retired); });
+    std::size_t expire() requires timed {
+        return in_batches([this, at = read_clock()](moment& now) { return store().expire(at, batch, now.retired); });
     }
 
     /// Does all that is due. Returns how many connections have expired.
@@ -200,9 +199,7 @@ public:
     }
 
     /// No connection, idle now or later, expires before this time.
-    time_point next_expiry()
-        requires timed
-    {
+    time_point next_expiry() requires timed {
         const time_point now = read_clock();
         time_point earliest = expires_at(now);
         if (earliest <= now) earliest = time_point::max();  // a connection that is given back would not be kept
@@ -302,9 +299,9 @@ protected:
     using base::close_uncounted;
     using base::closed_;
     using base::expires_at;
+    using base::last_step;
     using base::lock_;
     using base::read_clock;
-    using base::last_step;
     using base::step;
     using base::store;
 
@@ -372,16 +369,17 @@ private:
     /// Retires as many connections as `idle()` reports at first, in batches, by `clear(most, retired)`. So it does not
     /// go on with connections that are given back meanwhile.
     template <class Idle, class Clear>
-    std::size_t clear_idle(
-        const Idle& idle, const Clear& clear, std::vector<std::exception_ptr>* errors = nullptr) {
+    std::size_t clear_idle(const Idle& idle, const Clear& clear, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t left = no_limit;
-        return in_batches([&](moment& now) {
-            left = std::min(left, idle());
-            const std::size_t most = std::min(left, batch);
-            clear(most, now.retired);
-            left -= most;
-            return left == 0;
-        }, errors);
+        return in_batches(
+            [&](moment& now) {
+                left = std::min(left, idle());
+                const std::size_t most = std::min(left, batch);
+                clear(most, now.retired);
+                left -= most;
+                return left == 0;
+            },
+            errors);
     }
 
     bool was_reconfigured_ = false;  ///< so more may be open than the bounds allow

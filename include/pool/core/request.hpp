@@ -67,6 +67,10 @@ struct seen_figures {
 
 template <class Store>
 class admission;
+template <class Store>
+class allocation;
+template <class Store>
+class wait_queue;
 template <class Entry>
 struct key_queue;
 template <class Entry>
@@ -88,14 +92,14 @@ public:
     request(const request&) = delete;
     request& operator=(const request&) = delete;
 
-    request_state state() const noexcept { return state_; }          ///< its state now
-    bool is_submitted() const noexcept { return queue_ != nullptr; } ///< whether it is or was in the queue
-    bool is_notified() const noexcept { return is_notified_; }       ///< and its caller has not looked since
-    Entry& lent() const noexcept { return *lent_; }                  ///< the connection, if it is `lent`
-    const seen_figures& seen() const noexcept { return seen_; }      ///< if it is final, and not `lent` or `failed`
-    std::uint64_t ticket() const noexcept { return ticket_; }        ///< its age: the lower, the older
-    time_point deadline() const noexcept { return deadline_; }       ///< when it gives up
-    key_queue<Entry>& queue() const noexcept { return *queue_; }     ///< where it is: only while it waits or dials
+    request_state state() const noexcept { return state_; }           ///< its state now
+    bool is_submitted() const noexcept { return queue_ != nullptr; }  ///< whether it is or was in the queue
+    bool is_notified() const noexcept { return is_notified_; }        ///< and its caller has not looked since
+    Entry& lent() const noexcept { return *lent_; }                   ///< the connection, if it is `lent`
+    const seen_figures& seen() const noexcept { return seen_; }       ///< if it is final, and not `lent` or `failed`
+    std::uint64_t ticket() const noexcept { return ticket_; }         ///< its age: the lower, the older
+    time_point deadline() const noexcept { return deadline_; }        ///< when it gives up
+    key_queue<Entry>& queue() const noexcept { return *queue_; }      ///< where it is: only while it waits or dials
     const typename Entry::key_type& key() const noexcept { return queue_->of->key; }  ///< only while it waits or dials
 
 protected:
@@ -113,6 +117,10 @@ protected:
 private:
     template <class Store>
     friend class admission;
+    template <class Store>
+    friend class allocation;
+    template <class Store>
+    friend class wait_queue;
     friend key_queue<Entry>;
     friend notifications<Entry>;
     friend queue_order<Entry>;
@@ -147,7 +155,7 @@ template <class Entry>
 struct request_lists {
     /// The age of a request.
     struct age {
-        using type = std::uint64_t;                                                                ///< its ticket
+        using type = std::uint64_t;                                                       ///< its ticket
         type operator()(const request<Entry>& of) const noexcept { return of.ticket(); }  ///< of a request
     };
 

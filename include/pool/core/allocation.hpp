@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include <pool/core/saturating.hpp>
+#include <pool/core/wait_queue.hpp>
+#include <pool/policies/capacity.hpp>
+
+/// @file
+/// Who gets which connection or permit, in a pool that bounds the open connections.
+
+namespace pool::core {
+
+/// Gives connections and permits to requests.
+///
+/// An open connection is idle, lent, being dialled or being closed, and holds a permit. The permit is free when the
+/// connection has been closed, not before, so the peers never see more than the bound either.
+///
+/// - A connection that comes back is for the oldest request of its key. If that has waited for the patience of the
+///   policy, it is lent the connection at once. Otherwise the connection stays idle, and the request is nudged: it is
+///   notified to look for itself. Until it does, another caller may take the connection.
+/// - A permit is for the oldest request that its key's own bounds let have one, and that is not nudged. It gets a free
+///   permit at once. A permit that is not free yet, because a connection is being closed, is promised.
+/// - For an able request, which has no promise, room is made: the oldest idle connection of another key is retired, but
+///   none that a nudged request is to take.
+/// - A request that has given up gets nothing.
+///
+/// Every operation of a pool is a step: it changes something, and then calls `serve`, which gives all that can be given.
+/// So after each step nobody waits who could be served. A step that has used up its batch leaves work: then `serve` has
+/// to be called in another one. Not thread-safe.
+template <class Store>
+class allocation : public wait_queue<Store> {
+    using base = wait_queue<Store>;
+
+public:
+    using base::open_count;
+    using typename base::entry;
+    using typename base::group;
+    using typename base::queue;
+    using typename base::request;
+
+    /// Gives all that can be given: the end of every step. O(1) if nothing has changed, and O(log n) for each request
+    /// whose state changes. At the end of the batch it stops early.
+    template <class Moment>
+    void serve(Moment& now) noexcept {
+        for (; !unfit_.empty() && !now.is_over(); now.spend()) {
+            queue& of = unfit_.front();
+            if (is_closed_ && !refuse(of, now)) return;
+            changed(of, now);
+        }
+        do {
+            for (; !unsettled_.empty(); now.spend()) {
+                if (now.is_over()) return;
+                queue& of = unsettled_.front();
+                if (of.is_unused()) {
+                    unsettled_.pop_front();
+                    queues_.erase(of);
+                    continue;
+                }
+                move(of, settled_);
+                if (is_closed_) continue;
+                grant(now);
+                settle(of, now);
+                if (now.is_over()) return move(of, unsettled_);
+            }
+            if (waiting_ == 0) return;
+            do {
+                grant(now);
+                balance(now);
+            } while (!is_closed_ && make_room(now));
+        } while (!unsettled_.empty() && !now.is_over());
+    }
+
+protected:
+    using base::base;
+    using base::changed;
+    using base::dialing_;
+    using base::end_wait;
+    using base::fit;
+    using base::is_closed_;
+    using base::leave;
+    using base::left;
+    using base::move;
+    using base::order_;
+    using base::queues_;
+    using base::settled_;
+    using base::store_;
+    using base::store_time;
+    using base::unfit_;
+    using base::unsettled_;
+    using base::waiting_;
+
+    ~allocation() = default;
+
+    /// Removes a request that has given up. Returns whether it had.
+    template <class Moment>
+    bool left_late(request& asking, Moment& now) noexcept {
+        const auto reason = reason_to_leave(asking, now);
+        if (reason) leave(asking, *reason, now);
+        return reason.has_value();
+    }
+
+    template <class Moment>
+    void lend_to(request& asking, Moment& now) noexcept {
+        queue& of = asking.queue();
+        if (entry* const found = store_.lend(*of.of, store_time(now), now.most, now.retired)) {
+            asking.lent_ = found;
+            leave(asking, request_state::lent, now);
+        } else {
+            fit(of, now);
+        }
+    }
+
+private:
+    using base::announce;
+    using base::refuse;
+
+    // Each loop below gives something, or removes a request that has given up, in each of its turns.
+
+    /// The idle connections of a key: lends them to the requests that are due, nudges the others, oldest first, or
+    /// retires them for an older request of another key.
+    template <class Moment>
+    void settle(queue& of, Moment& now) noexcept {
+        group& its = *of.of;
+        for (; its.usable() != 0 && !now.is_over(); now.spend()) {
+            request* next = older(of.oldest_taker(), of.oldest());
+            const bool is_due =
+                next != nullptr && (!is_waiting(next->state_) || has_waited(*next, now) || is_full(its, now));
+            if (!is_due) next = of.oldest_unnudged() != nullptr ? of.oldest_unnudged() : of.oldest_taker();
+            if (next != nullptr && left_late(*next, now)) continue;
+
+            const bool has_spare = its.usable() > its.nudged;
+            if (has_spare) balance(now);
+            request* const rival = has_spare ? order_.oldest_able(&of) : nullptr;
+            if (rival != nullptr && older(rival, next) == rival) {
+                if (left_late(*rival, now)) continue;
+                store_.evict(its, now.retired);
+                fit(of, now);
+            } else if (next != nullptr && (is_due || (has_spare && !is_waiting(next->state_)))) {
+                lend_to(*next, now);
+            } else if (next != nullptr && has_spare) {
+                announce(order_.nudge(of));
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Free permits: to the oldest requests that may have one.
+    template <class Moment>
+    void grant(Moment& now) noexcept {
+        for (; open_count() < now.bounds.max_open() && !is_closed_ && !now.is_over(); now.spend()) {
+            request* const next = older(order_.oldest_promised(), order_.oldest_able());
+            if (next == nullptr) return;
+            if (left_late(*next, now)) continue;
+            queue& of = next->queue();
+            end_wait(*next, now);
+            next->state_ = request_state::may_dial;
+            ++of.dialing;
+            ++dialing_;
+            if (next->takes_while_dialing()) of.takers.insert(*next);
+            announce(*next);
+            fit(of, now);
+        }
+    }
+
+    /// Permits that will be free: promises them to the oldest requests that may have one.
+    template <class Moment>
+    void balance(Moment& now) noexcept {
+        for (; order_.promised() != 0 || store_.stats().closing != 0; now.spend()) {
+            if (now.is_over()) return;
+            const std::size_t coming = left(store_.stats().closing, left(open_count(), now.bounds.max_open()));
+            request* const next = order_.oldest_able();
+            const bool is_full = order_.promised() == coming;
+            if (order_.promised() > coming) {
+                order_.unpromise(*order_.youngest_promised());
+            } else if (next == nullptr || coming == 0 || (is_full && older(next, order_.youngest_promised()) != next)) {
+                return;
+            } else if (!left_late(*next, now)) {
+                if (is_full) order_.unpromise(*order_.youngest_promised());
+                order_.promise(next->queue());
+            }
+        }
+    }
+
+    /// Retires an idle connection for the oldest able request, if there is one of another key that no nudged request is
+    /// to take. Otherwise tries the next queue. Returns whether something changed.
+    template <class Moment>
+    bool make_room(Moment& now) noexcept {
+        request* const next = order_.oldest_able();
+        if (next == nullptr || now.is_over()) return false;
+        now.spend();
+        if (left_late(*next, now)) return true;
+        group* victim = store_.oldest_spare(next->queue().of, now.most);
+        if (victim == nullptr) {
+            request* const other = order_.oldest_able(&next->queue());
+            if (other != nullptr) victim = store_.oldest_spare(other->queue().of, now.most);
+        }
+        if (victim == nullptr) return false;
+        store_.evict(*victim, now.retired);
+        if (victim->queue != nullptr) fit(*victim->queue, now);
+        return true;
+    }
+
+    /// Why a request has given up, if it has.
+    template <class Moment>
+    static std::optional<request_state> reason_to_leave(const request& asking, Moment& now) noexcept {
+        if (asking.is_stop_requested()) return request_state::cancelled;
+        if (asking.deadline_ == Moment::time_point::max() || now.now() < asking.deadline_) return std::nullopt;
+        return request_state::timed_out;
+    }
+
+    static request* older(request* a, request* b) noexcept {
+        return a == nullptr || (b != nullptr && b->ticket_ < a->ticket_) ? b : a;
+    }
+
+    template <class Moment>
+    static bool has_waited(const request& asking, Moment& now) noexcept {
+        if constexpr (patient<decltype(now.bounds)>) {
+            const auto patience = now.bounds.patience();
+            return patience <= patience.zero() || saturating_since(asking.since_, now.now()) >= patience;
+        } else {
+            return true;
+        }
+    }
+
+    /// Whether no more connections of a key can be kept idle.
+    template <class Moment>
+    bool is_full(const group& of, const Moment& now) const noexcept {
+        return of.idle.size() > now.bounds.max_idle_for(of.key) || store_.stats().idle > now.bounds.max_idle();
+    }
+};
+
+}  // namespace pool::core

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include <boost/intrusive/list.hpp>
+
+#include <pool/core/entry_store.hpp>
+#include <pool/core/key_queues.hpp>
+#include <pool/core/queue_order.hpp>
+#include <pool/core/request.hpp>
+#include <pool/core/saturating.hpp>
+#include <pool/stats.hpp>
+
+/// @file
+/// The requests of a pool, and how their states change.
+
+namespace pool::core {
+
+/// All requests of a pool that bounds the open connections: their queues, their order, and who is to be notified. It
+/// does not decide anything: see `allocation`. Not thread-safe.
+///
+/// Its operations, and those of the classes that derive from it, have a `moment`: the bounds, the time and the batch of
+/// a step.
+template <class Store>
+class wait_queue {
+public:
+    using entry = typename Store::entry;                       ///< one connection
+    using group = typename Store::group;                       ///< what the entries of one key share
+    using hashed = typename Store::hashed;                     ///< a key and its hash
+    using queue = key_queue<entry>;                            ///< the requests for one key
+    using duration = typename entry::deadline_type::duration;  ///< how long requests wait
+    using request = core::request<entry>;                      ///< the request of a caller
+    using notifications = core::notifications<entry>;          ///< what to deliver after a step
+
+    wait_queue(const wait_queue&) = delete;
+    wait_queue& operator=(const wait_queue&) = delete;
+
+    std::size_t waiting() const noexcept { return waiting_; }            ///< requests that wait
+    std::size_t dialing() const noexcept { return dialing_; }            ///< permits of requests that dial
+    std::size_t promised() const noexcept { return order_.promised(); }  ///< those that wait for a close
+    bool empty() const noexcept { return queues_.empty(); }              ///< nobody waits or dials
+    std::uint64_t overtaken() const noexcept { return overtaken_; }      ///< connections lent past an older request
+    duration total_wait() const noexcept { return total_wait_; }         ///< of all requests that have waited
+    duration longest_wait() const noexcept { return longest_wait_; }     ///< of all requests that have waited
+
+    /// The queue of a key; nullptr if nobody waits or dials for it. O(1).
+    const queue* find(const hashed& key) const {
+        const group* const of = store_.find(key);
+        return of != nullptr ? of->queue : queues_.find(key);
+    }
+
+    /// The group of a key for which requests wait or dial; nullptr if there is none. O(1).
+    group* group_of(const hashed& key) const noexcept {
+        const queue* const of = queues_.find(key);
+        return of != nullptr ? of->of : nullptr;
+    }
+
+    /// How many connections are open, those being dialled and closed included.
+    std::size_t open_count() const noexcept {
+        return store_.stats().idle + store_.stats().lent + store_.stats().closing + dialing_;
+    }
+
+    /// Takes note that something of a key has changed. Its queue is settled in the next `serve`. O(log n).
+    template <class Moment>
+    void changed(group& of, Moment& now) noexcept {
+        if (of.queue != nullptr) changed(*of.queue, now);
+    }
+
+    /// The bounds have changed: nothing is given before the zones of all queues are right again.
+    void bounds_changed() noexcept {
+        unfit_.splice(unfit_.end(), settled_);
+        unfit_.splice(unfit_.end(), unsettled_);
+    }
+
+    /// The pool is closed: refuses all requests, and gives nothing any more.
+    void close() noexcept {
+        is_closed_ = true;
+        bounds_changed();
+    }
+
+    /// Whether requests wait for keys with blocked connections.
+    bool awaits_blocked() const noexcept { return !blocked_.empty() || !unasked_.empty(); }
+
+    /// Begins to ask these connections again: `look_again` goes on.
+    void begin_look_again() noexcept { unasked_.splice(unasked_.end(), blocked_); }
+
+    /// Asks blocked connections again that requests wait for. Returns whether these were all.
+    template <class Moment>
+    bool look_again(Moment& now) noexcept {
+        for (; !unasked_.empty() && !now.is_over(); now.spend()) {
+            queue& of = unasked_.front();
+            of.in_blocked.unlink();
+            store_.look_again(*of.of, store_time(now), now.retired);
+            changed(of, now);  // which has it asked again, if it is still blocked
+        }
+        return unasked_.empty();
+    }
+
+    /// Notifies promised requests, the oldest first, as many as there are connections that somebody should close.
+    void call_to_close(std::size_t count) noexcept {
+        for (auto next = order_.begin(); next != order_.end() && count != 0; ++next, --count) announce(*next);
+    }
+
+    /// Whether there are requests to notify.
+    bool has_notifications() const noexcept { return !notifications_.empty(); }
+
+    /// The requests to notify after this step.
+    notifications take_notifications() noexcept { return notifications_.take(); }
+
+    /// Notifies these requests again, after the next step.
+    void notify_again(notifications& undelivered) noexcept { notifications_.append(undelivered); }
+
+protected:
+    template <queue_hook queue::*Hook>
+    using queues = boost::intrusive::list<queue, boost::intrusive::member_hook<queue, queue_hook, Hook>,
+        boost::intrusive::constant_time_size<false>>;
+    using stage = queues<&queue::in_stage>;
+
+    /// For the connections of `store`, which has to outlive it.
+    explicit wait_queue(Store& store) noexcept : store_{store} {}
+    ~wait_queue() = default;
+
+    static std::size_t left(std::size_t bound, std::size_t used) noexcept { return bound > used ? bound - used : 0; }
+    static std::size_t held(const group& of) noexcept { return of.idle.size() + of.lent; }
+    static std::size_t dials_of(const group& of) noexcept { return of.queue != nullptr ? of.queue->dialing : 0; }
+
+    template <class Moment>
+    static auto store_time(Moment& now) {
+        if constexpr (Store::timed) return now.now();
+        else return no_time{};
+    }
+
+    /// How many connections of a key its own bounds allow to be opened.
+    template <class Moment>
+    static std::size_t room(const queue& of, const Moment& now) noexcept {
+        const group& its = *of.of;
+        return std::min(left(now.bounds.max_dials_for(its.key), of.dialing),
+            left(now.bounds.max_open_for(its.key), held(its) + of.dialing));
+    }
+
+    /// Makes the zones of a queue as long as they have to be.
+    template <class Moment>
+    void fit(queue& of, Moment& now) noexcept {
+        const std::size_t nudged = of.of->nudged;
+        order_.fit(of, of.of->usable(), room(of, now));
+        if (of.of->nudged < nudged) store_.add_spare(*of.of);
+        const bool awaits_blocked = of.of->blocked != 0 && !of.waiting.empty();
+        if (awaits_blocked != of.in_blocked.is_linked()) {
+            if (awaits_blocked) blocked_.push_back(of);
+            else of.in_blocked.unlink();
+        }
+    }
+
+    /// A waiting request leaves its zone.
+    template <class Moment>
+    void end_wait(request& asking, Moment& now) noexcept {
+        const auto waited = saturating_since(asking.since_, now.now());
+        total_wait_ = waited < waited.max() - total_wait_ ? total_wait_ + waited : waited.max();
+        longest_wait_ = std::max(longest_wait_, waited);
+        const bool was_nudged = asking.state_ == request_state::nudged;
+        order_.erase(asking);
+        if (was_nudged) store_.add_spare(*asking.queue().of);
+        --waiting_;
+    }
+
+    /// A request leaves the queue, from whatever state it is in.
+    template <class Moment>
+    void leave(request& asking, request_state outcome, Moment& now) noexcept {
+        queue& of = asking.queue();
+        if (outcome > request_state::failed) see(asking);
+        if (is_waiting(asking.state_)) {
+            end_wait(asking, now);
+        } else if (asking.state_ == request_state::may_dial) {  // a permit that it does not use
+            --of.dialing;
+            --dialing_;
+        }
+        end_request(asking, outcome);
+        changed(of, now);
+    }
+
+    /// The last change of a request that does not wait any more.
+    void end_request(request& asking, request_state outcome) noexcept {
+        if (asking.by_age_.is_linked()) asking.queue().takers.erase(asking.queue().takers.iterator_to(asking));
+        if (outcome != request_state::lent) store_.count_lookup_in_vain();
+        asking.state_ = outcome;
+        announce(asking);
+    }
+
+    /// What a request that is refused has seen.
+    void see(request& asking) noexcept {
+        const pool::stats& all = store_.stats();
+        asking.seen_ = {all.idle, all.lent, dialing_, all.closing, waiting_, asking.queue().last_error};
+    }
+
+    /// Refuses the requests of a queue. Returns whether these are all; otherwise the batch has ended.
+    template <class Moment>
+    bool refuse(queue& of, Moment& now) noexcept {
+        while (request* const next = of.oldest() != nullptr ? of.oldest() : of.oldest_taker()) {
+            if (now.is_over()) return false;
+            leave(*next, request_state::closed, now);
+            now.spend();
+        }
+        return true;
+    }
+
+    /// Notifies a request, now or after the step, unless it is about to look anyway.
+    void announce(request& changed) noexcept {
+        if (std::exchange(changed.is_notified_, true)) return;
+        if (changed.dials_on_caller_thread_) changed.notified();
+        else notifications_.add(changed);
+    }
+
+    template <class Moment>
+    void changed(queue& of, Moment& now) noexcept {
+        if (!is_closed_) fit(of, now);
+        else if (of.oldest() != nullptr || of.oldest_taker() != nullptr) return;  // which are still to be refused
+        move(of, unsettled_);
+    }
+
+    static void move(queue& of, stage& to) noexcept {
+        of.in_stage.unlink();
+        to.push_back(of);
+    }
+
+    Store& store_;
+    key_queues<Store> queues_;
+    queue_order<entry> order_;
+    stage settled_;                       ///< queues for which there is nothing to do
+    stage unsettled_;                     ///< queues of which something has changed, or that are unused
+    stage unfit_;                         ///< queues whose zones do not fit the bounds
+    queues<&queue::in_blocked> blocked_;  ///< queues whose requests wait for blocked connections
+    queues<&queue::in_blocked> unasked_;  ///< the same, and these are asked again now
+    notifications notifications_;
+    std::size_t waiting_ = 0;
+    std::size_t dialing_ = 0;
+    std::uint64_t overtaken_ = 0;
+    duration total_wait_{};
+    duration longest_wait_{};
+    bool is_closed_ = false;
+};
+
+}  // namespace pool::core
