@@ -22,6 +22,8 @@ template <class Key, class Conn, class TimePoint, class Deadline>
 class entry_index;
 template <class Key, class Conn, class TimePoint, class Deadline>
 class entry_store;
+template <class Key, class Conn, class TimePoint, class Deadline>
+class lending_store;
 
 /// One connection of a store. It is constructed and destroyed inside its entry, so a Conn need not be movable. Both run
 /// the caller's code, so they are left to the user of the store.
@@ -96,6 +98,7 @@ public:
 private:
     friend entry_index<Key, Conn, TimePoint, Deadline>;
     friend entry_store<Key, Conn, TimePoint, Deadline>;
+    friend lending_store<Key, Conn, TimePoint, Deadline>;
 
     const group* indexed_group() const noexcept { return group_; }
     bool is_idle() const noexcept { return place_ == place::idle; }

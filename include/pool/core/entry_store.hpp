@@ -1,255 +1,39 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <cassert>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
-#include <utility>
 
-#include <boost/intrusive/list.hpp>
-
-#include <pool/connection.hpp>
-#include <pool/core/entry.hpp>
-#include <pool/core/entry_index.hpp>
-#include <pool/core/hashed_key.hpp>
-#include <pool/core/idle_groups.hpp>
-#include <pool/settings.hpp>
-#include <pool/stats.hpp>
+#include <pool/core/lending_store.hpp>
 
 /// @file
-/// The rules for connections. The store has no lock, no clock, no I/O and no policy: time and bounds are arguments. It
-/// does not close connections. It adds those that must be closed to the caller's list `retired`. The caller provides
-/// the mutual exclusion.
+/// The store of a pool: connections are lent and given back, and idle ones are swept.
 
 namespace pool::core {
 
-/// All connections of a pool in one container. An entry exists from before its connection opens until it is closed. Its
-/// address never changes. It belongs to a caller, is idle, or is being closed.
-///
-/// With `TimePoint = no_time`, connections never expire, and there is no index of expiry times. With
-/// `Deadline = no_time`, nobody waits for connections, and groups have no part for requests. The only foreign code
-/// that the store calls is the comparison, copy and destruction of keys, and `closed` and `unblocked` of connections.
-/// Not thread-safe.
+/// A store whose idle connections can expire, or be cleared. A long operation makes at most `most` steps, so that its
+/// caller can release the lock in between. Not thread-safe.
 template <class Key, class Conn, class TimePoint = no_time, class Deadline = no_time>
-class entry_store {
+class entry_store : public lending_store<Key, Conn, TimePoint, Deadline> {
+    using base = lending_store<Key, Conn, TimePoint, Deadline>;
+
 public:
-    // The limit of Boost.MultiIndex.
-    static_assert(alignof(Conn) <= 128, "pool: a Conn may be aligned to 128 bytes at most");
-
-    using entry = core::entry<Key, Conn, TimePoint, Deadline>;  ///< one connection
-    using entries = boost::intrusive::list<entry>;              ///< connections that a caller has to close
-    using group = typename entry::group;                        ///< what the entries of one key share
-    using hashed = hashed_key<Key>;                             ///< what groups are found by
-
-    static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;    ///< whether anything expires
-    static constexpr bool can_wait = !std::is_same_v<Deadline, no_time>;  ///< whether callers may wait
-
-    /// How many idle connections there may be.
-    struct idle_bounds {
-        std::size_t in_all;   ///< of all keys
-        std::size_t per_key;  ///< of the key of this operation
-    };
-
-    /// Keeps the group of a key alive, even if the key has no entries.
-    class kept_group {
-    public:
-        /// The group of the key's entries, else `known`, else a new one with a copy of the key. Strong guarantee.
-        kept_group(entry_store& store, const hashed& key, group* known = nullptr)
-            : index_{store.index_},
-              group_{index_.use(key, known)} {}
-
-        kept_group(const kept_group&) = delete;
-        kept_group& operator=(const kept_group&) = delete;
-
-        ~kept_group() { index_.release(group_); }
-
-        group& operator*() const noexcept { return group_; }    ///< the group
-        group* operator->() const noexcept { return &group_; }  ///< the group
-
-    private:
-        entry_index<Key, Conn, TimePoint, Deadline>& index_;
-        group& group_;
-    };
-
-    /// An empty store. `reuse` is the order in which `lend` looks at the idle entries of a key.
-    explicit entry_store(reuse_order reuse = reuse_order::oldest_first) : reuse_{reuse} {}
-
-    entry_store(const entry_store&) = delete;
-    entry_store& operator=(const entry_store&) = delete;
-
-    /// Destroys idle and lent connections without closing them.
-    ~entry_store() {
-        while (!index_.empty()) {
-            entry& e = index_.unconst(index_.ordered().front());
-            if (e.is_idle()) unlink(e);
-            index_.erase(e);
-        }
-    }
-
-    // Adding a connection: the store makes an entry, its caller constructs the connection in it, and then lends or
-    // stores it.
-
-    /// Makes an entry, whose caller is about to open a connection in it. When the connection is given back, its expiry
-    /// time must not be before `earliest`. `known` is the group of a key that has requests. Copies a key that is new.
-    /// Strong guarantee.
-    entry& make_entry(const hashed& key, TimePoint earliest, group* known = nullptr) {
-        const kept_group kept{*this, key, known};
-        return make_entry(*kept, earliest);
-    }
-
-    /// The same, for a group.
-    entry& make_entry(group& of, TimePoint earliest) { return index_.add(of, earliest); }
-
-    /// Marks a new entry as lent: its connection is open.
-    void mark_lent(entry& e) noexcept {
-        assert(e.place_ == place::opening && "pool: only a new entry can be marked as lent");
-        stats_.keys += !e.group_->is_in_use();
-        e.place_ = place::lent;
-        ++e.group_->lent;
-        ++stats_.lent;
-    }
-
-    /// Erases a new entry, because its connection could not be opened.
-    void erase_unopened(entry& e) noexcept {
-        assert(e.place_ == place::opening && "pool: only a new entry can be without a connection");
-        index_.erase(e);
-    }
-
-    /// The group of a key's entries, or nullptr. O(1).
-    group* find(const hashed& key) const { return index_.find(key); }
-
-    /// Lends an idle connection of a group that can be used at `now`; nullptr if there is none. Skips blocked
-    /// connections, which stay idle. Retires the closed and expired connections that it finds on the way, as many as
-    /// `most`, which it reduces. If it is 0 then, call it again in another step.
-    entry* lend(group& of, TimePoint now, std::size_t& most, entries& retired) noexcept {
-        for (entry* each = first(of); each != nullptr;) {
-            entry& e = *each;
-            each = after(e);
-            if (is_due(e, now)) {
-                retire(e, stats_.expired, retired);
-            } else if (connection_traits<Conn>::closed(e.conn())) {
-                retire(e, stats_.found_closed, retired);
-            } else if (is_blocked(e)) {
-                ++stats_.skipped_blocked;
-                continue;
-            } else {
-                unlink(e);
-                e.place_ = place::lent;
-                e.reused = true;
-                ++of.lent;
-                ++stats_.lent;
-                ++stats_.hits;
-                return &e;
-            }
-            if (most == 0 || --most == 0) return nullptr;
-        }
-        return nullptr;
-    }
-
-    /// The same for a key.
-    entry* lend(const hashed& key, TimePoint now, std::size_t& most, entries& retired) {
-        group* const of = index_.find(key);
-        return of != nullptr ? lend(*of, now, most, retired) : nullptr;
-    }
-
-    /// Asks the blocked connections of a group again. Retires those that are still blocked, but closed or expired. O(1)
-    /// if there are none.
-    void look_again(group& of, TimePoint now, entries& retired) noexcept requires can_wait {
-        if (of.blocked == 0) return;
-        for (auto next = of.idle.begin(); next != of.idle.end();) {
-            entry& e = *next++;
-            if (!e.awaited_.blocked || !is_blocked(e)) continue;
-            if (is_due(e, now)) retire(e, stats_.expired, retired);
-            else if (connection_traits<Conn>::closed(e.conn())) retire(e, stats_.found_closed, retired);
-        }
-    }
-
-    // How lent connections come back, or leave.
-
-    /// Makes a lent entry idle, with the expiry time `expires_at`. To make room, retires the oldest entries of the key
-    /// while the key is full, then the oldest of all while the pool is full. Retires the entry itself if a bound is
-    /// zero, or if it is already due.
-    void give_back(
-        entry& e, const idle_bounds& bounds, TimePoint expires_at, TimePoint now, entries& retired) noexcept {
-        ++stats_.puts;
-        if (bounds.in_all == 0 || bounds.per_key == 0) return retire(e, stats_.refused, retired);
-        if (is_due(expires_at, now)) return retire(e, stats_.expired, retired);
-
-        group& its = *e.group_;
-        while (its.idle.size() >= bounds.per_key) retire(its.idle.front(), stats_.evicted, retired);
-        while (stats_.idle >= bounds.in_all) retire(index_.oldest_idle(), stats_.evicted, retired);
-        link(e, expires_at);
-    }
-
-    /// Makes a lent entry idle, whatever the bounds: requests wait, and some may need it. Retires it if it is due.
-    void give_back(entry& e, TimePoint expires_at, TimePoint now, entries& retired) noexcept requires can_wait {
-        ++stats_.puts;
-        if (is_due(expires_at, now)) retire(e, stats_.expired, retired);
-        else link(e, expires_at);
-    }
-
-    /// Retires an entry that is given back, or newly opened, and cannot be kept.
-    void refuse(entry& e, entries& retired) noexcept {
-        ++stats_.puts;
-        retire(e, stats_.refused, retired);
-    }
-
-    /// Retires a lent entry that its caller does not want to give back.
-    void discard(entry& e, entries& retired) noexcept { retire(e, stats_.discarded, retired); }
-
-    /// Retires a lent or newly opened entry without counting it, because its caller never gets it.
-    void retire_uncounted(entry& e, entries& retired) noexcept {
-        std::uint64_t uncounted = 0;
-        retire(e, uncounted, retired);
-    }
-
-    /// Erases a lent entry whose caller has moved the connection out and destroyed the rest, for `detach`.
-    void erase_detached(entry& e) noexcept {
-        ++stats_.detached;
-        erase_taken(e);
-    }
-
-    /// The same, for `take`.
-    void erase_taken(entry& e) noexcept {
-        --e.group_->lent;
-        --stats_.lent;
-        stats_.keys -= !e.group_->is_in_use();
-        index_.erase(e);
-    }
-
-    /// Erases a retired entry whose connection has been closed and destroyed. `failed` is whether the close threw.
-    void erase_closed(entry& e, bool failed) noexcept {
-        stats_.failed_closes += failed;
-        --stats_.closing;
-        index_.erase(e);
-    }
-
-    // Operations on idle connections. A long operation makes at most `most` steps, so that its caller can release the
-    // lock in between.
-
-    /// Retires the oldest idle entry of a group.
-    void evict(group& of, entries& retired) noexcept { retire(of.idle.front(), stats_.evicted, retired); }
-
-    /// The group with the oldest idle entry, of those with one that no nudged request is to take, but not
-    /// `other_than`; nullptr if there is none, or if `most` steps were not enough. Reduces `most` by its steps. Each is
-    /// O(log n).
-    group* oldest_spare(const group* other_than, std::size_t& most) noexcept requires can_wait {
-        return stats_.idle != 0 ? idle_groups_.oldest(other_than, most) : nullptr;
-    }
-
-    /// Tells it that fewer requests than before are to take idle entries of a group.
-    void add_spare(group& of) noexcept requires can_wait {
-        if (!of.idle.empty()) idle_groups_.add(of);
-    }
+    using base::base;
+    using base::evict;
+    using base::timed;
+    using typename base::entries;
+    using typename base::entry;
+    using typename base::group;
+    using typename base::hashed;
 
     /// The expiry time of the idle entry that expires first, or max(). Returns none if `most` steps were not enough:
     /// call it again. Each step is O(log n).
-    std::optional<TimePoint> next_expiry(std::size_t most) noexcept requires timed {
+    std::optional<TimePoint> next_expiry(std::size_t most) noexcept
+        requires timed
+    {
         // Giving back updates only `at`. Re-index the front until its indexed time equals `at`: it is then the
         // earliest, because indexed times are lower bounds.
         for (; !index_.empty(); --most) {
@@ -263,7 +47,9 @@ public:
 
     /// Retires the entries that are due at `now`, the earliest first. Returns whether it has retired all of them. Each
     /// step is O(log n).
-    bool expire(TimePoint now, std::size_t most, entries& retired) noexcept requires timed {
+    bool expire(TimePoint now, std::size_t most, entries& retired) noexcept
+        requires timed
+    {
         for (auto next = index_.dated().begin(); next != index_.dated().end(); --most) {
             entry& e = index_.unconst(*next);
             const TimePoint indexed = e.expiry_.indexed;
@@ -330,105 +116,11 @@ public:
         index_.reserve(count);
     }
 
-    // The statistics. These functions count the events that happen outside the store.
-
-    void count_lookup_in_vain() noexcept { ++stats_.misses; }     ///< a look-up ended without a connection of the store
-    void count_dial() noexcept { ++stats_.dials; }                ///< a dial was made
-    void count_failed_dial() noexcept { ++stats_.failed_dials; }  ///< a dial threw
-
-    const pool::stats& stats() const noexcept { return stats_; }  ///< of all keys
-
-    /// The figures of one key.
-    key_stats stats(const hashed& key) const {
-        const group* const found = index_.find(key);
-        return found != nullptr ? key_stats{found->idle.size(), found->lent} : key_stats{};
-    }
-
 private:
-    using place = typename entry::place;
-    struct no_groups {};
-
-    void link(entry& e, [[maybe_unused]] TimePoint expires_at) noexcept {
-        --e.group_->lent;
-        --stats_.lent;
-        index_.move_to_end(e, stats_.idle++ == 0);
-        e.group_->idle.push_back(e);
-        e.place_ = place::idle;
-        if constexpr (can_wait) {
-            e.awaited_.age = ++last_age_;
-            is_blocked(e);
-            idle_groups_.add(*e.group_);
-        }
-        if constexpr (timed) {
-            e.expiry_.at = expires_at;
-            if (expires_at < e.expiry_.indexed) index_.reindex(e);
-        }
-    }
-
-    void unlink(entry& e) noexcept {
-        --stats_.idle;
-        e.group_->idle.erase(e.group_->idle.iterator_to(e));
-        if constexpr (can_wait) e.group_->blocked -= std::exchange(e.awaited_.blocked, false);
-        if constexpr (timed) e.expiry_.at = TimePoint::max();
-    }
-
-    /// Moves an entry to `retired`, from wherever it is. `reason` is the figure that counts it.
-    void retire(entry& e, std::uint64_t& reason, entries& retired) noexcept {
-        ++reason;
-        group& its = *e.group_;
-        const bool was_in_use = its.is_in_use();
-        if (e.place_ == place::idle) {
-            unlink(e);
-        } else if (e.place_ == place::lent) {
-            --its.lent;
-            --stats_.lent;
-        }
-        stats_.keys -= was_in_use && !its.is_in_use();
-        e.place_ = place::closing;
-        ++stats_.closing;
-        retired.push_back(e);
-    }
-
-    /// Asks an idle connection, and keeps the answer.
-    bool is_blocked(entry& e) noexcept {
-        const bool blocked = !connection_traits<Conn>::unblocked(e.conn());
-        if constexpr (can_wait) {
-            if (blocked != e.awaited_.blocked) {
-                e.awaited_.blocked = blocked;
-                if (blocked) ++e.group_->blocked;
-                else --e.group_->blocked;
-            }
-        }
-        return blocked;
-    }
-
-    static bool is_due(TimePoint at, TimePoint now) noexcept {
-        if constexpr (timed) return at <= now && at != TimePoint::max();
-        else return false;
-    }
-    static bool is_due(const entry& e, TimePoint now) noexcept {
-        if constexpr (timed) return is_due(e.expiry_.at, now);
-        else return false;
-    }
-
-    entry* first(group& of) const noexcept {
-        if (of.idle.empty()) return nullptr;
-        return reuse_ == reuse_order::oldest_first ? &of.idle.front() : &of.idle.back();
-    }
-
-    /// The entry to look at after `e`, in the order of reuse.
-    entry* after(entry& e) const noexcept {
-        auto& idle = e.group_->idle;
-        auto here = idle.iterator_to(e);
-        if (reuse_ == reuse_order::oldest_first) return ++here == idle.end() ? nullptr : &*here;
-        return here == idle.begin() ? nullptr : &*--here;
-    }
-
-    [[no_unique_address]] std::conditional_t<can_wait, idle_groups<group>, no_groups> idle_groups_;
-    entry_index<Key, Conn, TimePoint, Deadline> index_;
-    pool::stats stats_;
-    std::uint64_t last_age_ = 0;
-    const reuse_order reuse_;
+    using base::index_;
+    using base::is_due;
+    using base::retire;
+    using base::stats_;
 };
 
 }  // namespace pool::core

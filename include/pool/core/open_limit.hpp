@@ -114,7 +114,9 @@ public:
 
     /// Blocks until the request is notified, until its deadline, or until a stop is requested. It may return early.
     template <class Blocking>
-    void wait(Blocking& asking) requires can_wait {
+    void wait(Blocking& asking)
+        requires can_wait
+    {
         std::unique_lock guard{lock_};
         if (asking.is_notified() || asking.is_stop_requested()) return;
         asking.wait(std::move(guard), this->clock(), asking.deadline());
@@ -129,7 +131,9 @@ public:
 
     /// Waits until no connection is lent, being dialled or being closed, or until `deadline`. Returns how many are
     /// left.
-    std::size_t drain(clock_time_point deadline) requires can_wait {
+    std::size_t drain(clock_time_point deadline)
+        requires can_wait
+    {
         typename base::drainer here;
         for (;;) {
             const bool late = is_past(deadline);

@@ -66,7 +66,9 @@ public:
 
     /// Lends an idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
     template <class Dial>
-    entry& acquire(const hashed& key, Dial& dial, const dial_context& context) requires(!bounds_open) {
+    entry& acquire(const hashed& key, Dial& dial, const dial_context& context)
+        requires(!bounds_open)
+    {
         entry* fresh = nullptr;
         for (bool is_over = true; is_over;) {
             entry* found = nullptr;
@@ -171,7 +173,9 @@ public:
     // Operations on idle connections.
 
     /// Closes the expired connections. Returns how many.
-    std::size_t expire() requires timed {
+    std::size_t expire()
+        requires timed
+    {
         return in_batches([this, at = read_clock()](moment& now) { return store().expire(at, batch, now.retired); });
     }
 
@@ -199,7 +203,9 @@ public:
     }
 
     /// No connection, idle now or later, expires before this time.
-    time_point next_expiry() requires timed {
+    time_point next_expiry()
+        requires timed
+    {
         const time_point now = read_clock();
         time_point earliest = expires_at(now);
         if (earliest <= now) earliest = time_point::max();  // a connection that is given back would not be kept
