@@ -146,9 +146,8 @@ public:
     /// its caller, then it is still the caller's.
     template <class Moment>
     void cancel(request& asking, request_state outcome, Moment& now) noexcept {
-        const bool can_leave =
-            may_give_up(asking) || (asking.state_ == request_state::dialing && asking.takes_while_dialing());
-        if (!can_leave) return;
+        const bool is_dialing = asking.state_ == request_state::dialing && asking.takes_while_dialing();
+        if (!asking.is_submitted() || !(may_give_up(asking) || is_dialing)) return;
         leave(asking, outcome, now);
         serve(now);
     }
