@@ -144,6 +144,14 @@ TEST_CASE("asio: a cancelled caller leaves the queue, and takes nothing") {
         lent.give_back();
         signal.emit(net::cancellation_type::terminal);
     }
+    SUBCASE("too late, when it has found one that was idle") {
+        f.acquire("a").give_back();
+        ask(f.dialer(), [](error_code error, auto got) {
+            CHECK_FALSE(error);
+            CHECK(got->id() == 1);
+        });
+        signal.emit(net::cancellation_type::terminal);
+    }
     f.run();
     CHECK(calls == 1);
     signal.emit(net::cancellation_type::terminal);  // it is over
@@ -182,18 +190,27 @@ struct counting_allocator {
 
 }  // namespace
 
-TEST_CASE("asio: a posted handler is in memory of its own allocator, which is free when the handler is called") {
+TEST_CASE("asio: what is posted is in memory of the operation, and otherwise in that of the handler's allocator") {
     fixture f{strict({.max_open = 1})};
     int live = 0;
     int total = 0;
     int during = -1;
-    async_acquire(*f.conns, "a", f.dialer(),
-        net::bind_allocator(
-            counting_allocator<>{live, total}, net::bind_executor(f.loop, [&](error_code, auto) { during = live; })));
-    CHECK(live == 1);
-    f.run();
-    CHECK(total == 2);  // to begin the dial, and to be called
-    CHECK(during == 0);
+    const auto ask = [&](auto executor) {
+        async_acquire(*f.conns, "a", f.dialer(),
+            net::bind_allocator(counting_allocator<>{live, total},
+                net::bind_executor(executor, [&](error_code, auto) { during = live; })));
+        f.run();
+        CHECK(during == 0);
+        CHECK(live == 0);
+    };
+    SUBCASE("an event loop needs memory for one thing at a time") {
+        ask(f.loop.get_executor());
+        CHECK(total == 0);
+    }
+    SUBCASE("a strand for more") {
+        ask(net::make_strand(f.loop));
+        CHECK(total > 0);
+    }
 }
 
 TEST_CASE("asio: deferred starts later, and as_tuple gives a tuple") {

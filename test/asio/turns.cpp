@@ -112,7 +112,7 @@ TEST_CASE("asio: the end of a pool needs no memory to reach its callers [C12]") 
     auto waits = f.ask("a");
     auto other = f.ask("b");
     f.run();
-    CHECK(allocations::allocated_by([&] { f.conns->close(); }) == 0);
+    CHECK(allocations::allocated_by([&] { f.conns.reset(); }) == 0);
     f.run();
     CHECK(waits->error == pool::asio::errc::pool_closed);
     CHECK(other->error == pool::asio::errc::pool_closed);

@@ -125,6 +125,15 @@ TEST_CASE("admission: a request that is notified is not notified again before it
     CHECK(second.times == 1);
 }
 
+TEST_CASE("admission: cancelling a request that was not submitted does nothing") {
+    fixture f{strict({.max_open = 1})};
+    fixture::caller asking{false, fixture::never};
+    f.cancel(asking);
+    CHECK_FALSE(asking.is_submitted());
+    f.deliver();
+    CHECK(asking.times == 0);
+}
+
 TEST_CASE("admission: a request that could not be told is told after the next step") {
     fixture f{strict({.max_open = 1})};
     auto& lent = f.lent("a");
