@@ -101,8 +101,8 @@ void destroy_a_request_that_waits() {
     auto& state = *pool::core::pool_access::state(conns);
     using state_type = pool::core::pool_access::state_of<open_pool>;
     const std::string key = "b";
-    pool::core::blocking_request<state_type> waits;
-    state.submit(waits, state_type::hashed{key}, [] {});
+    pool::core::blocking_request<state_type> waits{{}, state_type::clock_time_point::max()};
+    state.submit(waits, state_type::hashed{key});
 }
 
 void use_the_store_without_its_lock() {
