@@ -220,6 +220,33 @@ TEST_CASE("bounded: a connection that comes back while another is being closed i
     CHECK(next.got()->id() == 1);
 }
 
+TEST_CASE("bounded: a caller that could not be told is told after the next step, whatever that is") {
+    using pool_type = pool_of<>;
+    struct asker final : requests::request<pool_type> {
+        asker() : request{false} {}
+        bool notified() noexcept override { return ++times > 2; }
+        int times = 0;
+    };
+    fixture f{strict({.max_open = 1})};
+    auto lent = f.acquire("a");
+    asker waits;
+    requests::submit(f.conns, waits, "a");
+    CHECK(requests::look(f.conns, waits) == pool::core::request_state::able);
+    lent.give_back();
+    CHECK(waits.times == 1);
+    SUBCASE("a look-up") { CHECK_FALSE(f.conns.try_acquire("b")); }
+    SUBCASE("a put") { f.put("c"); }
+    SUBCASE("a clear") { CHECK(f.conns.clear() == 0); }
+    SUBCASE("an upkeep") {
+        f.conns.upkeep();
+        CHECK(waits.times == 3);
+    }
+    f.conns.clear();
+    f.conns.clear();
+    CHECK(waits.times == 3);  // not told again
+    requests::lease_of(f.conns, waits).give_back();
+}
+
 TEST_CASE("bounded: a lazy connection waits, too") {
     fixture f{strict({.max_open = 1})};
     auto lazy = f.conns.get("a", f.net.dialer());
