@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -183,7 +184,7 @@ private:
         turn(turn&&) noexcept = default;
         turn& operator=(turn&&) = delete;
         ~turn() {
-            if (operation_) operation_->dropped();
+            if (operation_ && !operation_->is_posting()) operation_->dropped();
         }
 
         allocator_type get_allocator() const noexcept { return allocator_; }
@@ -255,7 +256,21 @@ private:
         dial_owner dial_;
     };
 
-    void post_turn() { boost::asio::post(work_.get_executor(), turn{this->shared_from_this()}); }
+    /// Posts the next turn. Throws what the executor throws: then there is no turn, and the operation is as before.
+    void post_turn() {
+        struct posting {
+            explicit posting(std::atomic<std::thread::id>& by) noexcept : by_{by} { by_ = me; }
+            ~posting() { by_.compare_exchange_strong(me, {}); }  // the turn may be over, and may have posted another
+            std::thread::id me = std::this_thread::get_id();
+            std::atomic<std::thread::id>& by_;
+        };
+        const self_ptr self = this->shared_from_this();
+        const posting marked{posting_};
+        boost::asio::post(work_.get_executor(), turn{self});
+    }
+
+    /// Whether this thread is posting a turn: if that fails, the executor destroys the turn, but has not dropped it.
+    bool is_posting() const noexcept { return posting_ == std::this_thread::get_id(); }
 
     bool notified() noexcept override {
         try {
@@ -400,6 +415,7 @@ private:
     typename State::entry* found_ = nullptr;  ///< an idle connection that was there at once
     std::atomic<int> dial_owners_ = 0;
     std::atomic<bool> is_dial_over_ = false;
+    std::atomic<std::thread::id> posting_{};  ///< the thread that posts a turn
     error_code error_;
     self_ptr self_;  ///< keeps the operation alive until the handler is called
 };
