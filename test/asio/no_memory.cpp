@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <string>
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <doctest/doctest.h>
+
+#include <pool/asio/async_acquire.hpp>
+#include <pool/stats.hpp>
+
+#include <support/allocations.hpp>
+#include <support/asio_pool.hpp>
+
+// Callers whose executor needs memory of its own, and there is none.
+
+using namespace asio_pools;
+using pool::asio::async_acquire;
+
+namespace {
+
+/// A pool, and callers on an executor whose type is erased. It allocates memory for each turn.
+struct on_erased_executor : fixture<> {
+    explicit on_erased_executor(bounds capacity) : fixture{capacity} {}
+
+    auto ask_erased(const char* key) {
+        auto all = std::make_shared<result>();
+        async_acquire(*conns, key, dialer(), net::bind_executor(executor, [all](error_code error, lease got) {
+            CHECK_FALSE(all->done);
+            all->done = true;
+            all->error = error;
+            all->lease = std::move(got);
+        }));
+        return all;
+    }
+
+    net::any_io_executor executor{loop.get_executor()};
+};
+
+}  // namespace
+
+TEST_CASE("asio: a caller that cannot be told for want of memory is told after the next step [C12]") {
+    int failures = 0;
+    for (std::uint64_t n = 1;; ++n) {
+        CAPTURE(n);
+        on_erased_executor f{strict({.max_open = 1})};
+        auto lent = f.acquire("a");
+        auto waits = f.ask_erased("a");
+        f.run();
+        bool has_failed = false;
+        {
+            const allocations::failing nth{n};
+            lent.give_back();
+            has_failed = nth.happened();
+        }
+        failures += has_failed;
+        f.run();
+        CHECK(waits->done == !has_failed);
+        CHECK(f.conns->stats().lent == 1);
+        CHECK_FALSE(f.conns->try_acquire("a"));  // a step
+        f.run();
+        REQUIRE(waits->done);
+        CHECK(waits->lease->id() == 1);
+        if (!has_failed) break;
+    }
+    CHECK(failures > 0);
+}
+
+TEST_CASE("asio: an acquire that cannot start for want of memory takes nothing, and leaves nothing [C12]") {
+    const auto fail_everywhere = [](const auto& prepare) {
+        int failures = 0;
+        for (std::uint64_t n = 1;; ++n) {
+            CAPTURE(n);
+            on_erased_executor f{strict({.max_open = 1})};
+            auto held = prepare(f);
+            const pool::stats before = f.conns->stats();
+            std::shared_ptr<on_erased_executor::result> asked;
+            bool is_thrown = false;
+            {
+                const allocations::failing nth{n};
+                try {
+                    asked = f.ask_erased("a");
+                } catch (const std::bad_alloc&) {
+                    is_thrown = true;
+                }
+                REQUIRE(is_thrown == nth.happened());
+            }
+            if (!is_thrown) {
+                held.discard();
+                f.run();
+                REQUIRE(asked->done);
+                break;
+            }
+            ++failures;
+            const pool::stats after = f.conns->stats();
+            CHECK(after.idle == before.idle);
+            CHECK(after.lent == before.lent);
+            CHECK(after.dialing + after.waiting == 0);
+            f.run();
+            held.give_back();
+            CHECK(f.acquire("a")->id() > 0);
+        }
+        CHECK(failures > 0);
+    };
+    SUBCASE("while it would wait") {
+        fail_everywhere([](on_erased_executor& f) { return f.acquire("a"); });
+    }
+    SUBCASE("while one is idle") {
+        fail_everywhere([](on_erased_executor& f) {
+            (void)f.acquire("a");
+            return on_erased_executor::lease{};
+        });
+    }
+    SUBCASE("while it may dial") {
+        fail_everywhere([](on_erased_executor&) { return on_erased_executor::lease{}; });
+    }
+}
