@@ -153,8 +153,9 @@ TEST_CASE_TEMPLATE("matrix: a connection expires at its expiry time and not befo
             CHECK(f.conns->expire() == 0);
             f.clock.advance(1min);
             CHECK_FALSE(f.conns->try_acquire("a"));
-            CHECK(f.net.closed() == ids{1});
+            CHECK(f.net.closed().empty());  // a look-up leaves its closes to others
             f.put("a");
+            CHECK(f.net.closed() == ids{1});
             f.clock.advance(1h);
             CHECK(f.conns->expire() == 1);
         }

@@ -134,7 +134,7 @@ TEST_CASE("no_key: error messages name no key") {
         caller waits{db, [&](const std::stop_token&) { return db.acquire(); }};
         clock.advance(10s);
         CHECK(waits.error() ==
-              "pool \"db\": no connection: its deadline has passed (1 open, 0 idle, 1 lent, 0 dialling, 0 waiting)");
+              "pool \"db\": no connection: its deadline has passed (1 open, 0 idle, 1 lent, 0 dialling, 1 waiting)");
     }
     auto peer = db.get();
     peer.close();

@@ -42,7 +42,7 @@ struct fixture : bounded_pools::fixture<> {
 
 const std::string late =
     "pool \"peers\": no connection for key \"a\": its deadline has passed (1 open, 0 idle, 1 lent, 0 dialling, "
-    "0 waiting)";
+    "1 waiting)";
 
 }  // namespace
 

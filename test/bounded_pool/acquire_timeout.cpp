@@ -38,7 +38,7 @@ struct fixture {
 };
 
 const std::string late =
-    "pool \"db\": no connection for key \"a\": its deadline has passed (1 open, 0 idle, 1 lent, 0 dialling, 0 waiting)";
+    "pool \"db\": no connection for key \"a\": its deadline has passed (1 open, 0 idle, 1 lent, 0 dialling, 1 waiting)";
 
 }  // namespace
 

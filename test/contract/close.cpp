@@ -104,9 +104,16 @@ TEST_CASE("contract: a close that throws is counted and stops nothing [C13]") {
         clock.advance(10s);
         CHECK(conns.expire() == 3);
     }
-    SUBCASE("a look-up") {
+    SUBCASE("a sweep, after a look-up that has found them due") {
         clock.advance(10s);
         CHECK_FALSE(conns.try_acquire("a"));
+        CHECK(conns.stats().failed_closes == 0);
+        CHECK(conns.expire() == 0);
+    }
+    SUBCASE("close, after such a look-up") {
+        clock.advance(10s);
+        CHECK_FALSE(conns.try_acquire("a"));
+        CHECK(conns.close().size() == 3);
     }
     SUBCASE("eviction") {
         net.prepare([](fake::line&) {});
@@ -118,6 +125,49 @@ TEST_CASE("contract: a close that throws is counted and stops nothing [C13]") {
     CHECK(net.closed() == ids{1, 2, 3});
     CHECK(conns.stats().failed_closes == 3);
     CHECK(conns.stats().closing == 0);
+}
+
+EACH_POOL("contract: a look-up leaves its closes to whoever ends a connection, or sweeps [C6]") {
+    fake::network net;
+    pool::manual_clock clock;
+    test_pool<Pools> conns{{}, 10s, {}, clock};
+    for (int i = 0; i < 3; ++i) conns.put("a", net.dial());
+    clock.advance(10s);
+    auto lent = conns.acquire("a", net.dialer());
+    auto other = conns.acquire("a", net.dialer());
+    CHECK(net.closed().empty());
+    CHECK(conns.stats().closing == 3);
+    SUBCASE("a give-back makes one of them") {
+        lent.give_back();
+        CHECK(net.closed() == ids{1});
+    }
+    SUBCASE("a discard makes one of them, and as many as it has caused") {
+        lent.discard();
+        CHECK(net.closed() == ids{1, 2});
+        other.discard();
+        CHECK(net.closed() == ids{3, 4});
+        CHECK(conns.stats().closing == 1);
+    }
+    SUBCASE("a put makes one of them") {
+        conns.put("a", net.dial());
+        CHECK(net.closed() == ids{1});
+    }
+    SUBCASE("new bounds make all") {
+        conns.reconfigure({});
+        CHECK(net.closed() == ids{1, 2, 3});
+    }
+    SUBCASE("a sweep makes all") {
+        conns.expire();
+        CHECK(net.closed() == ids{1, 2, 3});
+    }
+    SUBCASE("a clear of one key makes all") {
+        conns.clear("a");
+        CHECK(net.closed() == ids{1, 2, 3});
+    }
+    SUBCASE("the end of the pool makes all") {
+        conns.close();
+        CHECK(net.closed() == ids{1, 2, 3});
+    }
 }
 
 EACH_POOL("contract: a close that throws does not escape the pool's destructor [C13]") {

@@ -63,7 +63,7 @@ TEST_CASE_FIXTURE(counted_fixture, "contract: finding n dead connections takes n
     for (int id = 1; id <= size; ++id) net[id].dead = true;
     CHECK_FALSE(conns.try_acquire(key));
     CHECK(counted_connection::questions <= 2 * size);
-    CHECK(counted_key::comparisons == 1);
+    CHECK(counted_key::comparisons <= 1 + size / 128);  // once for each time that it takes the lock
 }
 
 TEST_CASE_FIXTURE(counted_fixture, "contract: a dead connection is found once [C10]") {
@@ -159,9 +159,11 @@ EACH_POOL("contract: a key without connections leaves no trace [C17]") {
         clock.advance(10s);
         conns.expire();
     }
-    SUBCASE("after death") {
+    SUBCASE("after death, and the sweep that follows the look-up") {
         net[1].dead = true;
         CHECK_FALSE(conns.try_acquire(key));
+        CHECK(conns.stats().keys == 0);
+        CHECK(conns.clear() == 0);
     }
     SUBCASE("after a dial that failed") {
         conns.clear();

@@ -23,8 +23,9 @@ EACH_POOL("contract: a connection is not handed out at its deadline [C7]") {
     SUBCASE("by try_acquire") { CHECK_FALSE(conns.try_acquire("a")); }
     SUBCASE("by acquire") { CHECK(conns.acquire("a", net.dialer())->id() == 2); }
     SUBCASE("by a lazy connection") { CHECK(conns.get("a", net.dialer()).invoke(&fake::connection::id) == 2); }
-    CHECK(net.closed() == ids{1});
     CHECK(conns.stats().expired == 1);
+    CHECK(conns.expire() == 0);
+    CHECK(net.closed() == ids{1});
 }
 
 EACH_POOL("contract: a connection lives until its deadline [C7]") {

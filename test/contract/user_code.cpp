@@ -53,9 +53,11 @@ EACH_POOL("contract: close may call the pool, whichever call closes [C8]") {
         clock.advance(10s);
         conns->expire();
     }
-    SUBCASE("a look-up that finds it due") {
+    SUBCASE("a sweep, after a look-up that has found it due") {
         clock.advance(10s);
         CHECK_FALSE(conns->try_acquire("a"));
+        CHECK_FALSE(called);
+        conns->expire();
     }
     SUBCASE("discard") { conns->try_acquire("a").discard(); }
     CHECK(called);
@@ -99,10 +101,12 @@ EACH_POOL("contract: the destructor of a connection may call the pool [C8]") {
         conns.clear();
     }
     SUBCASE("after its discard") { conns.acquire("a", dial).discard(); }
-    SUBCASE("when it is found dead") {
+    SUBCASE("by a sweep, when it was found dead") {
         (void)conns.acquire("a", dial);
         net[1].dead = true;
         CHECK_FALSE(conns.try_acquire("a"));
+        CHECK(destroyed == 0);
+        conns.clear();
     }
     SUBCASE("when it is dead on its return") {
         const auto lent = conns.acquire("a", dial);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <utility>
@@ -88,31 +89,22 @@ public:
     }
 
     void put(int id, const key& of) {
-        ++figures.puts;
-        const time_point due = chosen_.ttl.expires_at(clock_.now());
-        if (net_[id].dead || is_closed || chosen_.capacity.max_idle == 0 || chosen_.capacity.max_idle_per_key == 0) {
-            ++figures.refused;
-            close(id);
-        } else if (due <= clock_.now()) {
-            ++figures.expired;
-            close(id);
-        } else {
-            while (count(of) >= chosen_.capacity.max_idle_per_key)
-                retire(ranges::find(idle_, of, &entry::of)->id, figures.evicted);
-            while (idle_.size() >= chosen_.capacity.max_idle) retire(idle_.front().id, figures.evicted);
-            idle_.push_back({id, of, due});
-        }
+        closing_own_and_one([&] { keep(id, of); });
     }
 
     void discard(int id) {
-        forget_lent(id);
-        ++figures.discarded;
-        close(id);
+        closing_own_and_one([&] {
+            forget_lent(id);
+            ++figures.discarded;
+            retired_.push_back(id);
+        });
     }
 
     void detach(int id) {
-        forget_lent(id);
-        ++figures.detached;
+        closing_own_and_one([&] {
+            forget_lent(id);
+            ++figures.detached;
+        });
     }
 
     void expire() {
@@ -120,6 +112,7 @@ public:
                    ranges::to<std::vector>();
         ranges::sort(due, {}, &entry::due);
         for (const entry& each : due) retire(each.id, figures.expired);
+        close_all();
     }
 
     time_point next_expiry() const {
@@ -132,10 +125,12 @@ public:
 
     void clear() {
         while (!idle_.empty()) retire(idle_.front().id, figures.cleared);
+        close_all();
     }
 
     void clear(const key& of) {
         while (count(of) > 0) retire(ranges::find(idle_, of, &entry::of)->id, figures.cleared);
+        close_all();
     }
 
     void reconfigure(pool::bounded capacity) {
@@ -143,12 +138,14 @@ public:
         for (const entry& each : std::vector{idle_})
             if (count(each.of) > capacity.max_idle_per_key) retire(each.id, figures.evicted);
         while (idle_.size() > capacity.max_idle) retire(idle_.front().id, figures.evicted);
+        close_all();
     }
 
     pool::stats stats() const {
         pool::stats all = figures;
         all.idle = idle_.size();
         all.lent = lent_.size();
+        all.closing = retired_.size();
         all.keys = static_cast<std::size_t>(
             ranges::count_if(keys, [this](const key& of) { return stats(of) != pool::key_stats{}; }));
         return all;
@@ -169,13 +166,45 @@ private:
     }
     std::size_t count(const key& of) const { return count(idle_, of); }
 
+    /// What `put` does, without the closes.
+    void keep(int id, const key& of) {
+        ++figures.puts;
+        const time_point due = chosen_.ttl.expires_at(clock_.now());
+        if (net_[id].dead || is_closed || chosen_.capacity.max_idle == 0 || chosen_.capacity.max_idle_per_key == 0) {
+            ++figures.refused;
+            retired_.push_back(id);
+        } else if (due <= clock_.now()) {
+            ++figures.expired;
+            retired_.push_back(id);
+        } else {
+            while (count(of) >= chosen_.capacity.max_idle_per_key)
+                retire(ranges::find(idle_, of, &entry::of)->id, figures.evicted);
+            while (idle_.size() >= chosen_.capacity.max_idle) retire(idle_.front().id, figures.evicted);
+            idle_.push_back({id, of, due});
+        }
+    }
+
     void retire(int id, std::uint64_t& reason) {
         idle_.erase(find(id));
         ++reason;
-        close(id);
+        retired_.push_back(id);
     }
 
-    void close(int id) {
+    /// A call that has finished with a connection makes the closes that it has caused, and one that a look-up has left.
+    void closing_own_and_one(const auto& act) {
+        const std::size_t before = retired_.size();
+        act();
+        for (std::size_t most = retired_.size() - before + 1; most != 0 && !retired_.empty(); --most) close_oldest();
+    }
+
+    /// A sweep makes all closes.
+    void close_all() {
+        while (!retired_.empty()) close_oldest();
+    }
+
+    void close_oldest() {
+        const int id = retired_.front();
+        retired_.pop_front();
         if (net_[id].dead) return;
         closed_.push_back(id);
         figures.failed_closes += fails_to_close(id);
@@ -186,6 +215,7 @@ private:
     const clock& clock_;
     std::vector<entry> idle_;  ///< in the order they were given back
     std::vector<entry> lent_;
+    std::deque<int> retired_;  ///< and not closed yet
     ids closed_;
 };
 
