@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <stop_token>
 
 #include <pool/core/acquire_errors.hpp>
@@ -55,12 +56,13 @@ private:
     typename State::request& asking_;
 };
 
-/// Dials for a request in the state `dialing`.
-template <class State, class Dial>
-typename State::entry& dial_for(
-    State& state, typename State::request& dialing, Dial& dial, const dial_context& context) {
+/// Dials for a request in the state `dialing`. Calls `prepare()` before that.
+template <class State, class Prepare, class Dial>
+typename State::entry& dial_for(State& state, typename State::request& dialing, const Prepare& prepare, Dial& dial,
+    const dial_context& context) {
     typename State::entry* fresh = nullptr;
     try {
+        prepare();
         fresh = &state.dial(dialing, dial, context);
     } catch (...) {
         state.dial_failed(dialing, core::kept_text(std::current_exception()));
@@ -70,14 +72,21 @@ typename State::entry& dial_for(
     return *fresh;
 }
 
-/// Waits until the state of a request is final, or `may_dial`. Returns that.
-template <class State>
-request_state wait_for(State& state, blocking_request<State>& asking, const std::stop_token& stop) {
+/// Waits until the state of a request is final, or `may_dial`. Returns that. Calls `prepare()` before a close that it
+/// makes itself.
+template <class State, class Prepare>
+request_state wait_for(
+    State& state, blocking_request<State>& asking, const std::stop_token& stop, const Prepare& prepare) {
     request_state seen = state.look(asking);
     if (!is_waiting(seen)) return seen;
     const std::stop_callback wake_up{stop, [&] { state.wake(asking); }};
-    for (; is_waiting(seen); seen = state.look(asking))
-        if (!state.close_for(asking)) state.wait(asking);
+    for (; is_waiting(seen); seen = state.look(asking)) {
+        if (seen == request_state::promised) {
+            prepare();
+            if (state.close_for(asking)) continue;
+        }
+        state.wait(asking);
+    }
     return seen;
 }
 
@@ -86,26 +95,29 @@ template <class State, class Dial>
 typename State::entry& wait_or_dial(State& state, const typename State::hashed& key, Dial& dial,
     const dial_context& context, typename State::clock_time_point deadline) {
     using key_type = typename State::key_type;
-    const key_type kept(key.key);  // a close, the dial or another thread may destroy what `key` refers to
-    const typename State::hashed own{key_view<key_type>(kept), key.hash};
+    std::optional<key_type> kept;  // a close or the dial may destroy what `key` refers to
+    const auto keep_key = [&] {
+        if (!kept) kept.emplace(key.key);
+    };
+    const auto own = [&] { return kept ? typename State::hashed{key_view<key_type>(*kept), key.hash} : key; };
 
     blocking_request<State> asking{context.stop, deadline};
     withdrawal leaving{state, asking};
-    state.submit(asking, own);
-    request_state seen = wait_for(state, asking, context.stop);
+    state.submit(asking, key);
+    request_state seen = wait_for(state, asking, context.stop, keep_key);
     if (seen == request_state::may_dial) {
-        dial_for(state, asking, dial, context);
+        dial_for(state, asking, keep_key, dial, context);
         seen = asking.state();
     }
     switch (seen) {
     case request_state::closed:
-        throw closed_error(state, own);
+        throw closed_error(state, own());
     case request_state::queue_full:
-        throw wait_error<queue_full>(state, own, "the wait queue is full", asking.seen());
+        throw wait_error<queue_full>(state, own(), "the wait queue is full", asking.seen());
     case request_state::cancelled:
-        throw wait_error<acquire_cancelled>(state, own, "cancelled", asking.seen());
+        throw wait_error<acquire_cancelled>(state, own(), "cancelled", asking.seen());
     case request_state::timed_out:
-        throw wait_error<acquire_timeout>(state, own, "its deadline has passed", asking.seen());
+        throw wait_error<acquire_timeout>(state, own(), "its deadline has passed", asking.seen());
     default:
         break;
     }
