@@ -173,6 +173,28 @@ TEST_CASE("bounded: connections are retired even if the queue has no memory for 
     CHECK(conns.stats().closing == 0);
 }
 
+TEST_CASE("bounded: a caller without memory for its key leaves, before it closes or dials [C12]") {
+    fake::network net;
+    pool::basic_pool<moody_key, fake::connection, bounds> conns{strict({.max_open = 2})};
+    const moody_key key{1};
+    const auto dial = [&](const moody_key&) { return net.dial(); };
+    const auto lent = conns.acquire(key, dial);
+    SUBCASE("it may dial") {}
+    SUBCASE("it is promised the permit of a connection that is to be closed for it") {
+        conns.put(moody_key{2}, net.dial());
+    }
+    const pool::stats before = conns.stats();
+    moody_key::fails = true;
+    CHECK_THROWS_AS((void)conns.acquire(key, dial), std::bad_alloc);
+    moody_key::fails = false;
+    const pool::stats after = conns.stats();
+    CHECK(after.waiting + after.dialing == 0);
+    CHECK(after.lent == 1);
+    CHECK(after.idle + after.closing == before.idle);
+    CHECK(net.closed().empty());
+    CHECK(conns.acquire(key, dial).key() == key);
+}
+
 TEST_CASE("bounded: a pool of real time waits, and gives up") {
     fake::network net;
     pool::basic_pool<std::string, fake::connection, bounds> conns{strict({.max_open = 1})};
