@@ -193,11 +193,12 @@ public:
         clock_time_point next = clock_time_point::max();
         if constexpr (timed) next = next_expiry();
         if constexpr (bounds_open) {
+            const clock_time_point now = this->clock().now();
             const std::lock_guard guard{lock_};
             if (closed_) return next;
             const std::chrono::milliseconds soon{admission_.awaits_blocked() ? 10 : 1'000};
             const auto time = saturating_cast<typename clock_time_point::duration>(soon);
-            next = std::min(next, saturating_add(this->clock().now(), time));
+            next = std::min(next, saturating_add(now, time));
         }
         return next;
     }
