@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
 
 #include <pool/asio/async_acquire.hpp>
@@ -21,11 +23,34 @@ using pool::asio::async_acquire;
 
 namespace {
 
-/// A pool, and callers on an executor whose type is erased. It allocates memory for each turn.
-struct on_erased_executor : fixture<> {
-    explicit on_erased_executor(bounds capacity) : fixture{capacity} {}
+/// An executor that allocates memory of its own for each function.
+struct hungry_executor {
+    net::io_context& context() const noexcept { return inner.context(); }
+    void on_work_started() const noexcept { inner.on_work_started(); }
+    void on_work_finished() const noexcept { inner.on_work_finished(); }
+    template <class F, class Allocator>
+    void dispatch(F&& f, const Allocator& memory) const {
+        post(std::forward<F>(f), memory);
+    }
+    template <class F, class Allocator>
+    void defer(F&& f, const Allocator& memory) const {
+        post(std::forward<F>(f), memory);
+    }
+    template <class F, class Allocator>
+    void post(F&& f, const Allocator& memory) const {
+        const auto eaten = std::make_unique<std::byte[]>(100);
+        inner.post(std::forward<F>(f), memory);
+    }
+    friend bool operator==(const hungry_executor&, const hungry_executor&) = default;
 
-    auto ask_erased(const char* key) {
+    net::io_context::executor_type inner;
+};
+
+/// A pool, and callers on such an executor.
+struct hungry : fixture<> {
+    explicit hungry(bounds capacity) : fixture{capacity} {}
+
+    auto ask_hungry(const char* key) {
         auto all = std::make_shared<result>();
         async_acquire(*conns, key, dialer(), net::bind_executor(executor, [all](error_code error, lease got) {
             CHECK_FALSE(all->done);
@@ -36,7 +61,7 @@ struct on_erased_executor : fixture<> {
         return all;
     }
 
-    net::any_io_executor executor{loop.get_executor()};
+    hungry_executor executor{loop.get_executor()};
 };
 
 }  // namespace
@@ -45,9 +70,9 @@ TEST_CASE("asio: a caller that cannot be told for want of memory is told after t
     int failures = 0;
     for (std::uint64_t n = 1;; ++n) {
         CAPTURE(n);
-        on_erased_executor f{strict({.max_open = 1})};
+        hungry f{strict({.max_open = 1})};
         auto lent = f.acquire("a");
-        auto waits = f.ask_erased("a");
+        auto waits = f.ask_hungry("a");
         f.run();
         bool has_failed = false;
         {
@@ -73,15 +98,15 @@ TEST_CASE("asio: an acquire that cannot start for want of memory takes nothing, 
         int failures = 0;
         for (std::uint64_t n = 1;; ++n) {
             CAPTURE(n);
-            on_erased_executor f{strict({.max_open = 1})};
+            hungry f{strict({.max_open = 1})};
             auto held = prepare(f);
             const pool::stats before = f.conns->stats();
-            std::shared_ptr<on_erased_executor::result> asked;
+            std::shared_ptr<hungry::result> asked;
             bool is_thrown = false;
             {
                 const allocations::failing nth{n};
                 try {
-                    asked = f.ask_erased("a");
+                    asked = f.ask_hungry("a");
                 } catch (const std::bad_alloc&) {
                     is_thrown = true;
                 }
@@ -105,15 +130,15 @@ TEST_CASE("asio: an acquire that cannot start for want of memory takes nothing, 
         CHECK(failures > 0);
     };
     SUBCASE("while it would wait") {
-        fail_everywhere([](on_erased_executor& f) { return f.acquire("a"); });
+        fail_everywhere([](hungry& f) { return f.acquire("a"); });
     }
     SUBCASE("while one is idle") {
-        fail_everywhere([](on_erased_executor& f) {
+        fail_everywhere([](hungry& f) {
             (void)f.acquire("a");
-            return on_erased_executor::lease{};
+            return hungry::lease{};
         });
     }
     SUBCASE("while it may dial") {
-        fail_everywhere([](on_erased_executor&) { return on_erased_executor::lease{}; });
+        fail_everywhere([](hungry&) { return hungry::lease{}; });
     }
 }
