@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -213,6 +215,36 @@ TEST_CASE("pool_state: a look-up between the steps of a long call is counted onc
     CHECK(look_ups == many + 1);
     CHECK(conns.stats().misses == 2);
     for (asker& each : all) requests::cancel(conns, each);
+}
+
+TEST_CASE("pool_state: a give-back keeps the bounds, however many callers have given up before it [C2]") {
+    using pool_type = pool::basic_pool<int, fake::connection, pool::bounded_open, pool::never, counted_mutex>;
+    struct asker final : requests::request<pool_type> {
+        asker() : request{false} {}
+        bool notified() noexcept override { return true; }
+        bool is_stop_requested() const noexcept override { return has_stopped; }
+        bool has_stopped = false;
+    };
+    constexpr int many = 1'000;
+    fake::network net;
+    pool::bounded_open bounds{.max_open = 3};
+    SUBCASE("none of a key") { bounds.max_idle_per_key = 0; }
+    SUBCASE("none at all") { bounds.max_idle = 0; }
+    SUBCASE("one") { bounds.max_idle = 1; }
+    pool_type conns{bounds};
+    std::array leases{conns.acquire(0, net.dialer()), conns.acquire(0, net.dialer()), conns.acquire(0, net.dialer())};
+    std::deque<asker> all(many);
+    for (asker& each : all) {
+        requests::submit(conns, each, 0);
+        requests::look(conns, each);
+        each.has_stopped = true;
+    }
+    for (auto& each : leases) {
+        each.give_back();
+        CHECK(conns.stats().idle <= std::min(bounds.max_idle(), bounds.max_idle_per_key()));
+    }
+    CHECK(conns.stats().waiting == 0);
+    CHECK(conns.stats().closing == 0);
 }
 
 TEST_CASE_TEMPLATE("pool_state: room can be reserved at any time", Pool, pool::basic_pool<int, fake::connection>,
