@@ -6,7 +6,6 @@
 
 #include <pool/core/saturating.hpp>
 #include <pool/core/wait_queue.hpp>
-#include <pool/policies/capacity.hpp>
 
 /// @file
 /// Who gets which connection or permit, in a pool that bounds the open connections.
@@ -218,12 +217,8 @@ private:
 
     template <class Moment>
     static bool has_waited(const request& asking, Moment& now) noexcept {
-        if constexpr (patient<decltype(now.bounds)>) {
-            const auto patience = now.bounds.patience();
-            return patience <= patience.zero() || saturating_since(asking.since_, now.now()) >= patience;
-        } else {
-            return true;
-        }
+        const auto patience = now.patience();
+        return patience <= patience.zero() || saturating_since(asking.since_, now.now()) >= patience;
     }
 
     /// Whether no more connections of a key can be kept idle.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 
+#include <pool/policies/capacity.hpp>
 #include <pool/policies/clock.hpp>
 
 /// @file
@@ -34,6 +36,12 @@ public:
     time_point now() {
         if (!now_) now_ = clock_.now();
         return *now_;
+    }
+
+    /// How long a request that waits may be overtaken.
+    std::chrono::nanoseconds patience() const noexcept {
+        if constexpr (patient<CapacityPolicy>) return bounds.patience();
+        else return {};
     }
 
     /// Whether the step has to end, because it has done enough.
