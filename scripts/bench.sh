@@ -31,6 +31,6 @@ say 'measuring times: for about five minutes the machine should do nothing else'
 
 "$programs/report" --times times.json --instructions instructions --allocations allocations.tsv --growth growth |
     tee results.md
-for each in memory pauses wait_queue compile; do "$programs/$each" | tee -a results.md; done
+for each in memory pauses wait_queue queue_steps compile; do "$programs/$each" | tee -a results.md; done
 gnuplot -e "data='growth'; plot_file='growth.svg'" "$root/bench/growth.gp"
 say "the plot: $results/growth.svg"

@@ -235,7 +235,6 @@ TEST_CASE("wait queue: connections that are unblocked at once serve the waiting 
     for (int i = 0; i < many; ++i) all.wait(i);
     for (auto& each : blocked) *each = false;
     CHECK(asked_by([&] { all.conns.look_again(); }) <= batch);
-    CHECK(std::ranges::all_of(all.waiting, [](const auto& each) {
-        return each->state() == pool::core::request_state::nudged;
-    }));
+    CHECK(std::ranges::all_of(
+        all.waiting, [](const auto& each) { return each->state() == pool::core::request_state::nudged; }));
 }
