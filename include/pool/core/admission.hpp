@@ -56,13 +56,15 @@ public:
     /// Whether no request waits, and none dials for this key: then the store alone lends and takes back.
     bool is_idle(const group& of) const noexcept { return waiting_ == 0 && of.queue == nullptr; }
 
-    /// Lends an idle connection of a group that is not idle, unless it is for a request that waits.
+    /// Lends an idle connection of a group that is not idle, unless it is for a request that waits. If the batch has
+    /// ended before that is known, this returns nullptr: look up again.
     template <class Moment>
     entry* lend(group& of, Moment& now) noexcept {
         store_.look_again(of, store_time(now), now.retired);
         changed(of, now);
         serve(now);
-        entry* const found = of.usable() != 0 ? store_.lend(of, store_time(now), now.most, now.retired) : nullptr;
+        const bool is_free = of.usable() != 0 && !now.is_over();
+        entry* const found = is_free ? store_.lend(of, store_time(now), now.most, now.retired) : nullptr;
         if (found != nullptr && of.queue != nullptr) overtaken_ += !of.queue->waiting.empty();
         changed(of, now);
         serve(now);
@@ -117,7 +119,8 @@ public:
     }
 
     /// The caller of a request looks: it leaves if it has given up, takes a connection that is there, or begins to
-    /// dial. Returns the new state. `may_dial` means that the caller must dial now.
+    /// dial. Returns the new state. `may_dial` means that the caller must dial now. If the batch has ended, and it still
+    /// waits, it has to look again: nobody may notify it of what it has not taken.
     template <class Moment>
     request_state look(request& asking, Moment& now) noexcept {
         asking.is_notified_ = true;  // whatever happens in this step, it need not be notified
@@ -130,7 +133,7 @@ public:
             store_.look_again(its, store_time(now), now.retired);
             changed(its, now);
             serve(now);
-            if (is_waiting(asking.state_) && its.usable() != 0) {
+            if (is_waiting(asking.state_) && its.usable() != 0 && !now.is_over()) {
                 const bool overtakes = asking.queue().oldest() != &asking;
                 lend_to(asking, now);
                 overtaken_ += overtakes && asking.state_ == request_state::lent;

@@ -58,7 +58,12 @@ public:
     /// The caller of a request looks at it. Returns its state. `may_dial` means that the caller must dial now.
     request_state look(request& asking) noexcept {
         request_state seen{};
-        step(closing::later, [&](moment& now) { seen = admission_.look(asking, now); });
+        for (bool is_over = true; is_over;) {
+            step(closing::later, [&](moment& now) {
+                seen = admission_.look(asking, now);
+                is_over = is_waiting(seen) && now.is_over();
+            });
+        }
         return seen;
     }
 
