@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
-#include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -16,7 +12,6 @@
 #include <pool/sharded_pool.hpp>
 
 #include <support/fake.hpp>
-#include <support/requests.hpp>
 
 // Calls that concern many connections work in steps. Between two steps other calls may change the pool, or destroy it.
 
@@ -187,64 +182,6 @@ TEST_CASE_TEMPLATE("pool_state: new bounds evict all that exceed them, however m
     }
     CHECK(conns.stats().closing == 0);
     CHECK(net.open() == static_cast<int>(conns.stats().idle));
-}
-
-TEST_CASE("pool_state: a look-up between the steps of a long call is counted once [C16]") {
-    using pool_type = pool::basic_pool<int, fake::connection, pool::bounded_open, pool::never, counted_mutex>;
-    /// Looks something up when it is notified for the first time.
-    struct asker final : requests::request<pool_type> {
-        explicit asker(const std::function<void()>& act) : request{false}, look_up{act} {}
-        bool notified() noexcept override { return look_up(), true; }
-        const std::function<void()>& look_up;
-    };
-    constexpr int many = 1'000;
-    fake::network net;
-    pool_type conns{pool::bounded_open{.max_open = 1}};
-    auto lent = conns.acquire(0, net.dialer());
-    int look_ups = 1;
-    const std::function<void()> look_up = [&] {
-        if (look_ups++ == 1) CHECK_FALSE(conns.try_acquire(-1));
-    };
-    std::deque<asker> all;
-    for (int key = 1; key <= many; ++key) {
-        requests::submit(conns, all.emplace_back(look_up), key);
-        CHECK(requests::look(conns, all.back()) == pool::core::request_state::able);
-    }
-    conns.reconfigure({});
-    CHECK(conns.stats().dialing == many);
-    CHECK(look_ups == many + 1);
-    CHECK(conns.stats().misses == 2);
-    for (asker& each : all) requests::cancel(conns, each);
-}
-
-TEST_CASE("pool_state: a give-back keeps the bounds, however many callers have given up before it [C2]") {
-    using pool_type = pool::basic_pool<int, fake::connection, pool::bounded_open, pool::never, counted_mutex>;
-    struct asker final : requests::request<pool_type> {
-        asker() : request{false} {}
-        bool notified() noexcept override { return true; }
-        bool is_stop_requested() const noexcept override { return has_stopped; }
-        bool has_stopped = false;
-    };
-    constexpr int many = 1'000;
-    fake::network net;
-    pool::bounded_open bounds{.max_open = 3};
-    SUBCASE("none of a key") { bounds.max_idle_per_key = 0; }
-    SUBCASE("none at all") { bounds.max_idle = 0; }
-    SUBCASE("one") { bounds.max_idle = 1; }
-    pool_type conns{bounds};
-    std::array leases{conns.acquire(0, net.dialer()), conns.acquire(0, net.dialer()), conns.acquire(0, net.dialer())};
-    std::deque<asker> all(many);
-    for (asker& each : all) {
-        requests::submit(conns, each, 0);
-        requests::look(conns, each);
-        each.has_stopped = true;
-    }
-    for (auto& each : leases) {
-        each.give_back();
-        CHECK(conns.stats().idle <= std::min(bounds.max_idle(), bounds.max_idle_per_key()));
-    }
-    CHECK(conns.stats().waiting == 0);
-    CHECK(conns.stats().closing == 0);
 }
 
 TEST_CASE_TEMPLATE("pool_state: room can be reserved at any time", Pool, pool::basic_pool<int, fake::connection>,
