@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: pool: a reaper needs a pool whose ExpiryPolicy can expire
+// expect: pool: a reaper needs a pool whose ExpiryPolicy can expire, or whose CapacityPolicy bounds what is open
 #include "parts.hpp"
 
 #ifdef POOL_MISUSE_FIXED
