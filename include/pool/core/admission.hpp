@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <utility>
 
 #include <pool/core/allocation.hpp>
-#include <pool/policies/capacity.hpp>
 
 /// @file
 /// What callers ask of a pool that bounds the open connections, as steps. Like the store, it has no lock, no clock and
@@ -199,7 +199,7 @@ private:
     template <class Moment>
     group* over_idle_bounds(group& of, Moment& now) noexcept {
         if (of.idle.size() > now.bounds.max_idle_for(of.key) && of.has_spare()) return &of;
-        std::size_t most = no_limit;  // not the batch, which may be over: the bound holds at the end of each step [C2]
+        auto most = std::numeric_limits<std::size_t>::max();  // not the batch, which may be over: the bound holds at the end of each step [C2]
         return store_.stats().idle > now.bounds.max_idle() ? store_.oldest_spare(nullptr, most) : nullptr;
     }
 
