@@ -199,8 +199,9 @@ private:
     template <class Moment>
     group* over_idle_bounds(group& of, Moment& now) noexcept {
         if (of.idle.size() > now.bounds.max_idle_for(of.key) && of.has_spare()) return &of;
-        auto most = std::numeric_limits<std::size_t>::max();  // not the batch, which may be over: the bound holds at the end of each step [C2]
-        return store_.stats().idle > now.bounds.max_idle() ? store_.oldest_spare(nullptr, most) : nullptr;
+        if (store_.stats().idle <= now.bounds.max_idle()) return nullptr;
+        auto most = std::numeric_limits<std::size_t>::max();  // also after the batch: the bound holds after each step
+        return store_.oldest_spare(nullptr, most);
     }
 
     /// Whether a request may leave the queue by itself: it waits, or has not begun to dial.
