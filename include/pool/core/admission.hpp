@@ -178,6 +178,19 @@ public:
         end_dial(asking, now);
     }
 
+    /// Removes all requests that have given up. O(n): only for clocks that wake nobody, as the clock of a test.
+    template <class Moment>
+    void give_up(Moment& now) noexcept {
+        unsettled_.splice(unsettled_.end(), settled_);
+        for (auto* const stage : {&unsettled_, &unfit_}) {
+            for (auto next = stage->begin(); next != stage->end();) {
+                queue& of = *next++;  // a request that leaves moves its queue to the end
+                leave_late(of.waiting, now);
+                leave_late(of.takers, now);
+            }
+        }
+    }
+
 private:
     using base::dialing_;
     using base::dials_of;
@@ -191,8 +204,11 @@ private:
     using base::order_;
     using base::overtaken_;
     using base::queues_;
+    using base::settled_;
     using base::store_;
     using base::store_time;
+    using base::unfit_;
+    using base::unsettled_;
     using base::waiting_;
 
     /// Whether a key, or the pool, has as many idle connections as it may keep, or more.
@@ -207,6 +223,12 @@ private:
     /// Whether a request may leave the queue by itself: it waits, or has not begun to dial.
     static bool may_give_up(const request& asking) noexcept {
         return is_waiting(asking.state_) || asking.state_ == request_state::may_dial;
+    }
+
+    /// Removes the requests of a list that have given up.
+    template <class Requests, class Moment>
+    void leave_late(Requests& those, Moment& now) noexcept {
+        for (auto next = those.begin(); next != those.end();) left_late(*next++, now);
     }
 
     template <class Moment>

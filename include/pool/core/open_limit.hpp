@@ -3,10 +3,10 @@
 
 #include <cstddef>
 #include <mutex>
-#include <type_traits>
 
 #include <pool/core/pool_state.hpp>
 #include <pool/core/request.hpp>
+#include <pool/policies/clock.hpp>
 
 /// @file
 /// The operations of a pool that bounds the open connections: its callers submit requests, and may have to wait.
@@ -117,6 +117,13 @@ public:
         return this->close_one([&] { return asking.state() == request_state::promised; });
     }
 
+    /// Does all that is due, as `pool_state::upkeep`. If no clock wakes the callers, those leave that have given up.
+    std::size_t upkeep() {
+        if constexpr (!keeps_real_time<ClockPolicy>)
+            step(closing::later, [&](moment& now) { admission_.give_up(now); });
+        return base::upkeep();
+    }
+
     /// Blocks until the request is notified, until its deadline, or until a stop is requested. It may return early.
     template <class Blocking>
     void wait(Blocking& asking)
@@ -176,11 +183,5 @@ private:
         return store().make_entry(its, earliest);
     }
 };
-
-/// The state of a pool with these policies.
-template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
-using state_for = std::conditional_t<open_capacity_policy<CapacityPolicy, Key>,
-    open_limit<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>,
-    pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>>;
 
 }  // namespace pool::core

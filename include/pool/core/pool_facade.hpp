@@ -15,6 +15,7 @@
 #include <pool/core/pool_states.hpp>
 #include <pool/core/refused.hpp>
 #include <pool/core/requirements.hpp>
+#include <pool/core/state_for.hpp>
 #include <pool/dial.hpp>
 #include <pool/error.hpp>
 #include <pool/key.hpp>
@@ -242,6 +243,8 @@ protected:
     }
 
 private:
+    friend pool_access;
+
     /// Lends an idle connection, or dials one, within these limits.
     template <class Dial, class... Limits>
     lease_type lend(key_view<Key> key, Dial& dial, Limits&&... limits) {

@@ -212,6 +212,19 @@ struct pool_access {
         return pool.states_.front();
     }
 
+    /// The state of a pool that has this key.
+    template <class State, std::size_t Shards>
+    static const std::shared_ptr<State>& state(
+        const pool_states<State, Shards>& pool, const typename State::hashed& key) noexcept {
+        return pool.of(key);
+    }
+
+    /// The timeout of the calls of a pool that bring no deadline.
+    template <class Pool>
+    static auto timeout(const Pool& pool) noexcept {
+        return pool.timeout_;
+    }
+
     /// The type of the states of a pool.
     template <class Pool>
     using state_of = std::remove_cvref_t<decltype(*state(std::declval<const Pool&>()))>;

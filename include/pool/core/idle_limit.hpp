@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <boost/intrusive/list.hpp>
+
+#include <pool/core/pool_state.hpp>
+#include <pool/core/request.hpp>
+#include <pool/policies/clock.hpp>
+
+/// @file
+/// The operations of a pool that bounds only the idle connections, for callers that do not block. Such a caller never
+/// waits for another one. So its request is in no queue, but it may end before its dial does.
+
+namespace pool::core {
+
+template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
+class idle_limit;
+
+/// One caller's request and its result, in a pool without a wait queue. It has the states of a `request` that does not
+/// wait. Do not move or destroy it until its state is final and its dial has ended.
+template <class Entry, class Hashed, class TimePoint>
+class lone_request {
+    using hook = boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+public:
+    lone_request(const lone_request&) = delete;
+    lone_request& operator=(const lone_request&) = delete;
+
+    bool is_submitted() const noexcept { return key_.has_value(); }  ///< whether it was submitted
+    Entry& lent() const noexcept { return *lent_; }                  ///< the connection, if it is `lent`
+    TimePoint deadline() const noexcept { return deadline_; }        ///< when it gives up
+
+protected:
+    /// Its dial never blocks its caller's thread.
+    explicit lone_request([[maybe_unused]] bool dials_on_caller_thread, TimePoint deadline = TimePoint::max()) noexcept
+        : deadline_{deadline} {
+        assert(!dials_on_caller_thread && "pool: a thread that dials has no request in a pool without a wait queue");
+    }
+
+    ~lone_request() { assert(!place_.is_linked() && "pool: a request was destroyed before its end"); }
+
+private:
+    template <class, class, class, class, class, class>
+    friend class idle_limit;
+
+    /// As `request::notified`: called without the lock, and once until the caller looks.
+    virtual bool notified() noexcept = 0;
+
+    const TimePoint deadline_;
+    std::optional<Hashed> key_;
+    request_state state_ = request_state::may_dial;
+    bool is_notified_ = true;
+    Entry* lent_ = nullptr;
+    hook place_;  ///< among those that are not over, or those that could not be notified
+};
+
+/// A pool state without a wait queue, and the requests of its asynchronous callers. It has the functions of
+/// `open_limit` that such a caller uses. Thread-safe, if LockPolicy is a lock.
+template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
+class idle_limit : public pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
+    using base = pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
+
+public:
+    using base::base;
+    using typename base::clock_time_point;
+    using typename base::entry;
+    using typename base::hashed;
+    using typename base::time_point;
+
+    using request = lone_request<entry, hashed, clock_time_point>;  ///< the request of a caller
+
+    /// Lends an idle connection; nullptr if there is none. Counts no miss: the caller goes on with `submit`.
+    entry* lend_at_once(const hashed& key) {
+        typename base::look_up_result found;
+        for (found.is_unfinished = true; found.is_unfinished;)
+            step(closing::later, [&](moment& now) { found = this->find_idle(key, now); });
+        return found.lent;
+    }
+
+    /// Takes a request, for which `lend_at_once` found nothing. Its caller has to look at it. What `key` refers to must
+    /// live as long as the request.
+    void submit(request& asking, const hashed& key) noexcept {
+        change([&](requests&) {
+            store().count_lookup_in_vain();
+            asking.key_.emplace(key);
+            if (closed_) asking.state_ = request_state::closed;
+            else unfinished_.push_back(asking);
+        });
+    }
+
+    /// The caller of a request looks at it. Returns its state. `may_dial` means that the caller must dial now.
+    request_state look(request& asking) noexcept {
+        const bool is_late = is_past(asking.deadline_);
+        request_state seen{};
+        change([&](requests& ended) {
+            asking.is_notified_ = true;  // whatever happens in this step, it need not be notified
+            if (is_late && asking.state_ == request_state::may_dial) end(asking, request_state::timed_out, ended);
+            asking.is_notified_ = false;
+            seen = asking.state_;
+            if (seen == request_state::may_dial) asking.state_ = request_state::dialing;
+        });
+        return seen;
+    }
+
+    /// Ends a request that its caller does not need any more, unless it is over. A dial that has begun goes on.
+    void cancel(request& asking, request_state outcome = request_state::cancelled) noexcept {
+        change([&](requests& ended) {
+            if (is_unfinished(asking)) end(asking, outcome, ended);
+        });
+    }
+
+    /// Makes an entry for the connection of a dial, from the result of `make(key)`. Strong guarantee.
+    template <class Make>
+    entry& dialled(request& dialing, const Make& make) {
+        return this->make_entry_with(*dialing.key_, make);
+    }
+
+    /// The dial of a request has succeeded: `fresh` is for that request, or becomes idle if it is not needed.
+    void dial_succeeded(request& dialing, entry& fresh) noexcept {
+        moment now = this->now();
+        const time_point at = this->expires_at(base::entry_time(now));
+        requests ended;
+        step(closing::own, now, [&](moment&) {
+            store().count_dial();
+            const bool is_needed = is_unfinished(dialing);
+            if (closed_) {
+                store().retire_uncounted(fresh, now.retired);
+            } else {
+                store().mark_lent(fresh);
+                if (is_needed) dialing.lent_ = &fresh;
+                else this->keep(fresh, at, true, now);
+            }
+            if (is_needed) end(dialing, closed_ ? request_state::closed : request_state::lent, ended);
+        });
+        deliver(ended);
+    }
+
+    /// The dial of a request has failed.
+    void dial_failed(request& dialing) noexcept {
+        change([&](requests& ended) {
+            store().count_failed_dial();
+            if (is_unfinished(dialing)) end(dialing, request_state::failed, ended);
+        });
+    }
+
+    /// Does all that is due, as `pool_state::upkeep`. If no clock wakes the callers, those leave that are late.
+    std::size_t upkeep() {
+        change([&](requests& ended) {
+            if constexpr (!keeps_real_time<ClockPolicy>) {
+                for (auto next = unfinished_.begin(); next != unfinished_.end();) {
+                    request& each = *next++;
+                    if (is_past(each.deadline_)) end(each, request_state::timed_out, ended);
+                }
+            }
+        });
+        return base::upkeep();
+    }
+
+    /// From now on the pool keeps no connection, and all requests end. Closes the idle connections.
+    void close_all(std::vector<std::exception_ptr>* errors) noexcept {
+        change([&](requests& ended) {
+            closed_ = true;
+            while (!unfinished_.empty()) end(unfinished_.front(), request_state::closed, ended);
+        });
+        base::close_all(errors);
+    }
+
+    /// Whether a deadline has passed; max() never does.
+    bool is_past(clock_time_point deadline) const {
+        return deadline != clock_time_point::max() && this->clock().now() >= deadline;
+    }
+
+private:
+    ~idle_limit() override = default;
+
+    using base::closed_;
+    using base::lock_;
+    using base::step;
+    using base::store;
+    using typename base::moment;
+
+    using requests = boost::intrusive::list<request,
+        boost::intrusive::member_hook<request, typename request::hook, &request::place_>,
+        boost::intrusive::constant_time_size<false>>;
+
+    /// Calls `act(ended)` under the lock, and then notifies the requests that it puts into `ended`.
+    template <class Act>
+    void change(const Act& act) noexcept {
+        requests ended;
+        {
+            const std::lock_guard guard{lock_};
+            ended.splice(ended.end(), unnotified_);
+            act(ended);
+        }
+        deliver(ended);
+    }
+
+    /// Notifies these requests. A request may be destroyed as soon as it is notified.
+    void deliver(requests& ended) noexcept {
+        while (!ended.empty()) {
+            request& next = ended.front();
+            ended.pop_front();
+            if (next.notified()) continue;
+            const std::lock_guard guard{lock_};
+            unnotified_.push_back(next);
+        }
+    }
+
+    static bool is_unfinished(const request& asking) noexcept {
+        return asking.state_ == request_state::may_dial || asking.state_ == request_state::dialing;
+    }
+
+    /// The last change of a request.
+    static void end(request& asking, request_state outcome, requests& ended) noexcept {
+        asking.place_.unlink();
+        asking.state_ = outcome;
+        if (!std::exchange(asking.is_notified_, true)) ended.push_back(asking);
+    }
+
+    requests unfinished_;  ///< those that are not over
+    requests unnotified_;  ///< those that there was no memory to notify: the next step tries again
+};
+
+}  // namespace pool::core
