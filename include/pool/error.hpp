@@ -14,7 +14,7 @@
 
 /// @file
 /// The pool's own errors. Exceptions of a dial or a call are never wrapped: they reach the caller as they were thrown.
-/// (`asio::async_acquire` reports error codes instead.)
+/// (`asio::async_acquire` reports error codes instead, unless its token takes exceptions.)
 
 namespace pool {
 

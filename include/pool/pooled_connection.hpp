@@ -49,7 +49,7 @@ consteval bool check_result() {
     constexpr bool is_unfinished = runs_later<Result> && !is_finished<Result>;
     static_assert(!is_unfinished,
         "pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later. "
-        "Acquire a lease, and keep it until the work is done");
+        "Take pool::asio::async_invoke for a coroutine of Asio, or keep a lease until the work is done");
     return !refers && !is_unfinished;
 }
 
