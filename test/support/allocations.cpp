@@ -19,7 +19,8 @@ namespace allocations {
 namespace {
 
 thread_local std::uint64_t asked_for = 0;
-thread_local std::uint64_t to_fail = 0;  // once the count has passed it, no allocation fails
+thread_local std::uint64_t to_fail = 0;  // once the count has passed it, no allocation fails, unless all do
+thread_local bool all_fail = false;
 
 #ifdef _WIN32
 // It has no `aligned_alloc`, and its own function has a counterpart of its own.
@@ -35,7 +36,7 @@ void free_aligned(void* p) { std::free(p); }
 
 /// Allocates with `malloc`, as the default operators do, so sanitizers watch the memory.
 void* allocate(std::size_t size, std::size_t alignment) {
-    if (++asked_for == to_fail) throw std::bad_alloc{};
+    if (++asked_for == to_fail || (all_fail && asked_for > to_fail)) throw std::bad_alloc{};
     if (size == 0) size = 1;
     const bool usual = alignment <= usual_alignment;
     if (void* got = usual ? std::malloc(size) : allocate_aligned(size, alignment)) return got;
@@ -59,8 +60,14 @@ void release(void* p, std::align_val_t alignment) noexcept {
 
 std::uint64_t count() noexcept { return asked_for; }
 
-failing::failing(std::uint64_t n) noexcept { to_fail = asked_for + n; }
-failing::~failing() { to_fail = 0; }
+failing::failing(std::uint64_t n, those which) noexcept {
+    to_fail = asked_for + n;
+    all_fail = which == those::all_from_there;
+}
+failing::~failing() {
+    to_fail = 0;
+    all_fail = false;
+}
 bool failing::happened() const noexcept { return asked_for >= to_fail; }
 
 }  // namespace allocations

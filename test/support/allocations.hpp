@@ -20,10 +20,13 @@ std::uint64_t allocated_by(Act act) {
     return count() - before;
 }
 
-/// While it lives, one allocation of this thread throws `std::bad_alloc`: the n-th from now, where 1 is the next.
+/// While it lives, one allocation of this thread throws `std::bad_alloc`: the n-th from now, where 1 is the next. Or
+/// that one and all that follow it.
 class failing {
 public:
-    explicit failing(std::uint64_t n) noexcept;
+    enum class those { one, all_from_there };  ///< which allocations fail
+
+    explicit failing(std::uint64_t n, those which = those::one) noexcept;
     failing(const failing&) = delete;
     failing& operator=(const failing&) = delete;
     ~failing();
