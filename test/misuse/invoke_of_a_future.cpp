@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later
+// expect: pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later. Take pool::asio::async_invoke for a coroutine of Asio, or keep a lease until the work is done
 #include <future>
 
 #include "parts.hpp"
