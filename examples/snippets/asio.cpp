@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <memory>
+#include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/version.hpp>
-
-#if BOOST_VERSION >= 107700
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/steady_timer.hpp>
-#endif
+#include <boost/asio/write.hpp>
 
 #include <pool/asio.hpp>
 
@@ -60,17 +60,53 @@ awaitable<void> use_one(connections& conns, coroutine_dial dial) {
 }
 // [/coroutine]
 
-#if BOOST_VERSION >= 107700
-// [timeout]
-awaitable<bool> use_one_in_time(connections& conns, coroutine_dial dial, boost::asio::steady_timer& timer) {
-    using namespace boost::asio::experimental::awaitable_operators;
-    timer.expires_after(200ms);
-    auto first =
-        co_await (pool::asio::async_acquire(conns, "db", dial, use_awaitable) || timer.async_wait(use_awaitable));
-    co_return first.index() == 0;
+// [deadline]
+awaitable<void> use_one_in_time(connections& conns, coroutine_dial dial) {
+    auto first = co_await pool::asio::async_acquire(conns, "db", dial, 200ms, use_awaitable);
+    first.give_back();
+
+    const auto deadline = std::chrono::steady_clock::now() + 200ms;
+    auto second = co_await pool::asio::async_acquire(conns, "db", dial, deadline, use_awaitable);
 }
-// [/timeout]
-#endif
+// [/deadline]
+
+// [invoke]
+awaitable<std::size_t> greet(connections& conns, coroutine_dial dial) {
+    const auto send = [](connection& conn) -> awaitable<std::size_t> {
+        co_return co_await boost::asio::async_write(conn.socket, boost::asio::buffer("hello\n", 6), use_awaitable);
+    };
+    co_return co_await pool::asio::async_invoke(conns, "db", dial, 200ms, send, use_awaitable);
+}
+// [/invoke]
+
+// [context]
+struct patient_dial {
+    boost::asio::io_context& context;
+    tcp::endpoint server;
+
+    awaitable<connection> operator()(const std::string&, const pool::dial_context& caller) const {
+        tcp::socket socket{context};
+        const std::stop_callback give_up{caller.stop, [&socket] { socket.close(); }};  // ends the connect
+        co_await socket.async_connect(server, use_awaitable);
+        co_return connection{std::move(socket)};
+    }
+};
+// [/context]
+
+// [exceptions]
+awaitable<std::string> error_of(connections& conns) {
+    const auto dial = [](const std::string&) -> awaitable<connection> {
+        throw std::runtime_error{"password authentication failed"};
+        co_return connection{tcp::socket{co_await boost::asio::this_coro::executor}};
+    };
+    try {
+        auto conn = co_await pool::asio::async_acquire(conns, "mail", dial, pool::asio::with_exceptions{use_awaitable});
+    } catch (const std::exception& error) {
+        co_return error.what();  // "password authentication failed"
+    }
+    co_return "";
+}
+// [/exceptions]
 
 // [callbacks]
 struct callback_dial {
@@ -112,22 +148,24 @@ int main() {
     connections conns{pool::bounded_open{.max_open = 2}, 30s};
 
     int served = 0;
-    int expected = 1;
     start(conns, callback_dial{context, server}, served);
     const auto rethrow = [](std::exception_ptr error) {
         if (error) std::rethrow_exception(error);
     };
-    boost::asio::co_spawn(context, use_one(conns, coroutine_dial{context, server}), rethrow);
-#if BOOST_VERSION >= 107700
-    boost::asio::steady_timer timer{context};
-    ++expected;
-    boost::asio::co_spawn(context, use_one_in_time(conns, coroutine_dial{context, server}, timer),
-        [&](std::exception_ptr error, bool in_time) {
+    const auto served_if = [&](auto expected) {
+        return [&, expected](std::exception_ptr error, auto result) {
             rethrow(error);
-            served += in_time;
-        });
-#endif
+            served += result == expected;
+        };
+    };
+    const coroutine_dial dial{context, server};
+    boost::asio::co_spawn(context, use_one(conns, dial), rethrow);
+    boost::asio::co_spawn(context, use_one_in_time(conns, dial), rethrow);
+    boost::asio::co_spawn(context, greet(conns, dial), served_if(std::size_t{6}));
+    boost::asio::co_spawn(context, error_of(conns), served_if(std::string{"password authentication failed"}));
+    pool::asio::async_acquire(conns, "other", patient_dial{context, server}, 5s,
+        boost::asio::bind_executor(context, [&](boost::system::error_code error, auto) { served += !error; }));
     context.run();
     { service with_reaper{context}; }
-    return served == expected ? 0 : 1;
+    return served == 4 ? 0 : 1;
 }
