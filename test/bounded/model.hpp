@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <functional>
-#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -13,22 +11,17 @@
 
 #include <pool/stats.hpp>
 
-#include <bounded/model_queue.hpp>
+#include <bounded/model_steps.hpp>
 
 /// @file
 /// A reference model of a pool that bounds the open connections.
 
 namespace bounded_models {
 
-/// What a pool does. An operation is made of steps, and of closes between them, in which other operations may run. So
-/// the model stops at each close:
-///
-///     give_back(id);                  // its first step
-///     while (...) close_begins(next); // ends the close before, and goes on to the next one
-///     end_operation();                // ends the last close
-class model : public model_queue {
+/// What a pool does.
+class model : public model_steps {
 public:
-    using model_queue::model_queue;
+    using model_steps::model_steps;
 
     // The operations.
 
@@ -101,7 +94,8 @@ public:
                         std::min(capacity_.max_idle_for(each.of), left(capacity_.max_open_for(each.of), open));
                     if (count(idle_, each.of) > most) retire(each.id, figures_.evicted);
                 }
-                while (idle_.size() > std::min(capacity_.max_idle(), left(capacity_.max_open(), lent_.size() + dialing())))
+                while (
+                    idle_.size() > std::min(capacity_.max_idle(), left(capacity_.max_open(), lent_.size() + dialing())))
                     retire(idle_.front().id, figures_.evicted);
                 return counted();
             }});
@@ -118,20 +112,22 @@ public:
     }
 
     void look_again() {
-        begin({[this] {
-            for (const std::size_t of : std::exchange(awaiting_blocked_, {})) {
-                ask_again(of);
-                note_blocked(of);
-                touch(of);
-            }
-            return closes{later};
-        }});
+        begin({[] { return closes{later}; },  // requests that have given up leave first
+            [this] {
+                for (const std::size_t of : std::exchange(awaiting_blocked_, {})) {
+                    ask_again(of);
+                    note_blocked(of);
+                    touch(of);
+                }
+                return closes{later};
+            }});
     }
 
     // The operations of callers that may wait.
 
     model_request& submit(std::size_t of, bool blocked_by_dial, time_point deadline) {
-        request& asking = callers_.emplace_back(request{.of = of, .blocked_by_dial = blocked_by_dial, .deadline = deadline});
+        request& asking =
+            callers_.emplace_back(request{.of = of, .blocked_by_dial = blocked_by_dial, .deadline = deadline});
         begin({[&] {
             asking.since = now();
             asking.ticket = next_ticket_++;
@@ -218,31 +214,6 @@ public:
         callers_.remove_if([&](const request& each) { return &each == &gone; });
     }
 
-    // The closes.
-
-    /// The close of a connection begins. Returns whether it is this one's turn.
-    bool close_begins(int id) {
-        if (operations_.empty()) return false;
-        if (std::exchange(operations_.back().has_begun, false)) {
-            finish_close();
-            advance();
-        }
-        operations_.back().has_begun = true;
-        return operations_.back().closing == id;
-    }
-
-    /// The operation returns. Returns whether all of its closes were made. Sets how many it has retired itself.
-    bool end_operation(std::size_t& count) {
-        if (std::exchange(operations_.back().has_begun, false)) {
-            finish_close();
-            advance();
-        }
-        const bool is_done = operations_.back().closing == 0;
-        count = operations_.back().count;
-        operations_.pop_back();
-        return is_done;
-    }
-
     bool is_closed() const { return is_closed_; }
 
     pool::stats stats() const {
@@ -257,72 +228,10 @@ public:
     }
 
 private:
-    static constexpr std::size_t later = 0;  ///< closes nothing
-    static constexpr std::size_t every = std::numeric_limits<std::size_t>::max();
-
-    /// How many connections the caller of a step closes at most, other than those that are retired meanwhile.
-    struct closes {
-        std::size_t most;
-        std::size_t count = 0;  ///< what the operation returns
-    };
-    using step = std::function<closes()>;
-
-    struct operation {
-        std::vector<step> steps;
-        std::size_t next = 0;    ///< step
-        std::size_t left = 0;    ///< closes
-        int closing = 0;         ///< the connection that it closes
-        bool has_begun = false;  ///< that close
-        std::size_t count = 0;   ///< its result
-    };
-
-    /// As many as this step has retired, and one of another caller.
-    closes own() const { return {retired_in_step_.size() + 1}; }
-    closes counted() const { return {every, retired_in_step_.size()}; }
-
     closes clear_idle(std::optional<std::size_t> of) {
         for (const entry& each : std::vector{idle_})
             if (!of || each.of == *of) retire(each.id, figures_.cleared);
         return counted();
-    }
-
-    void begin(std::vector<step> steps) {
-        operations_.push_back({.steps = std::move(steps)});
-        advance();
-    }
-
-    /// Goes on to the next close, or to the end. A dead connection is only forgotten.
-    void advance() {
-        for (;;) {
-            operation& under_way = operations_.back();
-            if (under_way.closing != 0) {
-                if (!is_dead(under_way.closing)) return;
-                finish_close();
-            } else if (under_way.next != under_way.steps.size()) {
-                retired_in_step_.clear();
-                const closes who = under_way.steps[under_way.next++]();
-                for (const std::size_t of : std::vector{retired_in_step_}) touch(of);
-                serve();
-                under_way.count += who.count;
-                under_way.left = who.most;
-                if (who.most != later) under_way.closing = claim();
-                call_to_close();
-            } else {
-                return;
-            }
-        }
-    }
-
-    /// A close has returned: its permit is free.
-    void finish_close() {
-        operation& under_way = operations_.back();
-        retired_in_step_.clear();
-        end_close(std::exchange(under_way.closing, 0));
-        serve();
-        const bool may_go_on = --under_way.left != 0;
-        under_way.left += !may_go_on && !retired_in_step_.empty();
-        if (under_way.left != 0) under_way.closing = claim();
-        call_to_close();
     }
 
     std::optional<int> look_up(std::size_t of) {
@@ -345,7 +254,8 @@ private:
     /// A lent connection comes back, or one that nobody has asked for.
     void come_back(int id, bool may_exceed) {
         const std::size_t of = of_lent(id);
-        const bool is_over = open() - closing() > capacity_.max_open() || held(of) + dialing(of) > capacity_.max_open_for(of);
+        const bool is_over =
+            open() - closing() > capacity_.max_open() || held(of) + dialing(of) > capacity_.max_open_for(of);
         if (may_exceed && is_over) return refuse(id);
         if (is_quiet(of)) return keep_within_bounds(id);
         keep(id);
@@ -375,7 +285,6 @@ private:
         serve();
     }
 
-    std::vector<operation> operations_;  ///< those within a close of another come after it
     std::uint64_t next_ticket_ = 0;
     bool was_reconfigured_ = false;
 };

@@ -4,69 +4,25 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include <range/v3/algorithm/any_of.hpp>
-#include <range/v3/algorithm/find.hpp>
-
 #include <pool/core/request.hpp>
 
-#include <bounded/model_store.hpp>
+#include <bounded/model_requests.hpp>
 
 /// @file
-/// The wait queue of the reference model. It has no marks and no orders: whoever is next is searched for among all.
+/// The wait queue of the reference model: who gets what.
 
 namespace bounded_models {
 
-using pool::core::is_waiting;
-using pool::core::request_state;
-
-/// A caller's request, as the model sees it.
-struct model_request {
-    std::size_t of;
-    bool blocked_by_dial;  ///< its dial runs on its caller's thread
-    time_point deadline;
-    time_point since{};
-    std::uint64_t ticket = 0;
-    request_state state = request_state::held;
-    bool is_stopped = false;
-    bool is_notified = true;
-    int notifications = 0;
-    bool dials = false;  ///< has a permit, even if it does not need it any more
-    int lent = 0;        ///< the number of its connection
-    pool::core::seen_figures seen{};
-
-    bool waits() const { return is_waiting(state); }
-    bool is_able() const { return state == request_state::able || state == request_state::promised; }
-    bool takes_while_dialing() const {
-        return !blocked_by_dial && (state == request_state::may_dial || state == request_state::dialing);
-    }
-    bool is_over() const { return state >= request_state::lent && !dials; }
-};
-
 /// Who waits, and who gets what: the end of each step.
-class model_queue : public model_store {
+class model_queue : public model_requests {
 public:
-    using model_store::model_store;
+    using model_requests::model_requests;
 
 protected:
-    using request = model_request;
-
-    std::size_t waiting() const { return count(callers_, &request::waits); }
-    std::size_t waiting(std::size_t of) const { return line(of).size(); }
-    std::size_t in_state(request_state state) const {
-        return count(callers_, [state](const request& each) { return each.state == state; });
-    }
-    std::size_t dialing() const { return count(callers_, &request::dials); }
-    std::size_t dialing(std::size_t of) const {
-        return count(callers_, [of](const request& each) { return each.of == of && each.dials; });
-    }
-    std::size_t open() const { return idle_.size() + lent_.size() + closing() + dialing(); }
-    bool is_used(std::size_t of) const { return waiting(of) + dialing(of) != 0; }
-
     /// Something of a key has changed: `serve` settles it.
     void touch(std::size_t of) {
         std::erase(settled_, of);
@@ -142,80 +98,9 @@ protected:
         return true;
     }
 
-    /// The waiting requests of a key, the oldest first.
-    std::vector<request*> line(std::size_t of) const {
-        std::vector<request*> all;
-        for (request& each : callers_)
-            if (each.of == of && each.waits()) all.push_back(&each);
-        return all;
-    }
-
-    /// The oldest idle connection that no nudged request is to take, not of `other_than`: returns its key.
-    std::optional<std::size_t> oldest_spare(std::optional<std::size_t> other_than) const {
-        for (const entry& each : idle_)
-            if (each.of != other_than && count(idle_, each.of) > nudged(each.of)) return each.of;
-        return std::nullopt;
-    }
-
-    /// Whether the requests of a key wait for blocked connections.
-    void note_blocked(std::size_t of) {
-        const auto found = ranges::find(awaiting_blocked_, of);
-        const bool is_noted = found != awaiting_blocked_.end();
-        const bool awaits_blocked = waiting(of) != 0 && has_blocked(of);
-        if (awaits_blocked && !is_noted) awaiting_blocked_.push_back(of);
-        else if (!awaits_blocked && is_noted) awaiting_blocked_.erase(found);
-    }
-
-    mutable std::list<request> callers_;  ///< the oldest first
-    std::vector<std::size_t> awaiting_blocked_;  ///< the keys with blocked connections that are waited for
-    bool is_closed_ = false;
-
 private:
-    std::size_t nudged(std::size_t of) const {
-        return count(callers_, [of](const request& each) { return each.of == of && each.state == request_state::nudged; });
-    }
-
-    std::size_t room(std::size_t of) const {
-        return std::min(left(capacity_.max_dials_for(of), dialing(of)),
-            left(capacity_.max_open_for(of), held(of) + dialing(of)));
-    }
-
-    std::size_t coming() const { return left(closing(), left(open(), capacity_.max_open())); }
-
     bool is_full(std::size_t of) const {
         return count(idle_, of) > capacity_.max_idle_for(of) || idle_.size() > capacity_.max_idle();
-    }
-
-    /// Puts each waiting request in its zone. Nobody is newly nudged here, or newly promised.
-    void fit() {
-        for (std::size_t of = 0; of != keys.size(); ++of) {
-            const std::vector<request*> all = line(of);
-            while (nudged(of) > std::min(usable(of), all.size())) unnudge(all);
-            for (std::size_t i = 0; i != all.size(); ++i) {
-                if (all[i]->state == request_state::nudged) continue;
-                if (i >= room(of)) all[i]->state = request_state::held;
-                else if (all[i]->state == request_state::held) all[i]->state = request_state::able;
-            }
-            note_blocked(of);
-        }
-    }
-
-    static void unnudge(const std::vector<request*>& all) {
-        const bool others = ranges::any_of(all, [](const request* r) { return r->state == request_state::promised; });
-        for (auto each = all.rbegin(); each != all.rend(); ++each) {
-            if ((*each)->state != request_state::nudged) continue;
-            (*each)->state = others ? request_state::promised : request_state::able;
-            return;
-        }
-    }
-
-    /// The able and the promised requests of all keys, the oldest first.
-    std::vector<request*> able() {
-        fit();
-        std::vector<request*> all;
-        for (request& each : callers_)
-            if (each.is_able()) all.push_back(&each);
-        return all;
     }
 
     void end_wait(request& asking) {
@@ -281,7 +166,8 @@ private:
             };
             const auto takes = [](const request& each) { return each.takes_while_dialing(); };
             request* next = first([&](const request& each) { return each.waits() || takes(each); });
-            const bool is_due = next != nullptr && (takes(*next) || now() - next->since >= capacity_.patience() || is_full(of));
+            const bool is_due =
+                next != nullptr && (takes(*next) || now() - next->since >= capacity_.patience() || is_full(of));
             if (!is_due) {
                 next = first([](const request& r) { return r.waits() && r.state != request_state::nudged; });
                 if (next == nullptr) next = first(takes);

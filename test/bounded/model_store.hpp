@@ -187,8 +187,8 @@ protected:
     }
 
     bounds capacity_;
-    pool::stats figures_;                       ///< all that only grow
-    std::vector<entry> idle_;                   ///< in the order in which they were given back
+    pool::stats figures_;      ///< all that only grow
+    std::vector<entry> idle_;  ///< in the order in which they were given back
     std::vector<entry> lent_;
     std::vector<entry> retired_;                ///< nobody closes them yet; in the order in which they were retired
     std::vector<int> closing_;                  ///< somebody does

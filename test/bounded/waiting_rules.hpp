@@ -53,18 +53,20 @@ private:
     bool is_marked() const {
         std::size_t position = 0;
         const auto goes_to = [&](std::size_t end, auto mark) {
-            return of_.waiting.size() >= end && std::next(of_.waiting.begin(), static_cast<std::ptrdiff_t>(end)) == mark;
+            return of_.waiting.size() >= end &&
+                   std::next(of_.waiting.begin(), static_cast<std::ptrdiff_t>(end)) == mark;
         };
         const std::size_t nudged = of_.of->nudged, promised = nudged + of_.promised, able = promised + of_.able;
         for (const auto& each : of_.waiting) {
-            const state expected = position < nudged ? state::nudged
+            const state expected = position < nudged     ? state::nudged
                                    : position < promised ? state::promised
                                    : position < able     ? state::able
                                                          : state::held;
             if (each.state() != expected || (expected == state::nudged && !each.is_notified())) return false;
             ++position;
         }
-        return goes_to(nudged, of_.first_promised) && goes_to(promised, of_.first_able) && goes_to(able, of_.first_held);
+        return goes_to(nudged, of_.first_promised) && goes_to(promised, of_.first_able) &&
+               goes_to(able, of_.first_held);
     }
 
     queue& of_;
@@ -115,7 +117,8 @@ private:
             for (const auto& each : of->waiting) {
                 if (each.state() == pool::core::request_state::promised)
                     youngest_promised = std::max(youngest_promised, each.ticket() + 1);
-                if (each.state() == pool::core::request_state::able) oldest_able = std::min(oldest_able, each.ticket() + 1);
+                if (each.state() == pool::core::request_state::able)
+                    oldest_able = std::min(oldest_able, each.ticket() + 1);
             }
         }
         return youngest_promised < oldest_able;

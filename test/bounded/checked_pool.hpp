@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <pool/basic_pool.hpp>
+
+#include <bounded/asker.hpp>
+#include <bounded/model.hpp>
+#include <bounded/waiting_rules.hpp>
+#include <support/chance.hpp>
+#include <support/fake.hpp>
+
+/// @file
+/// A pool and its model, which are compared after each step.
+
+namespace bounded_models {
+
+using namespace std::chrono_literals;
+
+/// A pool and its model. Both take the same steps. Whatever differs ends the program.
+class checked_pool : protected chance {
+public:
+    /// `bounds_idle`: the bounds are also on idle connections.
+    checked_pool(std::uint64_t seed, bool bounds_idle)
+        : chance{seed},
+          luck_{seed},
+          bounds_idle_{bounds_idle},
+          seed_{seed} {
+        net_.prepare([this](fake::line& far) { far.on_close = [this, id = far.id] { closing(id); }; });
+        renew();
+    }
+    checked_pool(const checked_pool&) = delete;
+    checked_pool& operator=(const checked_pool&) = delete;
+
+protected:
+    using lease = pool_type::lease_type;
+
+    ~checked_pool() = default;
+
+    /// Does something: also within a close, and after the pool was destroyed.
+    virtual void operate() = 0;
+
+    void renew() {
+        const std::array<pool::after_idle, 8> ttls{
+            pool::after_idle{}, pool::after_idle{}, pool::after_idle{}, 0ns, 30ns, 200ns, 1us, 3us};
+        const pool::after_idle ttl = ttls[below(ttls.size())];
+        const pool::reuse_order reuse = any_of(pool::reuse_order::oldest_first, pool::reuse_order::newest_first);
+        capacity_ = any_bounds();
+        pool_.emplace(capacity_, ttl, pool::pool_settings{.reuse = reuse}, clock_);
+        state_ = pool::core::pool_access::state(*pool_);
+        model_.emplace(model_settings{capacity_, ttl, reuse}, net_, clock_);
+        most_open_ = 0;
+        most_open_of_ = {};
+        look_ups_ = 0;
+    }
+
+    /// Destroys the pool while requests and leases exist. Then all that is under way ends.
+    void destroy() {
+        check(depth_ == 0, "no operation is under way");
+        if (one_in(2)) close();
+        play([&] { model_->close(); }, [&] { pool_.reset(); });
+        while (!askers_.empty() || (!leases_.empty() && !one_in(20))) operate();
+        check(state_->stats().dialing + state_->stats().waiting == 0, "the end");
+        model_.reset();
+        is_over_ = true;
+        state_.reset();  // it ends with the last lease
+        while (!leases_.empty()) any_out_of(leases_).give_back();
+        is_over_ = false;
+        (void)net_.closed();
+        for (; checked_ != net_.dials(); ++checked_)
+            check(net_[checked_ + 1].closes == (net_[checked_ + 1].dead ? 0 : 1) || net_[checked_ + 1].closes == 1,
+                "each connection is closed once");
+    }
+
+    void close() {
+        play([&] { model_->close(); }, [&] { (void)pool_->close(); });
+    }
+
+    bounds any_bounds() {
+        constexpr std::size_t none = pool::no_limit;
+        const std::size_t one = 1;
+        const std::array<std::chrono::nanoseconds, 5> patiences{0ns, 0ns, 5ns, 30ns, 2000ns};
+        bounds any{
+            .max_open = any_of(one, 2 * one, 3 * one, 4 * one, 6 * one, 9 * one, none),
+            .max_open_per_key = any_of(one, 2 * one, 3 * one, none, none),
+            .max_idle = any_of(0 * one, one, 3 * one, 5 * one, none, none, none, none),
+            .max_idle_per_key = any_of(0 * one, one, 2 * one, 3 * one, none, none, none, none),
+            .max_waiting = any_of(0 * one, 2 * one, 4 * one, none, none, none),
+            .max_dials_per_key = any_of(one, 2 * one, none, none),
+            .patience = patiences[below(patiences.size())],
+        };
+        if (!bounds_idle_) any.max_idle = any.max_idle_per_key = none;
+        return any;
+    }
+
+    /// One operation, in the model and in the pool.
+    template <class InModel, class InPool>
+    std::size_t play(const InModel& in_model, const InPool& in_pool) {
+        ++step_;
+        clock_.advance(1ns);  // so no two connections expire at the same time: their order is left open
+        look_at_all();
+        for (const auto& each : askers_) each->old_attempts = each->attempts;
+        ++depth_;
+        in_model();
+        in_pool();
+        --depth_;
+        for (const auto& each : askers_)
+            check(!each->is_pending || each->attempts != each->old_attempts, "a notification is tried again");
+        std::size_t count = 0;
+        check(model_->end_operation(count), "all closes were made");
+        compare();
+        return count;
+    }
+
+    /// Not an assertion of doctest: a million of those take too long, and the pool would catch what they throw in a
+    /// close.
+    void check(bool holds, const char* what) const {
+        if (holds) return;
+        std::fprintf(stderr, "%s: seed %llu, step %d\n", what, static_cast<unsigned long long>(seed_), step_);
+        std::abort();
+    }
+
+    static state_type::hashed hashed(std::size_t of) { return state_type::hashed{keys[of]}; }
+
+    chance luck_;  ///< of the notifications: the pool decides when they ask
+    int step_ = 0;
+    int depth_ = 0;  ///< operations that are under way
+    pool::manual_clock clock_;
+    fake::network net_;
+    bounds capacity_;
+    std::optional<model> model_;
+    std::optional<pool_type> pool_;
+    std::shared_ptr<state_type> state_;
+    std::vector<std::unique_ptr<asker>> askers_;
+    std::vector<lease> leases_;
+    std::optional<std::size_t> taken_of_;  ///< the key of the connection that try_acquire got in this step
+    std::uint64_t look_ups_ = 0;           ///< without those of the requests in `askers_`
+    int is_trimming_ = 0;                  ///< new bounds are set, and not all that exceeds them has gone
+    std::size_t most_open_ = 0;            ///< after the last step
+    bool is_closing_own_ = false;
+
+private:
+    /// A caller, as it was before a step.
+    struct seen_before {
+        const asker* who;
+        request_state state;
+        bool has_given_up;
+    };
+
+    /// What the pool sees only in its next step: while a close hangs, callers give up, and connections die.
+    void happen_meanwhile() {
+        clock_.advance(std::chrono::nanoseconds{below(100)});
+        for (const auto& each : askers_)
+            if (each->is_submitted() && one_in(4)) each->is_stopped = each->expected->is_stopped = true;
+        for (const auto& each : model_->open_ones())
+            if (one_in(3)) net_[each.id].dead = true;
+    }
+
+    /// The pool closes a connection.
+    void closing(int id) {
+        if (is_closing_own_) return;
+        if (!is_over_) {
+            check(model_->close_begins(id), "the order of the closes");
+            compare();
+            if (one_in(4)) happen_meanwhile();
+            if (depth_ < 4 && one_in(2)) {
+                for (std::size_t left = one_in(8) ? 30 : below(4); left != 0; --left) operate();
+            }
+            look_at_all();
+        } else if (!leases_.empty() && one_in(2)) {
+            any_out_of(leases_).give_back();
+        }
+        if (close_throws(id)) throw std::runtime_error{"the close of a connection"};
+    }
+
+    // What is checked.
+
+    bool has_given_up(const asker& each) const { return each.is_stopped || clock_.now() >= each.deadline(); }
+
+    /// Before each step.
+    void look_at_all() {
+        before_.clear();
+        for (const auto& each : askers_)
+            if (each->is_submitted()) before_.push_back({each.get(), each->state(), has_given_up(*each)});
+        taken_of_.reset();
+    }
+
+    void compare() {
+        const pool::stats seen = state_->stats();
+        pool::stats expected = model_->stats();
+        check(seen == expected, "the figures of the pool");
+        for (std::size_t of = 0; of != keys.size(); ++of)
+            check(state_->stats(hashed(of)) == model_->stats(of), "the figures of a key");
+        for (const auto& each : askers_)
+            if (each->is_submitted()) compare(*each);
+        check_sums(seen);
+        check_bounds(seen);
+        check_waiting(seen);
+        check_given_up();
+        look_at_all();
+    }
+
+    void compare(const asker& each) const {
+        const model_request& expected = *each.expected;
+        check(each.state() == expected.state, "the state of a caller");
+        check(each.is_notified() == expected.is_notified, "whether a caller is notified");
+        check(each.deliveries + each.is_pending == expected.notifications, "how often a caller is notified");
+        if (expected.state == request_state::lent)
+            check(each.lent().conn().id() == expected.lent, "the connection of a caller");
+        const auto &a = each.seen(), &b = expected.seen;
+        if (each.state() > request_state::closed)
+            check(a.idle == b.idle && a.lent == b.lent && a.dialing == b.dialing && a.closing == b.closing &&
+                      a.waiting == b.waiting,
+                "what a refused caller has seen");
+    }
+
+    /// C16.
+    void check_sums(const pool::stats& all) const {
+        std::uint64_t over = look_ups_;
+        for (const auto& each : askers_) over += each->is_submitted() && each->state() >= request_state::lent;
+        check(all.hits + all.misses == over, "each look-up is a hit or a miss [C16]");
+        check(
+            all.puts == all.idle + all.hits + all.evicted + all.expired + all.refused + all.cleared + all.found_closed,
+            "what was put is idle, or has left [C16]");
+    }
+
+    /// C2, and the bounds on open connections. After new bounds more may be open than these allow, but never more than
+    /// before.
+    void check_bounds(const pool::stats& all) {
+        const auto is_within = [](std::size_t count, std::size_t bound, std::size_t& most) {
+            const bool holds = count <= std::max(bound, most);
+            most = count;
+            return holds;
+        };
+        check(is_within(all.idle + all.lent + all.dialing + all.closing, capacity_.max_open(), most_open_), "max_open");
+        check(is_trimming_ != 0 || all.idle <= capacity_.max_idle(), "max_idle [C2]");
+        for (std::size_t of = 0; of != keys.size(); ++of) {
+            const pool::key_stats its = state_->stats(hashed(of));
+            check(is_within(its.idle + its.lent + its.dialing, capacity_.max_open_for(of), most_open_of_[of]),
+                "max_open_for");
+            check(is_trimming_ != 0 || its.idle <= capacity_.max_idle_for(of), "max_idle_for [C2]");
+        }
+    }
+
+    void check_waiting(const pool::stats& all) {
+        std::vector<waiting_rules<entry_type>::request*> queued;
+        for (const auto& each : askers_) {
+            const bool has_queue = each->is_submitted() && (is_waiting(each->state()) || each->expected->dials);
+            if (has_queue) queued.push_back(each.get());
+        }
+        if (model_->is_closed()) return;
+        if (const char* const broken = waiting_rules<entry_type>{queued}.broken(capacity_, all)) check(false, broken);
+    }
+
+    /// Who has given up got nothing in this step, and nobody was passed who has waited for long enough.
+    void check_given_up() const {
+        using enum request_state;
+        for (const auto& [who, state, gave_up] : before_) {
+            const request_state now = who->state();
+            const bool got = (is_waiting(state) && (now == lent || now == may_dial || now == dialing)) ||
+                             (state == may_dial && (now == lent || now == dialing));
+            check(!got || !gave_up, "who has given up gets nothing");
+            const bool is_promised_now = now == promised && state != promised && state != nudged && is_waiting(state);
+            check(!(is_promised_now || (now == nudged && state != nudged)) || !gave_up, "nor is it promised anything");
+        }
+        for (const auto& each : before_) {
+            if (!is_waiting(each.state) || !is_waiting(each.who->state()) || each.has_given_up) continue;
+            if (clock_.now() - each.who->expected->since < capacity_.patience()) continue;
+            check(taken_of_ != each.who->expected->of, "a look-up overtakes nobody who is out of patience");
+            for (const auto& other : before_) {
+                const bool passes = other.who->expected->of == each.who->expected->of &&
+                                    other.who->ticket() > each.who->ticket() && is_waiting(other.state) &&
+                                    other.who->state() == lent;
+                check(!passes, "a request overtakes nobody who is out of patience");
+            }
+        }
+    }
+
+    const bool bounds_idle_;
+    std::uint64_t seed_;
+    std::vector<seen_before> before_;
+    std::array<std::size_t, keys.size()> most_open_of_{};
+    bool is_over_ = false;
+    int checked_ = 0;
+};
+
+}  // namespace bounded_models
