@@ -77,14 +77,6 @@ public:
 
     using request = lone_request<entry, hashed, clock_time_point>;  ///< the request of a caller
 
-    /// Lends an idle connection; nullptr if there is none. Counts no miss: the caller goes on with `submit`.
-    entry* lend_at_once(const hashed& key) {
-        typename base::look_up_result found;
-        for (found.is_unfinished = true; found.is_unfinished;)
-            step(closing::later, [&](moment& now) { found = this->find_idle(key, now); });
-        return found.lent;
-    }
-
     /// Takes a request, for which `lend_at_once` found nothing. Its caller has to look at it. What `key` refers to must
     /// live as long as the request.
     void submit(request& asking, const hashed& key) noexcept {

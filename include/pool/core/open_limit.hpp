@@ -35,20 +35,6 @@ public:
 
     using request = typename base::admission_type::request;  ///< the request of a caller
 
-    /// Lends an idle connection; nullptr if there is none. Counts no miss: the caller goes on with `submit`.
-    entry* lend_at_once(const hashed& key) {
-        for (;;) {
-            entry* found = nullptr;
-            bool is_over = false;
-            step(closing::later, [&](moment& now) {
-                found = this->find_idle(key, now);
-                is_over = now.is_over();
-            });
-            if (found != nullptr || !is_over) [[likely]]
-                return found;
-        }
-    }
-
     /// Puts a request in the queue, for which `lend_at_once` found nothing. Its caller has to look at it. Strong
     /// guarantee.
     void submit(request& asking, const hashed& key) {
@@ -58,7 +44,8 @@ public:
     /// The caller of a request looks at it. Returns its state. `may_dial` means that the caller must dial now.
     request_state look(request& asking) noexcept {
         request_state seen{};
-        for (bool is_over = true; is_over;) {
+        bool is_over = true;
+        while (is_over) {
             step(closing::later, [&](moment& now) {
                 seen = admission_.look(asking, now);
                 is_over = is_waiting(seen) && now.is_over();

@@ -64,13 +64,28 @@ public:
         }
     }
 
+    /// Lends an idle connection; nullptr if there is none. Counts no miss: the caller goes on by submitting
+    /// a request.
+    entry* lend_at_once(const hashed& key) {
+        for (;;) {
+            entry* found = nullptr;
+            bool is_over = false;
+            step(closing::later, [&](moment& now) {
+                found = find_idle(key, now);
+                is_over = now.is_over();
+            });
+            if (found != nullptr || !is_over) [[likely]] return found;
+        }
+    }
+
     /// Lends an idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
     template <class Dial>
     entry& acquire(const hashed& key, Dial& dial, const dial_context& context)
         requires(!bounds_open)
     {
         entry* fresh = nullptr;
-        for (bool is_over = true; is_over;) {
+        bool is_over = true;
+        while (is_over) {
             entry* found = nullptr;
             moment now = this->now();
             const time_point earliest = expires_at(base::entry_time(now));
@@ -256,7 +271,8 @@ public:
     /// Asks the blocked connections again that callers wait for.
     void look_again() noexcept {
         step(closing::later, [this](moment&) { admission_.begin_look_again(); });
-        for (bool is_all = false; !is_all;)
+        bool is_all = false;
+        while (!is_all)
             step(closing::later, [&](moment& now) { is_all = admission_.look_again(now); });
     }
 
