@@ -52,30 +52,12 @@ public:
 
     /// Lends an idle connection; nullptr if there is none.
     entry* lend(const hashed& key) {
-        for (;;) {
-            entry* found = nullptr;
-            bool is_over = false;
-            step(closing::later, [&](moment& now) {
-                found = look_up(key, now);
-                is_over = now.is_over();
-            });
-            if (found != nullptr || !is_over) [[likely]]
-                return found;
-        }
+        return until_done([&](moment& now) { return look_up(key, now); });
     }
 
-    /// Lends an idle connection; nullptr if there is none. Counts no miss: the caller goes on by submitting
-    /// a request.
+    /// The same, but it counts no miss: the caller goes on by submitting a request.
     entry* lend_at_once(const hashed& key) {
-        for (;;) {
-            entry* found = nullptr;
-            bool is_over = false;
-            step(closing::later, [&](moment& now) {
-                found = find_idle(key, now);
-                is_over = now.is_over();
-            });
-            if (found != nullptr || !is_over) [[likely]] return found;
-        }
+        return until_done([&](moment& now) { return find_idle(key, now); });
     }
 
     /// Lends an idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
@@ -388,6 +370,20 @@ protected:
 
 private:
     using base::in_batches;
+
+    /// Repeats a look-up, until it has found a connection, or has looked at all that there are.
+    template <class LookUp>
+    entry* until_done(const LookUp& look_up) {
+        for (;;) {
+            entry* found = nullptr;
+            bool is_over = false;
+            step(closing::later, [&](moment& now) {
+                found = look_up(now);
+                is_over = now.is_over();
+            });
+            if (found != nullptr || !is_over) [[likely]] return found;
+        }
+    }
 
     /// Retires as many connections as `idle()` reports at first, in batches, by `clear(most, retired)`. So it does not
     /// go on with connections that are given back meanwhile.
