@@ -182,8 +182,8 @@ public:
     template <class Moment>
     void give_up(Moment& now) noexcept {
         unsettled_.splice(unsettled_.end(), settled_);
-        for (auto* const queues : {&unsettled_, &unfit_}) {
-            for (auto next = queues->begin(); next != queues->end();) {
+        for (auto* const those : {&unsettled_, &unfit_}) {
+            for (auto next = those->begin(); next != those->end();) {
                 queue& of = *next++;  // a request that leaves moves its queue to the end
                 leave_late(of.waiting, now);
                 leave_late(of.takers, now);
