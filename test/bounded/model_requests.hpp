@@ -93,9 +93,10 @@ protected:
         for (std::size_t of = 0; of != keys.size(); ++of) {
             const std::vector<request*> all = line(of);
             while (nudged(of) > std::min(usable(of), all.size())) unnudge(all);
+            const std::size_t unheld = room(of);
             for (std::size_t i = 0; i != all.size(); ++i) {
                 if (all[i]->state == request_state::nudged) continue;
-                if (i >= room(of)) all[i]->state = request_state::held;
+                if (i >= unheld) all[i]->state = request_state::held;
                 else if (all[i]->state == request_state::held) all[i]->state = request_state::able;
             }
             note_blocked(of);

@@ -86,7 +86,7 @@ protected:
             } else if (under_way.next != under_way.steps.size()) {
                 retired_in_step_.clear();
                 const closes who = under_way.steps[under_way.next++]();
-                for (const std::size_t of : std::vector{retired_in_step_}) touch(of);
+                for (auto of = retired_in_step_.rbegin(); of != retired_in_step_.rend(); ++of) touch(*of);
                 serve();
                 under_way.count += who.count;
                 under_way.left = who.most;

@@ -15,8 +15,8 @@
 
 // Random operations on a pool that bounds the open connections, and on its model. Callers that wait are requests
 // without a thread, so one thread plays them all. A close may run further operations. Before each close and after each
-// operation, both are compared: the state, the connection and the notifications of each caller, the order of the closes,
-// and all figures.
+// operation, both are compared: the state, the connection and the notifications of each caller, the order of the
+// closes, and all figures.
 
 using namespace bounded_models;
 
@@ -25,16 +25,16 @@ namespace {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // slower by far
 constexpr std::uint64_t histories = 4, crowds = 1;
 #else
-constexpr std::uint64_t histories = 40, crowds = 10;
+constexpr std::uint64_t histories = 40, crowds = 3;
 #endif
 constexpr int steps = 25'000;      ///< in each history
-constexpr int crowd_steps = 1500;  ///< in each with hundreds of callers
+constexpr int crowd_steps = 1000;  ///< in each with hundreds of callers
 
 /// Random operations.
 class history final : callers {
 public:
-    /// `most_askers` is how many callers there may be at once. With hundreds, there are no bounds on idle connections: a
-    /// step that ends early may evict one before it has asked everybody who could take it.
+    /// `most_askers` is how many callers there may be at once. With hundreds, idle connections are not bounded: a step
+    /// that ends early may evict one before it has asked everybody who could take it.
     history(std::uint64_t seed, std::size_t most_askers) : callers{seed, most_askers < 100}, most_ever_{most_askers} {
         change_mood();
     }

@@ -51,14 +51,10 @@ public:
     // Lending. A look-up closes nothing, so that it is not late: the dead connections that it finds are closed later.
 
     /// Lends an idle connection; nullptr if there is none.
-    entry* lend(const hashed& key) {
-        return until_done([&](moment& now) { return look_up(key, now); });
-    }
+    entry* lend(const hashed& key) { return until_done([&](moment& now) { return look_up(key, now); }); }
 
     /// The same, but it counts no miss: the caller goes on by submitting a request.
-    entry* lend_at_once(const hashed& key) {
-        return until_done([&](moment& now) { return find_idle(key, now); });
-    }
+    entry* lend_at_once(const hashed& key) { return until_done([&](moment& now) { return find_idle(key, now); }); }
 
     /// Lends an idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
     template <class Dial>
@@ -77,8 +73,7 @@ public:
                 // In the same step, because `key` may refer to something that other code destroys.
                 if (found == nullptr && !is_over && !closed_) fresh = &store().make_entry(key, earliest);
             });
-            if (found != nullptr) [[likely]]
-                return *found;
+            if (found != nullptr) [[likely]] return *found;
         }
         if (fresh == nullptr) throw core::closed_error(*this, key);
 
@@ -111,8 +106,7 @@ public:
             }
             found->destroy();
             step(closing::later, [&](moment& now) {
-                admission_.erase_lent(
-                    found->of(), [&] { store().erase_taken(*found); }, now);
+                admission_.erase_lent(found->of(), [&] { store().erase_taken(*found); }, now);
             });
         }
         return taken;
@@ -123,9 +117,7 @@ public:
     /// Makes an entry, and constructs a connection in it from the result of `make(key)`. The caller owns the entry
     /// until it lends, stores or erases it. Strong guarantee.
     template <class Make>
-    entry& make_entry_with(const hashed& key, const Make& make) {
-        return construct_in(make_entry(key), make);
-    }
+    entry& make_entry_with(const hashed& key, const Make& make) { return construct_in(make_entry(key), make); }
 
     /// Adds a connection, as idle. `key` may refer to a part of it. Strong guarantee.
     void put(const hashed& key, Conn&& conn) {
@@ -162,8 +154,7 @@ public:
     void detach(entry& lent) noexcept {
         lent.destroy();
         last_step([&](moment& now) {
-            admission_.erase_lent(
-                lent.of(), [&] { store().erase_detached(lent); }, now);
+            admission_.erase_lent(lent.of(), [&] { store().erase_detached(lent); }, now);
         });
     }
 
@@ -390,15 +381,14 @@ private:
     template <class Idle, class Clear>
     std::size_t clear_idle(const Idle& idle, const Clear& clear, std::vector<std::exception_ptr>* errors = nullptr) {
         std::size_t left = no_limit;
-        return in_batches(
-            [&](moment& now) {
-                left = std::min(left, idle());
-                const std::size_t most = std::min(left, batch);
-                clear(most, now.retired);
-                left -= most;
-                return left == 0;
-            },
-            errors);
+        const auto clear_batch = [&](moment& now) {
+            left = std::min(left, idle());
+            const std::size_t most = std::min(left, batch);
+            clear(most, now.retired);
+            left -= most;
+            return left == 0;
+        };
+        return in_batches(clear_batch, errors);
     }
 
     bool was_reconfigured_ = false;  ///< so more may be open than the bounds allow
