@@ -41,7 +41,7 @@ struct hungry_executor {
         const auto eaten = std::make_unique<std::byte[]>(100);
         inner.post(std::forward<F>(f), memory);
     }
-    friend bool operator==(const hungry_executor&, const hungry_executor&) = default;
+    [[maybe_unused]] friend bool operator==(const hungry_executor&, const hungry_executor&) = default;
 
     net::io_context::executor_type inner;
 };

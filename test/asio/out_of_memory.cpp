@@ -245,7 +245,7 @@ struct narrow_executor {
     void dispatch(Function&& function, const Allocator& memory) const {
         post(std::forward<Function>(function), memory);
     }
-    friend bool operator==(const narrow_executor&, const narrow_executor&) noexcept = default;
+    [[maybe_unused]] friend bool operator==(const narrow_executor&, const narrow_executor&) noexcept = default;
 };
 
 }  // namespace
