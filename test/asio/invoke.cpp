@@ -39,7 +39,9 @@
 using namespace std::chrono_literals;
 using namespace async_calls;
 using fake::ids;
+#ifdef BOOST_ASIO_HAS_CO_AWAIT
 using pool::asio::async_invoke;
+#endif
 
 TEST_CASE("asio, invoke: a plain function takes the connection, or a reference to const") {
     const auto changes = [](fake::connection&) {};
