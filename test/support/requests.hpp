@@ -24,9 +24,8 @@ state_of<Pool>& state(const Pool& conns) {
 
 /// Puts a request in the queue, also if a connection is idle: it gets that then.
 template <class Pool>
-pool::core::request_state submit(Pool& conns, request<Pool>& asking, pool::key_view<typename Pool::key_type> key) {
+void submit(Pool& conns, request<Pool>& asking, pool::key_view<typename Pool::key_type> key) {
     state(conns).submit(asking, typename state_of<Pool>::hashed{key});
-    return asking.state();
 }
 
 /// The caller of a request looks at it. Its dial begins, if the result is `may_dial`.
