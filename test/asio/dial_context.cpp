@@ -39,23 +39,6 @@ using pool::asio::async_acquire;
 using pool::asio::errc;
 using real = std::chrono::steady_clock;
 
-namespace {
-
-/// Calls `check(fixture)` with a pool of each kind.
-template <class Check>
-void with_each_pool(Check check) {
-    SUBCASE("a pool that bounds what is open") {
-        timed_fixture<open_pool> f{pool::bounded_open{.max_open = 2}};
-        check(f);
-    }
-    SUBCASE("a pool that bounds what is idle") {
-        timed_fixture<idle_pool> f{pool::bounded{}};
-        check(f);
-    }
-}
-
-}  // namespace
-
 TEST_CASE("asio, dial context: the deadline is the caller's") {
     fixture<pool_with<pool::bounded_open, real>> f{pool::bounded_open{.max_open = 2}};
     const auto deadline = real::now() + 1h;
@@ -74,7 +57,7 @@ TEST_CASE("asio, dial context: the deadline is the caller's") {
 }
 
 TEST_CASE("asio, dial context: the deadline of a clock of its own is as far away") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         const auto before = real::now();
         auto got = f.ask("a", f.slow_with_context(), 1h);
         f.run();
@@ -87,7 +70,7 @@ TEST_CASE("asio, dial context: the deadline of a clock of its own is as far away
 }
 
 TEST_CASE("asio, dial context: a stop is requested when the caller is late, and a dial that goes on is not lost") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         auto got = f.ask("a", f.slow_with_context(), 1s);
         f.run();
         CHECK_FALSE(f.contexts.at(0)->stop.stop_requested());
@@ -102,7 +85,7 @@ TEST_CASE("asio, dial context: a stop is requested when the caller is late, and 
 }
 
 TEST_CASE("asio, dial context: a stop is requested when the pool is closed") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         auto got = f.ask("a", f.slow_with_context());
         f.run();
         f.conns->close();
@@ -148,7 +131,7 @@ TEST_CASE("asio, dial context: a caller that gets another connection does not st
 
 TEST_CASE("asio, dial context: a stop is requested when the executor is destroyed") {
     std::stop_token stop;
-    with_each_pool([&](auto& f) {
+    with_each_kind([&](auto& f) {
         std::function<void()> end;
         {
             net::io_context loop;
@@ -168,7 +151,7 @@ TEST_CASE("asio, dial context: a stop is requested when the executor is destroye
 
 #if BOOST_VERSION >= 107700
 TEST_CASE("asio, dial context: a stop is requested when the caller is cancelled") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         net::cancellation_signal signal;
         auto got = std::make_shared<result<typename std::remove_reference_t<decltype(f)>::pool_type>>();
         async_acquire(*f.conns, "a", f.slow_with_context(), net::bind_cancellation_slot(signal.slot(), f.handler(got)));
@@ -210,7 +193,7 @@ TEST_CASE("asio, dial context: in a pool of one peer, a dial may take the contex
 
 #ifdef BOOST_ASIO_HAS_CO_AWAIT
 TEST_CASE("asio, dial context: a coroutine gets it, and it is valid to the end of the dial") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         bool was_stopped = false;
         const auto dial = [&](const std::string& key,
                               const pool::dial_context& context) -> net::awaitable<fake::connection> {

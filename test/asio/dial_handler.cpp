@@ -22,25 +22,8 @@ using namespace async_calls;
 using fake::ids;
 using pool::asio::errc;
 
-namespace {
-
-/// Calls `check(fixture)` with a pool of each kind.
-template <class Check>
-void with_each_pool(Check check) {
-    SUBCASE("a pool that bounds what is open") {
-        timed_fixture<open_pool> f{pool::bounded_open{.max_open = 2}};
-        check(f);
-    }
-    SUBCASE("a pool that bounds what is idle") {
-        timed_fixture<idle_pool> f{pool::bounded{}};
-        check(f);
-    }
-}
-
-}  // namespace
-
 TEST_CASE("asio, dial handler: a connection that comes with an error is closed, and the error counts") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         auto got =
             f.ask("a", [&](const std::string&, auto handler) { handler(net::error::connection_reset, f.far.dial()); });
         f.run();
@@ -60,7 +43,7 @@ TEST_CASE("asio, dial handler: it is closed before its permit is free") {
 }
 
 TEST_CASE("asio, dial handler: the first call ends the dial, and the connection of a second one is closed") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         auto got = f.ask("a", [&](const std::string&, auto handler) {
             auto copy = handler;
             handler(error_code{}, f.far.dial());
@@ -81,7 +64,7 @@ TEST_CASE("asio, dial handler: the first call ends the dial, and the connection 
 }
 
 TEST_CASE("asio, dial handler: after an error, the connection of a second call is closed") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         auto got = f.ask("a", [&](const std::string&, auto handler) {
             handler(net::error::connection_refused);
             handler(error_code{}, f.far.dial());
@@ -93,7 +76,7 @@ TEST_CASE("asio, dial handler: after an error, the connection of a second call i
 }
 
 TEST_CASE("asio, dial handler: a dial that throws after it has called its handler is over already") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         auto got = f.ask("a", [&](const std::string&, auto handler) {
             handler(error_code{}, f.far.dial());
             throw std::runtime_error{"too late"};
@@ -105,7 +88,7 @@ TEST_CASE("asio, dial handler: a dial that throws after it has called its handle
 }
 
 TEST_CASE("asio, dial handler: no error and no connection is a failed dial") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         auto none = f.ask("a", [](const std::string&, auto handler) { handler(error_code{}); });
         auto null = f.ask("a", [](const std::string&, auto handler) { handler(std::exception_ptr{}); });
         f.run();
@@ -115,7 +98,7 @@ TEST_CASE("asio, dial handler: no error and no connection is a failed dial") {
 }
 
 TEST_CASE("asio, dial handler: what a dial throws or reports reaches a caller with exceptions unchanged") {
-    with_each_pool([](auto& f) {
+    with_each_kind([](auto& f) {
         const auto fail = std::make_exception_ptr(std::runtime_error{"password authentication failed"});
         const auto throws = [&](const std::string&, auto) { std::rethrow_exception(fail); };
         const auto reports = [&](const std::string&, auto handler) { handler(fail); };

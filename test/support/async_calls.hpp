@@ -159,4 +159,17 @@ struct timed_fixture : fixture<Pool> {
     pool::manual_clock clock;
 };
 
+/// Calls `check(fixture)` with a pool of each kind.
+template <class Check>
+void with_each_kind(Check check) {
+    SUBCASE("a pool that bounds what is open") {
+        timed_fixture<open_pool> f{pool::bounded_open{.max_open = 2}};
+        check(f);
+    }
+    SUBCASE("a pool that bounds what is idle") {
+        timed_fixture<idle_pool> f{pool::bounded{}};
+        check(f);
+    }
+}
+
 }  // namespace async_calls

@@ -151,8 +151,8 @@ struct key_queue {
     std::size_t dialing = 0;                  ///< running dials, and permits to begin one
     dial_error last_error;                    ///< the last dial error since the queue exists
 
-    queue_hook in_stage;                           ///< for `admission`: among the queues that need the same work
-    queue_hook in_blocked;                         ///< for `admission`: among the queues that wait for blocked ones
+    queue_hook in_stage;                           ///< for `wait_queue`: among the queues that need the same work
+    queue_hook in_blocked;                         ///< for `wait_queue`: among the queues that wait for blocked ones
     boost::intrusive::set_member_hook<> in_order;  ///< for `queue_order`: among the queues with able requests
     std::uint64_t oldest_able = 0;                 ///< the ticket of its place there
 };
