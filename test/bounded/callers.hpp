@@ -51,8 +51,8 @@ protected:
 
     void close_for(asker& caller) {
         const bool closes = caller.expected->state == request_state::promised && model_->unclosed() != 0;
-        if (!closes) return check(!state_->close_for(caller), "it closes none");
-        play([&] { model_->close_for(*caller.expected); }, [&] { check(state_->close_for(caller), "it closes one"); });
+        play([&] { model_->close_for(*caller.expected); },
+            [&] { check(state_->close_for(caller) == closes, "whether it closes one"); });
     }
 
     void cancel(asker& caller) {

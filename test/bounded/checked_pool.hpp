@@ -257,7 +257,8 @@ private:
     void check_waiting(const pool::stats& all) {
         std::vector<waiting_rules<entry_type>::request*> queued;
         for (const auto& each : askers_) {
-            const bool has_queue = each->is_submitted() && (is_waiting(each->state()) || each->expected->dials);
+            const bool has_queue =
+                each->is_submitted() && (each->state() <= request_state::closing || each->expected->dials);
             if (has_queue) queued.push_back(each.get());
         }
         if (model_->is_closed()) return;
@@ -269,7 +270,7 @@ private:
         using enum request_state;
         for (const auto& [who, state, gave_up] : before_) {
             const request_state now = who->state();
-            const bool got = (is_waiting(state) && (now == lent || now == may_dial || now == dialing)) ||
+            const bool got = ((is_waiting(state) || state == closing) && (now == lent || now == may_dial || now == dialing)) ||
                              (state == may_dial && (now == lent || now == dialing));
             check(!got || !gave_up, "who has given up gets nothing");
             const bool is_promised_now = now == promised && state != promised && state != nudged && is_waiting(state);

@@ -122,11 +122,12 @@ TEST_CASE("bounded: a caller that waits makes the closes that it waits for, and 
     CHECK(f.conns.stats().longest_wait == 0s);
 }
 
-TEST_CASE("bounded: a caller that waits makes one more close for what its own has caused, and no others") {
+TEST_CASE("bounded: a caller that waits leaves what its own close has caused to those who wait for that") {
     using pool_type = left_closes::pool_type;
     struct asker final : requests::request<pool_type> {
         explicit asker(pool::manual_clock::time_point deadline = left_closes::never) : request{true, deadline} {}
-        bool notified() noexcept override { return true; }
+        bool notified() noexcept override { return ++times != 0; }
+        int times = 0;
     };
     left_closes f{bounds{.max_open = 6, .patience = 1ms}};
     f.put("c");
@@ -151,10 +152,13 @@ TEST_CASE("bounded: a caller that waits makes one more close for what its own ha
     // At the end of the close three of them have given up, so "c" makes room for the last.
     f.net[2].on_close = [&] { f.clock.advance(1ms); };
     CHECK(requests::state(f.conns).close_for(closes));
+    CHECK(closes.state() == request_state::timed_out);
     CHECK(nudged.state() == request_state::timed_out);
+    CHECK(f.net.closed() == ids{2});
+    CHECK(f.conns.stats().closing == 4);
+    CHECK(others[0].state() == request_state::may_dial);
     CHECK(others[4].state() == request_state::promised);
-    CHECK(f.net.closed() == ids{2, 3});
-    CHECK(f.conns.stats().closing == 3);
+    CHECK(others[4].times == 0);  // its caller is about to look for the first time
     f.conns.close();
     for (asker& each : others) requests::cancel(f.conns, each);
 }
@@ -165,11 +169,30 @@ TEST_CASE("bounded: a caller that hangs in a close does not hold up the other cl
     f.net[1].on_close = [&] { hangs.pass(); };
     std::thread first{[&] { CHECK(f.acquire("c").key() == "c"); }};
     hangs.reached.wait();
-    const auto second = f.acquire("c");  // closes another one, whose permit the first caller may get as well
+    const auto second = f.acquire("c");  // closes another one, and gets its permit
     CHECK(second.key() == "c");
+    CHECK(f.conns.stats().waiting == 1);
+    CHECK(f.conns.stats().dials == 2);
     hangs.open.count_down();
     first.join();
+    CHECK(f.conns.stats().dials == 3);
     CHECK(f.net.open() <= 6);
+}
+
+TEST_CASE("bounded: a drain closes what look-ups leave while it waits") {
+    left_closes f;
+    for (int i = 1; i != 6; ++i) f.net[i].dead = true;
+    f.put("a");
+    f.clock.advance(1s);
+    latch closed{1};
+    f.net[7].on_close = [&] { closed.count_down(); };
+    std::thread drains{[&] { CHECK(f.conns.drain(fixture<>::never) == 0); }};
+    while (f.conns.stats().closing != 0) std::this_thread::yield();
+    CHECK_FALSE(f.conns.try_acquire("a"));
+    closed.wait();
+    f.lent.give_back();
+    CHECK(f.conns.clear() == 1);
+    drains.join();
 }
 
 TEST_CASE("bounded: a caller that leaves its close to others harms nobody") {

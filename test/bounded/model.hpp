@@ -89,7 +89,7 @@ public:
                },
             [this] {
                 for (const entry& each : std::vector{idle_}) {
-                    const std::size_t open = count(lent_, each.of) + dialing(each.of);
+                    const std::size_t open = count(lent_, each.of) + about_to_dial(each.of);
                     const std::size_t most =
                         std::min(capacity_.max_idle_for(each.of), left(capacity_.max_open_for(each.of), open));
                     if (count(idle_, each.of) > most) retire(each.id, figures_.evicted);
@@ -136,7 +136,8 @@ public:
             touch(of);
             serve();
             const bool is_helped = asking.state == request_state::promised || asking.state == request_state::nudged;
-            const std::size_t helped = in_state(request_state::promised) + in_state(request_state::nudged);
+            const std::size_t helped = in_state(request_state::promised) + in_state(request_state::nudged) +
+                                       in_state(request_state::closing);
             if (asking.waits() && !is_helped && waiting() - helped > capacity_.max_waiting())
                 leave(asking, request_state::queue_full);
             return closes{later};
@@ -171,6 +172,7 @@ public:
 
     void cancel(request& asking) {
         begin({[&] {
+            if (asking.state == request_state::closing) asking.is_stopped = true;
             if (asking.waits() || asking.state == request_state::may_dial || asking.takes_while_dialing())
                 leave(asking, request_state::cancelled);
             return closes{later};
@@ -202,12 +204,13 @@ public:
         }});
     }
 
-    void close_for(const request& asking) {
-        begin({});
-        if (asking.state != request_state::promised) return;
-        operations_.back().left = 1;
-        operations_.back().closing = claim();
-        advance();
+    void close_for(request& asking) {
+        begin({[&] {
+            if (asking.state != request_state::promised || retired_.empty()) return closes{later};
+            asking.state = request_state::closing;
+            operations_.back().closer = &asking;
+            return closes{1};
+        }});
     }
 
     void forget(const request& gone) {
@@ -224,7 +227,7 @@ public:
     }
 
     pool::key_stats stats(std::size_t of) const {
-        return {count(idle_, of), count(lent_, of), dialing(of), waiting(of)};
+        return {count(idle_, of), count(lent_, of), dialing(of), waiting(of) + in_state(request_state::closing, of)};
     }
 
 private:
@@ -255,21 +258,18 @@ private:
     void come_back(int id, bool may_exceed) {
         const std::size_t of = of_lent(id);
         const bool is_over =
-            open() - closing() > capacity_.max_open() || held(of) + dialing(of) > capacity_.max_open_for(of);
+            open() - closing() > capacity_.max_open() || held(of) + about_to_dial(of) > capacity_.max_open_for(of);
         if (may_exceed && is_over) return refuse(id);
         if (is_quiet(of)) return keep_within_bounds(id);
         keep(id);
         touch(of);
         serve();
-        for (;;) {
-            std::optional<std::size_t> excess;
-            if (count(idle_, of) > capacity_.max_idle_for(of)) excess = of;
-            else if (idle_.size() > capacity_.max_idle()) excess = oldest_spare(std::nullopt);
-            if (!excess) return;
-            evict_oldest_of(*excess);
-            touch(*excess);
-            serve();
+        while (count(idle_, of) > capacity_.max_idle_for(of) && has_spare(of)) {
+            evict_spare_of(of);
+            touch(of);
         }
+        exceeds_idle_ = true;
+        serve();
     }
 
     bool is_quiet(std::size_t of) const { return waiting() == 0 && !is_used(of); }

@@ -48,11 +48,11 @@ protected:
                 grant();
                 settle(of);
             }
-            if (waiting() == 0) return fit();
+            if (waiting() == 0 && !exceeds_idle_) return fit();
             do {
                 grant();
                 promise();
-            } while (!is_closed_ && make_room());
+            } while (!is_closed_ && (make_room() || trim()));
         } while (!touched_.empty());
     }
 
@@ -60,7 +60,7 @@ protected:
     void leave(request& asking, request_state outcome) {
         if (outcome > request_state::failed)
             asking.seen = {idle_.size(), lent_.size(), dialing(), closing(), waiting(), nullptr};
-        if (asking.waits()) end_wait(asking);
+        if (asking.waits() || asking.state == request_state::closing) end_wait(asking);
         if (asking.state == request_state::may_dial) asking.dials = false;
         end(asking, outcome);
         touch(asking.of);
@@ -98,6 +98,23 @@ protected:
         return true;
     }
 
+    /// It has the permit of a connection that its caller has closed, or waits again.
+    void end_close_for(request& asking) {
+        if (is_closed_) return leave(asking, request_state::closed);
+        if (left_late(asking)) return;
+        if (open() < capacity_.max_open()) return permit(asking);
+        asking.state = request_state::held;
+        for (const request* const each : line(asking.of)) {
+            if (each->ticket <= asking.ticket) continue;
+            asking.state = each->state;
+            break;
+        }
+        touch(asking.of);
+        notify(asking);
+    }
+
+    bool exceeds_idle_ = false;
+
 private:
     bool is_full(std::size_t of) const {
         return count(idle_, of) > capacity_.max_idle_for(of) || idle_.size() > capacity_.max_idle();
@@ -115,13 +132,16 @@ private:
             const std::vector<request*> all = able();
             if (all.empty()) break;
             request& next = *all.front();
-            if (left_late(next)) continue;
-            end_wait(next);
-            next.state = request_state::may_dial;
-            next.dials = true;
-            notify(next);
+            if (!left_late(next)) permit(next);
         }
         fit();
+    }
+
+    void permit(request& asking) {
+        end_wait(asking);
+        asking.state = request_state::may_dial;
+        asking.dials = true;
+        notify(asking);
     }
 
     /// Permits that will be free: promised to the oldest that may have one. Returns the others.
@@ -147,11 +167,20 @@ private:
         if (left_late(*all.front())) return true;
         for (const request* const each : all) {
             if (const auto of = oldest_spare(each->of)) {
-                evict_oldest_of(*of);
+                evict_spare_of(*of);
                 return true;
             }
         }
         return false;
+    }
+
+    /// Retires an idle connection, if there are too many, and not all are for nudged requests.
+    bool trim() {
+        exceeds_idle_ = exceeds_idle_ && idle_.size() > capacity_.max_idle();
+        const auto of = exceeds_idle_ ? oldest_spare(std::nullopt) : std::nullopt;
+        exceeds_idle_ = of.has_value();
+        if (of) evict_spare_of(*of);
+        return of.has_value();
     }
 
     /// The usable connections of a key go to those who are due, or nudge the others.
@@ -165,30 +194,32 @@ private:
                 return static_cast<request*>(nullptr);
             };
             const auto takes = [](const request& each) { return each.takes_while_dialing(); };
-            request* next = first([&](const request& each) { return each.waits() || takes(each); });
-            const bool is_due =
-                next != nullptr && (takes(*next) || now() - next->since >= capacity_.patience() || is_full(of));
-            if (!is_due) {
-                next = first([](const request& r) { return r.waits() && r.state != request_state::nudged; });
-                if (next == nullptr) next = first(takes);
-            }
-            if (next != nullptr && left_late(*next)) continue;
-
-            const bool has_spare = usable(of) > nudged(of);
             request* rival = nullptr;
+            const bool has_spare = usable(of) > nudged(of);
             if (has_spare) {
                 for (request* const each : promise())
                     if (rival == nullptr && each->of != of) rival = each;
             }
+            request* next = first([&](const request& each) { return each.waits() || takes(each); });
+            if (next != nullptr && left_late(*next)) continue;
+            const bool is_due =
+                next != nullptr && (takes(*next) || now() - next->since >= capacity_.patience() || is_full(of));
+            if (!is_due && !has_spare) return;
+            if (!is_due) {
+                next = first([&](const request& each) {
+                    return takes(each) || (each.waits() && each.state != request_state::nudged);
+                });
+                if (next != nullptr && left_late(*next)) continue;
+            }
             if (rival != nullptr && (next == nullptr || rival->ticket < next->ticket)) {
-                if (!left_late(*rival)) evict_oldest_of(of);
-            } else if (next != nullptr && (is_due || (has_spare && takes(*next)))) {
+                if (!left_late(*rival)) evict_spare_of(of);
+            } else if (next == nullptr) {
+                return;
+            } else if (is_due || takes(*next)) {
                 lend_to(*next);
-            } else if (next != nullptr && has_spare) {
+            } else {
                 next->state = request_state::nudged;
                 notify(*next);
-            } else {
-                return;
             }
         }
         fit();

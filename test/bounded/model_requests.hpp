@@ -54,7 +54,7 @@ public:
 protected:
     using request = model_request;
 
-    std::size_t waiting() const { return count(callers_, &request::waits); }
+    std::size_t waiting() const { return count(callers_, &request::waits) + in_state(request_state::closing); }
     std::size_t waiting(std::size_t of) const { return line(of).size(); }
     std::size_t in_state(request_state state) const {
         return count(callers_, [state](const request& each) { return each.state == state; });
@@ -64,7 +64,11 @@ protected:
         return count(callers_, [of](const request& each) { return each.of == of && each.dials; });
     }
     std::size_t open() const { return idle_.size() + lent_.size() + closing() + dialing(); }
-    bool is_used(std::size_t of) const { return waiting(of) + dialing(of) != 0; }
+    std::size_t in_state(request_state state, std::size_t of) const {
+        return count(callers_, [=](const request& each) { return each.of == of && each.state == state; });
+    }
+    std::size_t about_to_dial(std::size_t of) const { return dialing(of) + in_state(request_state::closing, of); }
+    bool is_used(std::size_t of) const { return waiting(of) + about_to_dial(of) != 0; }
 
     /// The waiting requests of a key, the oldest first.
     std::vector<request*> line(std::size_t of) const {
@@ -74,30 +78,37 @@ protected:
         return all;
     }
 
-    std::size_t nudged(std::size_t of) const {
-        return count(
-            callers_, [of](const request& each) { return each.of == of && each.state == request_state::nudged; });
-    }
+    std::size_t nudged(std::size_t of) const { return in_state(request_state::nudged, of); }
+    bool has_spare(std::size_t of) const { return count(idle_, of) > nudged(of); }
 
     /// The oldest idle connection that no nudged request is to take, not of `other_than`: returns its key.
     std::optional<std::size_t> oldest_spare(std::optional<std::size_t> other_than) const {
         for (const entry& each : idle_)
-            if (each.of != other_than && count(idle_, each.of) > nudged(each.of)) return each.of;
+            if (each.of != other_than && has_spare(each.of)) return each.of;
         return std::nullopt;
     }
 
-    std::size_t coming() const { return left(closing(), left(open(), capacity_.max_open())); }
+    /// Retires the oldest idle connection of a key, or a blocked one if the nudged requests are to take all others.
+    void evict_spare_of(std::size_t of) {
+        if (usable(of) > nudged(of)) evict_oldest_of(of);
+        else retire(blocked_of(of).front(), figures_.evicted);
+    }
+
+    std::size_t coming() const {
+        return left(closing(), left(open(), capacity_.max_open()) + in_state(request_state::closing));
+    }
 
     /// Puts each waiting request in its zone. Nobody is newly nudged here, or newly promised.
     void fit() {
         for (std::size_t of = 0; of != keys.size(); ++of) {
             const std::vector<request*> all = line(of);
             while (nudged(of) > std::min(usable(of), all.size())) unnudge(all);
-            const std::size_t unheld = room(of);
-            for (std::size_t i = 0; i != all.size(); ++i) {
-                if (all[i]->state == request_state::nudged) continue;
-                if (i >= unheld) all[i]->state = request_state::held;
-                else if (all[i]->state == request_state::held) all[i]->state = request_state::able;
+            std::size_t left = room(of);
+            for (request* const each : all) {
+                if (each->state == request_state::nudged) continue;
+                if (left == 0) each->state = request_state::held;
+                else if (each->state == request_state::held) each->state = request_state::able;
+                left -= left != 0;
             }
             note_blocked(of);
         }
@@ -127,8 +138,8 @@ protected:
 
 private:
     std::size_t room(std::size_t of) const {
-        return std::min(
-            left(capacity_.max_dials_for(of), dialing(of)), left(capacity_.max_open_for(of), held(of) + dialing(of)));
+        return std::min(left(capacity_.max_dials_for(of), about_to_dial(of)),
+            left(capacity_.max_open_for(of), held(of) + about_to_dial(of)));
     }
 
     static void unnudge(const std::vector<request*>& all) {

@@ -65,6 +65,7 @@ protected:
         int closing = 0;         ///< the connection that it closes
         bool has_begun = false;  ///< that close
         std::size_t count = 0;   ///< its result
+        request* closer = nullptr;  ///< the caller that closes, for its own request
     };
 
     /// As many as this step has retired, and one of another caller.
@@ -103,9 +104,10 @@ protected:
         operation& under_way = operations_.back();
         retired_in_step_.clear();
         end_close(std::exchange(under_way.closing, 0));
+        if (under_way.closer != nullptr) end_close_for(*under_way.closer);
         serve();
         const bool may_go_on = --under_way.left != 0;
-        under_way.left += !may_go_on && !retired_in_step_.empty();
+        under_way.left += !may_go_on && !retired_in_step_.empty() && under_way.closer == nullptr;
         if (under_way.left != 0) under_way.closing = claim();
         call_to_close();
     }

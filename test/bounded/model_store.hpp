@@ -11,6 +11,9 @@
 
 #include <range/v3/algorithm/count_if.hpp>
 #include <range/v3/algorithm/find.hpp>
+#include <range/v3/algorithm/sort.hpp>
+#include <range/v3/range/conversion.hpp>
+#include <range/v3/view/transform.hpp>
 
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/clock.hpp>
@@ -48,7 +51,7 @@ public:
         int id;
         std::size_t of;
         time_point due{};
-        bool seems_blocked = false;  ///< when it was last asked
+        std::uint64_t blocked_since = 0;  ///< the lower, the longer; 0 if it was not blocked when it was last asked
     };
 
     model_store(const model_settings& settings, fake::network& net, const pool::manual_clock& clock)
@@ -79,20 +82,29 @@ protected:
 
     /// The idle connections of a key that are not known to be blocked.
     std::size_t usable(std::size_t of) const {
-        return count(idle_, [of](const entry& each) { return each.of == of && !each.seems_blocked; });
+        return count(idle_, [of](const entry& each) { return each.of == of && each.blocked_since == 0; });
     }
     bool has_blocked(std::size_t of) const { return usable(of) != count(idle_, of); }
 
     std::size_t held(std::size_t of) const { return count(idle_, of) + count(lent_, of); }
     std::size_t closing() const { return retired_.size() + closing_.size(); }
 
+    /// Those of a key that seem to be blocked, the one that has been so for longest first.
+    std::vector<int> blocked_of(std::size_t of) const {
+        std::vector<entry> all;
+        for (const entry& each : idle_)
+            if (each.of == of && each.blocked_since != 0) all.push_back(each);
+        ranges::sort(all, {}, &entry::blocked_since);
+        return ranges::to<std::vector>(all | ranges::views::transform(&entry::id));
+    }
+
     /// Asks the blocked connections of a key again. Retires those that are still blocked, and cannot be lent any more.
     void ask_again(std::size_t of) {
-        for (const entry& known : std::vector{idle_}) {
-            if (known.of != of || !known.seems_blocked) continue;
-            if (!ask(*ranges::find(idle_, known.id, &entry::id))) continue;
-            if (known.due <= now()) retire(known.id, figures_.expired);
-            else if (is_dead(known.id)) retire(known.id, figures_.found_closed);
+        for (const int id : blocked_of(of)) {
+            entry& known = *ranges::find(idle_, id, &entry::id);
+            if (!ask(known)) continue;
+            if (known.due <= now()) retire(id, figures_.expired);
+            else if (is_dead(id)) retire(id, figures_.found_closed);
         }
     }
 
@@ -198,7 +210,13 @@ protected:
     bool is_dead(int id) const { return net_[id].dead; }
 
 private:
-    bool ask(entry& idle) { return idle.seems_blocked = net_[idle.id].blocked; }
+    bool ask(entry& idle) {
+        if (!net_[idle.id].blocked) idle.blocked_since = 0;
+        else if (idle.blocked_since == 0) idle.blocked_since = ++times_blocked_;
+        return idle.blocked_since != 0;
+    }
+
+    std::uint64_t times_blocked_ = 0;
 
     pool::after_idle ttl_;
     pool::reuse_order reuse_;

@@ -96,6 +96,13 @@ private:
         return one_in(4) ? clock_.now() + std::chrono::nanoseconds{below(300)} : time_point::max();
     }
 
+    /// Mostly one in this state, if there is one.
+    asker* any_asker(request_state state) {
+        asker* const found = callers::any_asker([=](const asker& each) { return each.state() == state; });
+        return found != nullptr && !one_in(8) ? found : any_asker();
+    }
+    using callers::any_asker;
+
     void look_of_notified() {
         if (asker* const caller = any_asker([](const asker& each) { return each.is_notified(); })) look(*caller);
     }
@@ -103,10 +110,10 @@ private:
         if (asker* const caller = any_asker()) look(*caller);
     }
     void close_for_any() {
-        if (asker* const caller = any_asker()) close_for(*caller);
+        if (asker* const caller = any_asker(request_state::promised)) close_for(*caller);
     }
     void cancel_any() {
-        if (asker* const caller = any_asker()) cancel(*caller);
+        if (asker* const caller = any_asker(request_state::closing)) cancel(*caller);
     }
     void stop_any() {
         if (asker* const caller = any_asker()) caller->is_stopped = caller->expected->is_stopped = true;
@@ -243,7 +250,7 @@ private:
         {&history::look_of_any, 10, false},
         {&history::end_any_dial, 50, false},
         {&history::any_leaves, 50, false},
-        {&history::close_for_any, 8, false},
+        {&history::close_for_any, 25, false},
         {&history::cancel_any, 6, false},
         {&history::stop_any, 6, false},
         {&history::try_acquire, 20},

@@ -27,6 +27,7 @@ class seen_queue {
 public:
     explicit seen_queue(queue& of) : of_{of} {}
 
+    std::size_t closing() const { return of_.closing; }
     std::size_t promised() const { return of_.promised; }
     std::size_t able() const { return of_.able; }
     std::size_t nudged() const { return of_.of->nudged; }
@@ -35,12 +36,12 @@ public:
     bool is_fit(const auto& capacity) const {
         const auto& its = *of_.of;
         const auto left = [](std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; };
-        const std::size_t room = std::min(left(capacity.max_dials_for(its.key), of_.dialing),
-            left(capacity.max_open_for(its.key), its.idle.size() + its.lent + of_.dialing));
-        const std::size_t waiting = of_.waiting.size();
-        const std::size_t unheld = std::max(std::min(its.usable(), waiting), std::min(room, waiting));
-        return its.nudged == std::min(its.usable(), waiting) && its.nudged + of_.promised + of_.able == unheld &&
-               is_marked();
+        const std::size_t dials = of_.dialing + of_.closing;
+        const std::size_t room = std::min(left(capacity.max_dials_for(its.key), dials),
+            left(capacity.max_open_for(its.key), its.idle.size() + its.lent + dials));
+        const std::size_t nudged = std::min(its.usable(), of_.waiting.size());
+        const std::size_t others = std::min(room, of_.waiting.size() - nudged);
+        return its.nudged == nudged && of_.promised + of_.able == others && is_marked();
     }
 
     /// Whether a request of this key dials although it could take an idle connection that nobody waits for.
@@ -88,12 +89,12 @@ public:
     const char* broken(const auto& capacity, const pool::stats& all) const {
         const std::size_t open = all.idle + all.lent + all.dialing + all.closing;
         const std::size_t excess = open > capacity.max_open() ? open - capacity.max_open() : 0;
-        const std::size_t coming = all.closing > excess ? all.closing - excess : 0;
-        std::size_t promised = 0, able = 0, known_idle = 0, spare = 0;
+        std::size_t closing = 0, promised = 0, able = 0, known_idle = 0, spare = 0;
         for (auto* const of : queues_) {
             const seen_queue<Entry> each{*of};
             if (!each.is_fit(capacity)) return "a queue has wrong zones";
             if (each.dials_in_vain()) return "somebody dials who could take an idle connection";
+            closing += each.closing();
             promised += each.promised();
             able += each.able();
             known_idle += of->of->idle.size();
@@ -101,6 +102,7 @@ public:
         }
         spare += all.idle - known_idle;  // of keys that nobody waits for
         if (open < capacity.max_open() && promised + able != 0) return "a permit is free, and somebody could have it";
+        const std::size_t coming = all.closing > excess + closing ? all.closing - excess - closing : 0;
         if (promised != std::min(coming, promised + able)) return "a wrong number of promised requests";
         if (!has_right_order()) return "a promised request is younger than an able one";
         for (auto* const of : queues_) {

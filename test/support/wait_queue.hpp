@@ -59,7 +59,9 @@ struct fixture {
         callers.push_back(std::make_unique<caller>(dials_on_own_thread, deadline));
         caller& fresh = *callers.back();
         const store::hashed hashed{key};
-        step([&](moment& now) { queue.submit(fresh, hashed, idle.find(hashed), now); });
+        bool is_admitted = false;
+        step([&](moment& now) { is_admitted = queue.submit(fresh, hashed, idle.find(hashed), now); });
+        while (!is_admitted) step([&](moment& now) { is_admitted = queue.admit(fresh, now); });
         return fresh;
     }
 
@@ -159,6 +161,24 @@ struct fixture {
         next.conn().close();
         next.destroy();
         step([&](moment&) { idle.erase_closed(next, false); });
+    }
+
+    /// The caller of a promised request begins to close the connection that was retired first.
+    store::entry& begin_close(caller& asking) {
+        store::entry& next = retired.front();
+        retired.pop_front();
+        step([&](moment&) { queue.begin_close(asking); });
+        return next;
+    }
+
+    /// It has closed it.
+    void end_close(caller& asking, store::entry& gone) {
+        gone.conn().close();
+        gone.destroy();
+        step([&](moment& now) {
+            idle.erase_closed(gone, false);
+            queue.end_close(asking, now);
+        });
     }
 
     /// Changes something, and serves. A step that has used up its batch goes on with another one, as in a pool.

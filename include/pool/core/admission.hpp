@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <limits>
 #include <utility>
 
 #include <pool/core/allocation.hpp>
@@ -79,11 +78,12 @@ public:
         store_.give_back(e, expires_at, store_time(now), now.retired);
         changed(of, now);
         serve(now);
-        while (group* const excess = over_idle_bounds(of, now)) {
-            store_.evict(*excess, now.retired);
-            changed(*excess, now);
-            serve(now);
+        for (; of.idle.size() > now.bounds.max_idle_for(of.key) && of.has_spare() && !now.is_over(); now.spend()) {
+            store_.evict(of, now.retired);
+            changed(of, now);
         }
+        exceeds_idle_ = true;
+        serve(now);
     }
 
     /// Calls `erase()`, which erases a lent entry of a group.
@@ -97,9 +97,9 @@ public:
     // Steps of callers that may wait.
 
     /// Puts a request at the end of the queue. `known` is the group of the key's entries, if it has any. The request may
-    /// be refused at once, as `queue_full`, or as `closed`. Strong guarantee.
+    /// be refused at once, as `queue_full`, or as `closed`. Returns what `admit` returns. Strong guarantee.
     template <class Moment>
-    void submit(request& asking, const hashed& key, group* known, Moment& now) {
+    bool submit(request& asking, const hashed& key, group* known, Moment& now) {
         queue& of = queues_.find_or_make(store_, key, known);
         asking.queue_ = &of;
         asking.ticket_ = next_ticket_++;
@@ -109,13 +109,23 @@ public:
         ++waiting_;
         store_.look_again(*of.of, store_time(now), now.retired);
         changed(of, now);
+        return admit(asking, now);
+    }
+
+    /// Refuses a request that was just submitted, if it has to wait, and too many do. Returns whether that is known. If
+    /// not, because the batch has ended, it has to be called in another step.
+    template <class Moment>
+    bool admit(request& asking, Moment& now) noexcept {
         serve(now);
-        const bool is_helped = asking.state_ == request_state::promised || asking.state_ == request_state::nudged;
-        const bool is_one_too_many = waiting_ - order_.promised() - order_.nudged() > now.bounds.max_waiting();
-        if (is_closed_) leave(asking, request_state::closed, now);
-        else if (is_waiting(asking.state_) && !is_helped && is_one_too_many)
-            leave(asking, request_state::queue_full, now);
+        if (is_closed_) {
+            leave(asking, request_state::closed, now);
+        } else if (asking.state_ == request_state::able || asking.state_ == request_state::held) {
+            if (now.is_over()) return false;
+            const std::size_t helped = order_.promised() + order_.nudged() + closing_;
+            if (waiting_ - helped > now.bounds.max_waiting()) leave(asking, request_state::queue_full, now);
+        }
         serve(now);
+        return true;
     }
 
     /// The caller of a request looks: it leaves if it has given up, takes a connection that is there, or begins to
@@ -146,10 +156,36 @@ public:
         return request_state::may_dial;
     }
 
+    /// The caller of a promised request begins to close a retired connection. It cannot look before `end_close`.
+    void begin_close(request& asking) noexcept {
+        base::leave_zone(asking);
+        asking.state_ = request_state::closing;
+        ++asking.queue().closing;
+        ++closing_;
+    }
+
+    /// The caller has closed the connection, and the store has erased it. The permit is for its own request, if that
+    /// still needs it. If the bounds were lowered meanwhile, or a caller has put a connection, there may be no permit:
+    /// then the request waits again, at its place.
+    template <class Moment>
+    void end_close(request& asking, Moment& now) noexcept {
+        if (is_closed_) return leave(asking, request_state::closed, now);
+        if (left_late(asking, now)) return;
+        if (open_count() < now.bounds.max_open()) return permit(asking, now);
+        base::no_longer_closing(asking);
+        order_.put_back(asking);
+        changed(asking.queue(), now);
+        announce(asking);
+    }
+
     /// Takes a request out, because its caller does not need it any more. A dial that has begun goes on; if it blocks
     /// its caller, then it is still the caller's.
     template <class Moment>
     void cancel(request& asking, request_state outcome, Moment& now) noexcept {
+        if (asking.state_ == request_state::closing) {
+            asking.given_up_as_ = outcome;  // for `end_close`
+            return;
+        }
         const bool is_dialing = asking.state_ == request_state::dialing && asking.takes_while_dialing();
         if (!asking.is_submitted() || !(may_give_up(asking) || is_dialing)) return;
         leave(asking, outcome, now);
@@ -192,9 +228,12 @@ public:
     }
 
 private:
+    using base::announce;
+    using base::closing_;
     using base::dialing_;
     using base::dials_of;
     using base::end_request;
+    using base::exceeds_idle_;
     using base::held;
     using base::is_closed_;
     using base::leave;
@@ -203,6 +242,7 @@ private:
     using base::lend_to;
     using base::order_;
     using base::overtaken_;
+    using base::permit;
     using base::queues_;
     using base::settled_;
     using base::store_;
@@ -210,15 +250,6 @@ private:
     using base::unfit_;
     using base::unsettled_;
     using base::waiting_;
-
-    /// Whether a key, or the pool, has as many idle connections as it may keep, or more.
-    template <class Moment>
-    group* over_idle_bounds(group& of, Moment& now) noexcept {
-        if (of.idle.size() > now.bounds.max_idle_for(of.key) && of.has_spare()) return &of;
-        if (store_.stats().idle <= now.bounds.max_idle()) return nullptr;
-        auto most = std::numeric_limits<std::size_t>::max();  // also after the batch: the bound holds after each step
-        return store_.oldest_spare(nullptr, most);
-    }
 
     /// Whether a request may leave the queue by itself: it waits, or has not begun to dial.
     static bool may_give_up(const request& asking) noexcept {

@@ -64,24 +64,29 @@ public:
                 settle(of, now);
                 if (now.is_over()) return move(of, unsettled_);
             }
-            if (waiting_ == 0) return;
+            if (waiting_ == 0 && !exceeds_idle_) return;
             do {
                 grant(now);
                 balance(now);
-            } while (!is_closed_ && make_room(now));
+            } while (!is_closed_ && (make_room(now) || trim(now)));
         } while (!unsettled_.empty() && !now.is_over());
     }
 
 protected:
+    using base::announce;
     using base::base;
     using base::changed;
+    using base::closing_;
+    using base::coming;
     using base::dialing_;
     using base::end_wait;
     using base::fit;
     using base::is_closed_;
     using base::leave;
     using base::left;
+    using base::leave_zone;
     using base::move;
+    using base::no_longer_closing;
     using base::order_;
     using base::queues_;
     using base::settled_;
@@ -101,6 +106,20 @@ protected:
         return reason.has_value();
     }
 
+    /// A request gets a permit, which is free.
+    template <class Moment>
+    void permit(request& asking, Moment& now) noexcept {
+        queue& of = asking.queue();
+        end_wait(asking, now);
+        asking.state_ = request_state::may_dial;
+        ++of.dialing;
+        ++dialing_;
+        if (asking.takes_while_dialing()) of.takers.insert(asking);
+        announce(asking);
+        fit(of, now);
+    }
+
+    /// Lends a request an idle connection of its key, if one can still be lent.
     template <class Moment>
     void lend_to(request& asking, Moment& now) noexcept {
         queue& of = asking.queue();
@@ -113,36 +132,38 @@ protected:
     }
 
 private:
-    using base::announce;
     using base::refuse;
 
     // Each loop below gives something, or removes a request that has given up, in each of its turns.
 
-    /// The idle connections of a key: lends them to the requests that are due, nudges the others, oldest first, or
-    /// retires them for an older request of another key.
+    /// The idle connections of a key. If the oldest request of the key is due, one is lent to it. Otherwise those that
+    /// no nudged request is to take are lent to requests that dial, or nudge those that wait, oldest first. If an older
+    /// request of another key is able to dial, one of these is retired for it.
     template <class Moment>
     void settle(queue& of, Moment& now) noexcept {
         group& its = *of.of;
         for (; its.usable() != 0 && !now.is_over(); now.spend()) {
-            request* next = older(of.oldest_taker(), of.oldest());
-            const bool is_due =
-                next != nullptr && (!is_waiting(next->state_) || has_waited(*next, now) || is_full(its, now));
-            if (!is_due) next = of.oldest_unnudged() != nullptr ? of.oldest_unnudged() : of.oldest_taker();
-            if (next != nullptr && left_late(*next, now)) continue;
-
+            if (its.usable() > its.nudged) balance(now);  // a request with a promise has no need of the connection
+            request* const oldest = older(of.oldest_taker(), of.oldest());
+            if (oldest != nullptr && left_late(*oldest, now)) continue;
+            const bool is_due = oldest != nullptr && this->is_due(*oldest, its, now);
             const bool has_spare = its.usable() > its.nudged;
-            if (has_spare) balance(now);
+            if (!is_due && !has_spare) return;
+
+            request* const next = is_due ? oldest : older(of.oldest_taker(), of.oldest_unnudged());
             request* const rival = has_spare ? order_.oldest_able(&of) : nullptr;
             if (rival != nullptr && older(rival, next) == rival) {
                 if (left_late(*rival, now)) continue;
-                store_.evict(its, now.retired);
-                fit(of, now);
-            } else if (next != nullptr && (is_due || (has_spare && !is_waiting(next->state_)))) {
+                retire_spare(its, now);
+                continue;
+            }
+            if (next == nullptr) return;
+            if (left_late(*next, now)) continue;
+            if (is_due || !is_waiting(next->state_)) {
                 lend_to(*next, now);
-            } else if (next != nullptr && has_spare) {
-                announce(order_.nudge(of));
             } else {
-                return;
+                announce(order_.nudge(of));
+                fit(of, now);
             }
         }
     }
@@ -153,15 +174,7 @@ private:
         for (; open_count() < now.bounds.max_open() && !is_closed_ && !now.is_over(); now.spend()) {
             request* const next = older(order_.oldest_promised(), order_.oldest_able());
             if (next == nullptr) return;
-            if (left_late(*next, now)) continue;
-            queue& of = next->queue();
-            end_wait(*next, now);
-            next->state_ = request_state::may_dial;
-            ++of.dialing;
-            ++dialing_;
-            if (next->takes_while_dialing()) of.takers.insert(*next);
-            announce(*next);
-            fit(of, now);
+            if (!left_late(*next, now)) permit(*next, now);
         }
     }
 
@@ -170,12 +183,12 @@ private:
     void balance(Moment& now) noexcept {
         for (; order_.promised() != 0 || store_.stats().closing != 0; now.spend()) {
             if (now.is_over()) return;
-            const std::size_t coming = left(store_.stats().closing, left(open_count(), now.bounds.max_open()));
+            const std::size_t most = coming(now);
             request* const next = order_.oldest_able();
-            const bool is_full = order_.promised() == coming;
-            if (order_.promised() > coming) {
+            const bool is_full = order_.promised() == most;
+            if (order_.promised() > most) {
                 order_.unpromise(*order_.youngest_promised());
-            } else if (next == nullptr || coming == 0 || (is_full && older(next, order_.youngest_promised()) != next)) {
+            } else if (next == nullptr || most == 0 || (is_full && older(next, order_.youngest_promised()) != next)) {
                 return;
             } else if (!left_late(*next, now)) {
                 if (is_full) order_.unpromise(*order_.youngest_promised());
@@ -198,14 +211,34 @@ private:
             if (other != nullptr) victim = store_.oldest_spare(other->queue().of, now.most);
         }
         if (victim == nullptr) return false;
-        store_.evict(*victim, now.retired);
-        if (victim->queue != nullptr) fit(*victim->queue, now);
+        retire_spare(*victim, now);
         return true;
+    }
+
+    /// Retires the oldest idle connection that no nudged request is to take, if a connection has come back although
+    /// as many as allowed were idle. Returns whether it did.
+    template <class Moment>
+    bool trim(Moment& now) noexcept {
+        if (!exceeds_idle_ || now.is_over()) return false;
+        now.spend();
+        group* const victim =
+            store_.stats().idle > now.bounds.max_idle() ? store_.oldest_spare(nullptr, now.most) : nullptr;
+        exceeds_idle_ = victim != nullptr || now.is_over();
+        if (victim != nullptr) retire_spare(*victim, now);
+        return victim != nullptr;
+    }
+
+    /// Retires an idle connection of a key that no nudged request is to take.
+    template <class Moment>
+    void retire_spare(group& of, Moment& now) noexcept {
+        store_.evict(of, now.retired);
+        if (of.queue != nullptr) fit(*of.queue, now);
     }
 
     /// Why a request has given up, if it has.
     template <class Moment>
     static std::optional<request_state> reason_to_leave(const request& asking, Moment& now) noexcept {
+        if (asking.given_up_as_) return asking.given_up_as_;
         if (asking.is_stop_requested()) return request_state::cancelled;
         if (asking.deadline_ == Moment::time_point::max() || now.now() < asking.deadline_) return std::nullopt;
         return request_state::timed_out;
@@ -215,10 +248,14 @@ private:
         return a == nullptr || (b != nullptr && b->ticket_ < a->ticket_) ? b : a;
     }
 
+    /// Whether the oldest request of a key is lent a connection at once, even if it has to be woken for that: it dials,
+    /// or has waited for the patience, or the connection cannot be kept idle.
     template <class Moment>
-    static bool has_waited(const request& asking, Moment& now) noexcept {
+    bool is_due(const request& oldest, const group& of, Moment& now) const noexcept {
+        if (!is_waiting(oldest.state_)) return true;
         const auto patience = now.patience();
-        return patience <= patience.zero() || saturating_since(asking.since_, now.now()) >= patience;
+        return patience <= patience.zero() || saturating_since(oldest.since_, now.now()) >= patience ||
+               is_full(of, now);
     }
 
     /// Whether no more connections of a key can be kept idle.
@@ -226,6 +263,9 @@ private:
     bool is_full(const group& of, const Moment& now) const noexcept {
         return of.idle.size() > now.bounds.max_idle_for(of.key) || store_.stats().idle > now.bounds.max_idle();
     }
+
+protected:
+    bool exceeds_idle_ = false;  ///< more may be idle than the bound on those of all keys allows
 };
 
 }  // namespace pool::core

@@ -25,13 +25,22 @@ class entry_store;
 template <class Key, class Conn, class TimePoint, class Deadline>
 class lending_store;
 
+/// What an entry needs in addition if callers may wait for its connection.
+struct awaited_entry : blocked_hook {
+    std::uint64_t age = 0;  ///< while it is idle: the lower, the older
+};
+
+/// What it needs if nobody waits.
+struct unawaited_entry {};
+
 /// One connection of a store. It is constructed and destroyed inside its entry, so a Conn need not be movable. Both run
 /// the caller's code, so they are left to the user of the store.
 ///
 /// `TimePoint` is the type of expiry times, and `Deadline` that of the deadlines of callers that wait. Either is
 /// `no_time` if there are none.
 template <class Key, class Conn, class TimePoint, class Deadline = no_time>
-class entry : public boost::intrusive::list_base_hook<> {
+class entry : public boost::intrusive::list_base_hook<>,
+              public std::conditional_t<std::is_same_v<Deadline, no_time>, unawaited_entry, awaited_entry> {
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
     static constexpr bool can_wait = !std::is_same_v<Deadline, no_time>;
 
@@ -40,12 +49,6 @@ class entry : public boost::intrusive::list_base_hook<> {
         TimePoint indexed = at;           ///< its time in the index, never later than `at`
     };
     struct no_expiry {};
-
-    struct awaited {
-        std::uint64_t age = 0;  ///< while it is idle: the lower, the older
-        bool blocked = false;   ///< while it is idle: whether it was blocked when it was last asked
-    };
-    struct unawaited {};
 
     /// The present owner of the connection [C1].
     enum class place : unsigned char {
@@ -88,9 +91,6 @@ public:
     hashed_key<Key> hashed() const noexcept { return group_->hashed(); }  ///< the key with its hash, for a look-up
     group& of() const noexcept { return *group_; }                        ///< what the entries of its key share
 
-    /// Its age while it is idle: the lower, the older.
-    std::uint64_t age() const noexcept requires can_wait { return awaited_.age; }
-
     // For the holder of the lent entry. The store only sets `reused`.
     int exceptions = 0;   ///< uncaught ones when it was lent, or when its lease moved
     bool reused = false;  ///< it was idle before it was lent
@@ -110,7 +110,6 @@ private:
         Conn conn_;  ///< from `construct` to `destroy`
     };
     [[no_unique_address]] std::conditional_t<timed, expiry, no_expiry> expiry_;
-    [[no_unique_address]] std::conditional_t<can_wait, awaited, unawaited> awaited_;
 };
 
 }  // namespace pool::core

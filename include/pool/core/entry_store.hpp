@@ -22,7 +22,6 @@ class entry_store : public lending_store<Key, Conn, TimePoint, Deadline> {
 
 public:
     using base::base;
-    using base::evict;
     using base::timed;
     using typename base::entries;
     using typename base::entry;
@@ -91,7 +90,9 @@ public:
             if (most == 0) return false;
             entry* const next = index_.next_swept();
             if (next == nullptr) break;
-            if (next->is_idle() && next->group_->idle.size() > per_key(*next->group_)) evict(*next->group_, retired);
+            if (!next->is_idle()) continue;
+            group& its = *next->group_;
+            if (its.idle.size() > per_key(its)) retire(its.idle.front(), stats_.evicted, retired);
         }
         for (; stats_.idle > in_all(); --most) {
             if (most == 0) return false;

@@ -155,16 +155,18 @@ protected:
         if (entry* const claimed = removal(act, claims::any)) close_from(*claimed, 1, nullptr);
     }
 
-    /// Closes one connection that nobody closes yet, if there is one, and if `is_needed()`, which is called under the
-    /// lock. Returns whether it did.
-    template <class IsNeeded>
-    bool close_one(const IsNeeded& is_needed) noexcept {
-        entry* claimed = nullptr;
-        {
-            const std::lock_guard guard{lock_};
-            if (is_needed()) claimed = claim();
-        }
-        if (claimed != nullptr) close_from(*claimed, 1, nullptr);
+    /// Closes one connection that nobody closes yet, if there is one, and if `begin()` returns true, which is called
+    /// under the lock. Calls `end(moment&)` under the lock when it is closed. Returns whether it did.
+    template <class Begin, class End>
+    bool close_one(const Begin& begin, const End& end) noexcept {
+        moment now = this->now();
+        std::size_t count = 0;
+        auto which = claims::none;
+        const auto begins = [&](moment&) {
+            if (!unclosed_.empty() && begin()) which = claims::any;
+        };
+        entry* const claimed = locked(now, begins, which, count);
+        if (claimed != nullptr) close_claimed(*claimed, claims::none, nullptr, end);
         return claimed != nullptr;
     }
 
@@ -231,9 +233,9 @@ private:
     }
 
     /// The locked part of a step, and its notifications. Returns the connection that it has claimed, if any. `count` is
-    /// how many `act` has retired.
+    /// how many `act` has retired. `act` may set `which`.
     template <class Act>
-    entry* locked(moment& now, const Act& act, claims which, std::size_t& count) {
+    entry* locked(moment& now, const Act& act, const claims& which, std::size_t& count) {
         prepare(now);
         entry* claimed = nullptr;
         typename admission_type::notifications notifications;
@@ -296,9 +298,9 @@ private:
         }
         const bool does_claim = which == claims::any || (which == claims::new_ones && unclosed_.size() > before);
         entry* const claimed = does_claim ? claim() : nullptr;
-        if constexpr (bounds_open) admission_.call_to_close(unclosed_.size());
+        if constexpr (bounds_open) admission_.call_to_close(unclosed_.size(), batch);
         if constexpr (can_wait) {
-            if (!drainers_.empty() && outstanding() == 0)
+            if (!drainers_.empty() && (!unclosed_.empty() || outstanding() == 0))
                 for (drainer& each : drainers_) each.wake();
         }
         return claimed;
@@ -344,13 +346,23 @@ private:
     /// alive.
     [[gnu::cold]] void close_from(entry& first, std::size_t most, std::vector<std::exception_ptr>* errors) noexcept {
         for (entry* next = &first; next != nullptr;) {
-            entry& gone = *next;
-            const bool failed = !close(gone.conn(), errors);
-            gone.destroy();
             if (most != 0) --most;
-            next = removal(
-                [&](moment&) { store().erase_closed(gone, failed); }, most != 0 ? claims::any : claims::new_ones);
+            next = close_claimed(*next, most != 0 ? claims::any : claims::new_ones, errors, [](moment&) {});
         }
+    }
+
+    /// Closes and destroys a claimed connection. Calls `end(moment&)` in the step that erases it. Returns what that
+    /// step claims.
+    template <class End>
+    entry* close_claimed(
+        entry& gone, claims which, std::vector<std::exception_ptr>* errors, const End& end) noexcept {
+        const bool failed = !close(gone.conn(), errors);
+        gone.destroy();
+        const auto erases = [&](moment& now) {
+            store().erase_closed(gone, failed);
+            end(now);
+        };
+        return removal(erases, which);
     }
 
     static void record(std::vector<std::exception_ptr>& errors, std::exception_ptr error) noexcept {

@@ -25,7 +25,7 @@ public:
     /// Adds a group that has got an idle entry, or one that is not to be taken any more. O(log n), if it is not there.
     void add(Group& of) noexcept {
         if (of.idle_group_hook::is_linked()) return;
-        of.indexed_age = of.idle.front().age();
+        of.indexed_age = of.idle.front().age;
         groups_.insert(groups_.end(), of);
     }
 
@@ -39,7 +39,7 @@ public:
             } else if (!of.has_spare()) {
                 next = groups_.erase(next);
                 --most;
-            } else if (const std::uint64_t age = of.idle.front().age(); age != of.indexed_age) {
+            } else if (const std::uint64_t age = of.idle.front().age; age != of.indexed_age) {
                 groups_.erase(next);
                 of.indexed_age = age;
                 groups_.insert(of);

@@ -21,13 +21,17 @@ struct key_queue;
 /// How a group is in the order of `idle_groups`. One that is destroyed leaves it by itself.
 using idle_group_hook = boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
+/// How an idle entry is in the list of those that were blocked when they were last asked.
+using blocked_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<struct blocked_tag>>;
+
 /// What a group needs in addition if callers may wait for its connections.
 template <class Entry>
 struct awaited_group : idle_group_hook {
     key_queue<Entry>* queue = nullptr;  ///< the requests for this key, if there are any
-    std::size_t blocked = 0;            ///< idle entries that were blocked when they were last asked
     std::size_t nudged = 0;             ///< waiting requests that were notified to look, each for one idle entry
     std::uint64_t indexed_age = 0;      ///< for `idle_groups`: never above the age of its oldest idle entry
+    /// The idle entries that were blocked when they were last asked, the one that has been so for longest in front.
+    boost::intrusive::list<Entry, boost::intrusive::base_hook<blocked_hook>> blocked;
 };
 
 /// What it needs if nobody waits.
@@ -50,7 +54,7 @@ struct key_group : std::conditional_t<can_wait, awaited_group<Entry>, unawaited_
     std::size_t usable() const noexcept
         requires can_wait
     {
-        return idle.size() - this->blocked;
+        return idle.size() - this->blocked.size();
     }
 
     /// Whether it has an idle entry that no nudged request is to take.
@@ -58,6 +62,13 @@ struct key_group : std::conditional_t<can_wait, awaited_group<Entry>, unawaited_
         requires can_wait
     {
         return idle.size() > this->nudged;
+    }
+
+    /// That entry: the oldest one, unless all that are usable are to be taken. Then it is a blocked one.
+    Entry& spare() noexcept
+        requires can_wait
+    {
+        return usable() > this->nudged ? idle.front() : this->blocked.front();
     }
 
     const Key key;

@@ -37,8 +37,12 @@ struct key_queue {
     key_queue& operator=(const key_queue&) = delete;
     ~key_queue() { of->queue = nullptr; }
 
-    /// Whether no request waits or dials.
-    bool is_unused() const noexcept { return waiting.empty() && dialing == 0; }
+    /// Whether no request waits, dials or is about to.
+    bool is_unused() const noexcept { return waiting.empty() && about_to_dial() == 0; }
+
+    /// How many of the connections that the key's own bounds allow are opened now, or as soon as their callers have
+    /// closed others.
+    std::size_t about_to_dial() const noexcept { return dialing + closing; }
 
     /// The oldest that waits, or nullptr.
     request_type* oldest() noexcept { return waiting.empty() ? nullptr : &waiting.front(); }
@@ -51,12 +55,14 @@ struct key_queue {
     std::size_t unheld() const noexcept { return of->nudged + promised + able; }
 
     /// Adds a request at the end, as held.
-    void push_back(request_type& asking) noexcept {
-        asking.state_ = request_state::held;
-        waiting.push_back(asking);
-        const iterator here = waiting.iterator_to(asking);
-        for (iterator* mark : {&first_promised, &first_able, &first_held})
-            if (*mark == waiting.end()) *mark = here;
+    void push_back(request_type& asking) noexcept { insert(waiting.end(), asking, request_state::held); }
+
+    /// Adds a request that was in the queue before, at its place by age, in the zone of the next younger one. O(n) in
+    /// the older ones.
+    void put_back(request_type& asking) noexcept {
+        iterator next = waiting.begin();
+        while (next != waiting.end() && next->ticket() < asking.ticket()) ++next;
+        insert(next, asking, next != waiting.end() ? next->state_ : request_state::held);
     }
 
     /// Removes a waiting request from its zone.
@@ -65,35 +71,15 @@ struct key_queue {
         for (iterator* mark : {&first_promised, &first_able, &first_held})
             if (*mark == here) ++*mark;
         waiting.erase(here);
-        switch (leaving.state_) {
-        case request_state::nudged:
-            --of->nudged;
-            break;
-        case request_state::promised:
-            --promised;
-            break;
-        case request_state::able:
-            --able;
-            break;
-        default:
-            break;
-        }
+        if (std::size_t* const its = length(leaving.state_)) --*its;
     }
 
     /// Nudges the oldest that is not nudged. It may have been promised.
     request_type& nudge() noexcept {
         request_type& next = *first_promised;
-        switch (next.state_) {
-        case request_state::promised:
-            --promised;
-            break;
-        case request_state::able:
-            --able, ++first_able;
-            break;
-        default:
-            ++first_able, ++first_held;
-            break;
-        }
+        if (std::size_t* const its = length(next.state_)) --*its;
+        for (iterator* mark : {&first_able, &first_held})
+            if (*mark == first_promised) ++*mark;
         ++first_promised, ++of->nudged;
         next.state_ = request_state::nudged;
         return next;
@@ -149,12 +135,37 @@ struct key_queue {
     std::size_t able = 0;                     ///< length of the zone
     typename lists::by_age takers;            ///< those that dial, and could take another connection
     std::size_t dialing = 0;                  ///< running dials, and permits to begin one
+    std::size_t closing = 0;                  ///< those whose callers close a connection, and have its permit then
     dial_error last_error;                    ///< the last dial error since the queue exists
 
     queue_hook in_stage;                           ///< for `wait_queue`: among the queues that need the same work
     queue_hook in_blocked;                         ///< for `wait_queue`: among the queues that wait for blocked ones
     boost::intrusive::set_member_hook<> in_order;  ///< for `queue_order`: among the queues with able requests
     std::uint64_t oldest_able = 0;                 ///< the ticket of its place there
+
+private:
+    /// Adds a request before another one, at the end of the zone before that, or in its zone.
+    void insert(iterator next, request_type& asking, request_state zone) noexcept {
+        const iterator here = waiting.insert(next, asking);
+        for (iterator* mark : {&first_promised, &first_able, &first_held})
+            if (*mark == next) *mark = here;
+        asking.state_ = zone;
+        if (std::size_t* const its = length(zone)) ++*its;
+    }
+
+    /// The length of a zone, or nullptr for the held ones, which nobody counts.
+    std::size_t* length(request_state zone) noexcept {
+        switch (zone) {
+        case request_state::nudged:
+            return &of->nudged;
+        case request_state::promised:
+            return &promised;
+        case request_state::able:
+            return &able;
+        default:
+            return nullptr;
+        }
+    }
 };
 
 }  // namespace pool::core

@@ -157,15 +157,14 @@ public:
         return of != nullptr ? lend(*of, now, most, retired) : nullptr;
     }
 
-    /// Asks the blocked connections of a group again. Retires those that are still blocked, but closed or expired. O(1)
-    /// if there are none.
+    /// Asks the blocked connections of a group again. Retires those that are still blocked, but closed or expired. O(n)
+    /// in the blocked ones.
     void look_again(group& of, TimePoint now, entries& retired) noexcept
         requires can_wait
     {
-        if (of.blocked == 0) return;
-        for (auto next = of.idle.begin(); next != of.idle.end();) {
+        for (auto next = of.blocked.begin(); next != of.blocked.end();) {
             entry& e = *next++;
-            if (!e.awaited_.blocked || !is_blocked(e)) continue;
+            if (!is_blocked(e)) continue;
             if (is_due(e, now)) retire(e, stats_.expired, retired);
             else if (connection_traits<Conn>::closed(e.conn())) retire(e, stats_.found_closed, retired);
         }
@@ -235,8 +234,12 @@ public:
 
     // Making room for a caller of another key.
 
-    /// Retires the oldest idle entry of a group.
-    void evict(group& of, entries& retired) noexcept { retire(of.idle.front(), stats_.evicted, retired); }
+    /// Retires an idle entry of a group that no nudged request is to take: there has to be one.
+    void evict(group& of, entries& retired) noexcept
+        requires can_wait
+    {
+        retire(of.spare(), stats_.evicted, retired);
+    }
 
     /// The group with the oldest idle entry, of those with one that no nudged request is to take, but not
     /// `other_than`; nullptr if there is none, or if `most` steps were not enough. Reduces `most` by its steps. Each is
@@ -279,7 +282,7 @@ protected:
         e.group_->idle.push_back(e);
         e.place_ = place::idle;
         if constexpr (can_wait) {
-            e.awaited_.age = ++last_age_;
+            e.age = ++last_age_;
             is_blocked(e);
             idle_groups_.add(*e.group_);
         }
@@ -292,7 +295,7 @@ protected:
     void unlink(entry& e) noexcept {
         --stats_.idle;
         e.group_->idle.erase(e.group_->idle.iterator_to(e));
-        if constexpr (can_wait) e.group_->blocked -= std::exchange(e.awaited_.blocked, false);
+        if constexpr (can_wait) keep_blocked(e, false);
         if constexpr (timed) e.expiry_.at = TimePoint::max();
     }
 
@@ -316,14 +319,16 @@ protected:
     /// Asks an idle connection, and keeps the answer.
     bool is_blocked(entry& e) noexcept {
         const bool blocked = !connection_traits<Conn>::unblocked(e.conn());
-        if constexpr (can_wait) {
-            if (blocked != e.awaited_.blocked) {
-                e.awaited_.blocked = blocked;
-                if (blocked) ++e.group_->blocked;
-                else --e.group_->blocked;
-            }
-        }
+        if constexpr (can_wait) keep_blocked(e, blocked);
         return blocked;
+    }
+
+    void keep_blocked(entry& e, bool blocked) noexcept
+        requires can_wait
+    {
+        if (blocked == e.blocked_hook::is_linked()) return;
+        if (blocked) e.group_->blocked.push_back(e);
+        else e.group_->blocked.erase(e.group_->blocked.iterator_to(e));
     }
 
     static bool is_due(TimePoint at, TimePoint now) noexcept {

@@ -38,7 +38,11 @@ public:
     /// Puts a request in the queue, for which `lend_at_once` found nothing. Its caller has to look at it. Strong
     /// guarantee.
     void submit(request& asking, const hashed& key) {
-        step(closing::later, [&](moment& now) { admission_.submit(asking, key, store().find(key), now); });
+        bool is_admitted = false;
+        step(closing::later,
+            [&](moment& now) { is_admitted = admission_.submit(asking, key, store().find(key), now); });
+        while (!is_admitted)
+            step(closing::later, [&](moment& now) { is_admitted = admission_.admit(asking, now); });
     }
 
     /// The caller of a request looks at it. Returns its state. `may_dial` means that the caller must dial now.
@@ -98,10 +102,15 @@ public:
         });
     }
 
-    /// If a request is promised the permit of a connection that nobody closes yet, closes one for it. Returns whether it
-    /// did.
-    bool close_for(const request& asking) noexcept {
-        return this->close_one([&] { return asking.state() == request_state::promised; });
+    /// If a request is promised a permit, and there is a connection that nobody closes yet, closes that one, for its
+    /// permit. Returns whether it did.
+    bool close_for(request& asking) noexcept {
+        const auto begin = [&] {
+            if (asking.state() != request_state::promised) return false;
+            admission_.begin_close(asking);
+            return true;
+        };
+        return this->close_one(begin, [&](moment& now) { admission_.end_close(asking, now); });
     }
 
     /// Does all that is due, as `pool_state::upkeep`. If no clock wakes the callers, those leave that have given up.
@@ -136,7 +145,7 @@ public:
         typename base::drainer here;
         for (;;) {
             const bool late = is_past(deadline);
-            if (!late && this->close_one([] { return true; })) continue;
+            if (!late && this->close_one([] { return true; }, [](moment&) {})) continue;
             std::unique_lock guard{lock_};
             if (const std::size_t left = this->outstanding(); left == 0 || late) {
                 here.unlink();

@@ -280,7 +280,7 @@ public:
         if constexpr (bounds_open) {
             if (const auto* const queue = admission_.find(key)) {
                 all.dialing = queue->dialing;
-                all.waiting = queue->waiting.size();
+                all.waiting = queue->waiting.size() + queue->closing;
             }
         }
         return all;

@@ -41,8 +41,8 @@ public:
     auto end() noexcept { return promised_.end(); }  ///< the end of these
 
     /// Makes the zones of a queue as long as they have to be. As many requests are nudged as have a usable connection,
-    /// and are nudged already. Of the others, those are not held whose place is below `room`: the number of connections
-    /// of the key that may be opened. O(log n) for each request whose state changes.
+    /// and are nudged already. Of the others, as many are not held as `room`: the number of connections of the key that
+    /// may be opened. O(log n) for each request whose state changes.
     void fit(queue& of, std::size_t usable, std::size_t room) noexcept {
         const std::size_t waiting = of.waiting.size();
         for (const std::size_t most = std::min(usable, waiting); of.of->nudged > most;) {
@@ -50,7 +50,7 @@ public:
             --nudged_;
             if (last.state() == request_state::promised) promised_.insert(last);
         }
-        const std::size_t most = std::max(of.of->nudged, std::min(room, waiting));
+        const std::size_t most = of.of->nudged + std::min(room, waiting - of.of->nudged);
         while (of.unheld() < most) of.enable();
         while (of.unheld() > most) {
             if (of.able == 0) unpromise(*std::prev(of.first_able));
@@ -79,6 +79,14 @@ public:
         promised_.erase(promised_.iterator_to(of));
         of.queue().unpromise();
         relist(of.queue());
+    }
+
+    /// Puts a request back that was waiting before, at its place by age. O(n) in the older ones of its key.
+    void put_back(request_type& asking) noexcept {
+        asking.queue().put_back(asking);
+        nudged_ += asking.state() == request_state::nudged;
+        if (asking.state() == request_state::promised) promised_.insert(asking);
+        relist(asking.queue());
     }
 
     /// Removes a waiting request. O(log n).

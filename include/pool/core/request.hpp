@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -24,20 +25,25 @@ namespace pool::core {
 /// |---|---|---|
 /// | `held`, `able`, `promised`, `nudged` | each other | something of its key has changed, or a permit |
 /// | these four, or `may_dial`, `dialing` | `lent` | it gets an idle connection (the last two not if its dial blocks it) |
+/// | `promised` | `closing` | its caller begins to close a connection |
 /// | `able`, `promised` | `may_dial` | it gets a permit |
+/// | `closing` | `may_dial` | its caller has closed the connection, and has its permit |
+/// | `closing` | the first four | the same, but the permit is not free: the bounds were lowered, or a caller put a connection |
 /// | `may_dial` | `dialing` | its caller begins to dial |
 /// | `dialing` | `lent` or `failed` | its dial has succeeded or failed |
 /// | the first four, or `may_dial` | `timed_out`, `cancelled` | it has given up, and this is noticed |
 /// | `dialing` | `timed_out`, `cancelled` | the same; its dial goes on (not if its dial blocks it) |
-/// | the first six | `closed` | the pool is closed (`dialing` not if its dial blocks it) |
-/// | `held`, `able`, `nudged` | `queue_full` | it was just submitted, and too many requests wait |
+/// | `closing` | `timed_out`, `cancelled`, `closed` | the same as the first four, when the connection is closed |
+/// | the first four, `may_dial`, `dialing` | `closed` | the pool is closed (`dialing` not if its dial blocks it) |
+/// | `held`, `able` | `queue_full` | it was just submitted, and too many requests wait |
 ///
-/// The first four wait. Those from `lent` on are final.
+/// The first four wait in the queue. Those from `lent` on are final.
 enum class request_state : unsigned char {
     held,        ///< waits; its key is at a bound of its own, so only a connection of that key helps
     able,        ///< waits; may have a permit, but none is free, and none of those that will be free is for it
     promised,    ///< waits; a connection is being closed, and its permit is for this request
     nudged,      ///< waits; an idle connection of its key is for it, if it looks before another caller takes that
+    closing,     ///< its caller closes a connection, and cannot look; then it has the permit of that connection
     may_dial,    ///< has a permit, and was notified to begin
     dialing,     ///< dials
     lent,        ///< has a connection
@@ -48,7 +54,7 @@ enum class request_state : unsigned char {
     cancelled,   ///< its caller has cancelled it
 };
 
-/// Whether a request in this state waits.
+/// Whether a request in this state waits in the queue.
 constexpr bool is_waiting(request_state state) noexcept { return state <= request_state::nudged; }
 
 /// The error text of the last failed dial of a key, if there was one. It is not the exception, because that belongs to
@@ -148,6 +154,7 @@ private:
     list_hook place_;  ///< among the waiting requests of its key
     set_hook by_age_;  ///< among the promised requests, or among those of its key that dial and can take a connection
     request* next_to_notify_ = nullptr;
+    std::optional<request_state> given_up_as_;  ///< while its caller was closing a connection
 };
 
 /// The lists that requests are in.

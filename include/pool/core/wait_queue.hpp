@@ -39,7 +39,7 @@ public:
     wait_queue(const wait_queue&) = delete;
     wait_queue& operator=(const wait_queue&) = delete;
 
-    std::size_t waiting() const noexcept { return waiting_; }            ///< requests that wait
+    std::size_t waiting() const noexcept { return waiting_; }            ///< requests that wait, or are `closing`
     std::size_t dialing() const noexcept { return dialing_; }            ///< permits of requests that dial
     std::size_t promised() const noexcept { return order_.promised(); }  ///< those that wait for a close
     bool empty() const noexcept { return queues_.empty(); }              ///< nobody waits or dials
@@ -100,9 +100,11 @@ public:
         return unasked_.empty();
     }
 
-    /// Notifies promised requests, the oldest first, as many as there are connections that somebody should close.
-    void call_to_close(std::size_t count) noexcept {
-        for (auto next = order_.begin(); next != order_.end() && count != 0; ++next, --count) announce(*next);
+    /// Notifies promised requests, the oldest first, as many as there are connections that nobody closes yet, but at
+    /// most `most`. One that closes is not promised any more, so then the next one is called.
+    void call_to_close(std::size_t unclosed, std::size_t most) noexcept {
+        most = std::min(unclosed, most);
+        for (auto next = order_.begin(); next != order_.end() && most != 0; ++next, --most) announce(*next);
     }
 
     /// Whether there are requests to notify.
@@ -126,7 +128,9 @@ protected:
 
     static std::size_t left(std::size_t bound, std::size_t used) noexcept { return bound > used ? bound - used : 0; }
     static std::size_t held(const group& of) noexcept { return of.idle.size() + of.lent; }
-    static std::size_t dials_of(const group& of) noexcept { return of.queue != nullptr ? of.queue->dialing : 0; }
+    static std::size_t dials_of(const group& of) noexcept {
+        return of.queue != nullptr ? of.queue->about_to_dial() : 0;
+    }
 
     template <class Moment>
     static auto store_time(Moment& now) {
@@ -138,8 +142,15 @@ protected:
     template <class Moment>
     static std::size_t room(const queue& of, const Moment& now) noexcept {
         const group& its = *of.of;
-        return std::min(left(now.bounds.max_dials_for(its.key), of.dialing),
-            left(now.bounds.max_open_for(its.key), held(its) + of.dialing));
+        return std::min(left(now.bounds.max_dials_for(its.key), of.about_to_dial()),
+            left(now.bounds.max_open_for(its.key), held(its) + of.about_to_dial()));
+    }
+
+    /// How many permits will be free, because their connections are being closed, and are for nobody's in particular.
+    template <class Moment>
+    std::size_t coming(const Moment& now) const noexcept {
+        const std::size_t excess = left(open_count(), now.bounds.max_open());
+        return left(store_.stats().closing, excess + closing_);
     }
 
     /// Makes the zones of a queue as long as they have to be.
@@ -148,23 +159,34 @@ protected:
         const std::size_t nudged = of.of->nudged;
         order_.fit(of, of.of->usable(), room(of, now));
         if (of.of->nudged < nudged) store_.add_spare(*of.of);
-        const bool awaits_blocked = of.of->blocked != 0 && !of.waiting.empty();
+        const bool awaits_blocked = !of.of->blocked.empty() && !of.waiting.empty();
         if (awaits_blocked != of.in_blocked.is_linked()) {
             if (awaits_blocked) blocked_.push_back(of);
             else of.in_blocked.unlink();
         }
     }
 
-    /// A waiting request leaves its zone.
+    /// A request waits no more.
     template <class Moment>
     void end_wait(request& asking, Moment& now) noexcept {
         const auto waited = saturating_since(asking.since_, now.now());
         total_wait_ = waited < waited.max() - total_wait_ ? total_wait_ + waited : waited.max();
         longest_wait_ = std::max(longest_wait_, waited);
+        if (asking.state_ == request_state::closing) no_longer_closing(asking);
+        else leave_zone(asking);
+        --waiting_;
+    }
+
+    /// A waiting request leaves its zone.
+    void leave_zone(request& asking) noexcept {
         const bool was_nudged = asking.state_ == request_state::nudged;
         order_.erase(asking);
         if (was_nudged) store_.add_spare(*asking.queue().of);
-        --waiting_;
+    }
+
+    void no_longer_closing(request& asking) noexcept {
+        --asking.queue().closing;
+        --closing_;
     }
 
     /// A request leaves the queue, from whatever state it is in.
@@ -172,7 +194,7 @@ protected:
     void leave(request& asking, request_state outcome, Moment& now) noexcept {
         queue& of = asking.queue();
         if (outcome > request_state::failed) see(asking);
-        if (is_waiting(asking.state_)) {
+        if (is_waiting(asking.state_) || asking.state_ == request_state::closing) {
             end_wait(asking, now);
         } else if (asking.state_ == request_state::may_dial) {  // a permit that it does not use
             --of.dialing;
@@ -237,6 +259,7 @@ protected:
     notifications notifications_;
     std::size_t waiting_ = 0;
     std::size_t dialing_ = 0;
+    std::size_t closing_ = 0;  ///< requests in the state of this name
     std::uint64_t overtaken_ = 0;
     duration total_wait_{};
     duration longest_wait_{};

@@ -86,6 +86,42 @@ TEST_CASE("admission: as many are nudged as there are connections for them") {
     CHECK(f.queue.overtaken() == 2);
 }
 
+TEST_CASE("admission: a nudged request uses up no room of its key") {
+    fixture f{bounds{.max_open = 2, .max_open_per_key = 2, .patience = 1ms}};
+    auto& own = f.lent("a");
+    auto& other = f.lent("b");
+    auto& first = f.enqueue("a");
+    auto& second = f.enqueue("a");
+    auto& third = f.enqueue("b");
+    CHECK(second.state() == request_state::held);
+    f.give_back(own);
+    CHECK(first.state() == request_state::nudged);
+    CHECK(second.state() == request_state::able);
+    f.step([&](moment& now) { f.idle.discard(other, now.retired); });
+    f.close_oldest();
+    CHECK(second.state() == request_state::may_dial);
+    CHECK(third.state() == request_state::able);
+}
+
+TEST_CASE("admission: a connection that no nudged request is to take is for the oldest of the others, also if it dials") {
+    fixture f{bounds{.max_open = 2, .patience = 1ms}};
+    auto& one = f.lent("a");
+    auto& two = f.lent("a");
+    auto& first = f.enqueue("a");
+    auto& dialing = f.enqueue("a", false);
+    auto& last = f.enqueue("a");
+    f.give_back(one);
+    CHECK(first.state() == request_state::nudged);
+    f.reconfigure(bounds{.max_open = 3, .patience = 1ms});
+    f.deliver();
+    CHECK(f.look(dialing) == request_state::may_dial);
+    f.give_back(two);
+    CHECK(dialing.state() == request_state::lent);
+    CHECK(last.state() == request_state::able);
+    CHECK_FALSE(f.dial_succeeded(dialing));
+    CHECK(last.state() == request_state::nudged);
+}
+
 TEST_CASE("admission: who has waited for the patience is handed the connection") {
     fixture f{bounds{.max_open = 1, .patience = 1ms}};
     auto& lent = f.lent("a");

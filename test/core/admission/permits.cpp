@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,39 @@ TEST_CASE("admission: room is made once for each request, of the longest idle co
     CHECK(third.state() == request_state::promised);
     f.close_oldest();
     CHECK(third.state() == request_state::may_dial);
+}
+
+TEST_CASE("admission: what a nudged request is to take is not closed to make room, but a blocked connection is") {
+    fixture f{bounds{.max_open = 2, .patience = std::chrono::seconds{1}}};
+    auto& one = f.lent("a");
+    auto& two = f.lent("a");
+    auto& first = f.enqueue("a");
+    f.give_back(one);
+    CHECK(first.state() == request_state::nudged);
+    f.far[2].blocked = true;
+    f.give_back(two);
+    auto& other = f.enqueue("b");
+    CHECK(other.state() == request_state::promised);
+    CHECK(f.closing() == ids{2});
+    CHECK(f.look(first) == request_state::lent);
+    CHECK(first.lent().conn().id() == 1);
+}
+
+TEST_CASE("admission: the search for one of too many idle connections goes on in a step of its own") {
+    fixture f{bounds{}};
+    std::vector<store::entry*> others;
+    for (int i = 0; i != 300; ++i) f.put(std::to_string(i).c_str());
+    for (int i = 0; i != 300; ++i) others.push_back(f.lend(std::to_string(i).c_str()));
+    f.put("a");
+    auto& last = f.lent("b");
+    f.capacity.max_idle = 1;
+    moment now{f.capacity, f.time, f.retired};
+    f.queue.give_back(last, pool::core::no_time{}, now);
+    CHECK(now.is_over());
+    CHECK(f.idle.stats().idle == 2);
+    f.serve();
+    CHECK(f.idle.stats().idle == 1);
+    CHECK(f.closing() == ids{301});
 }
 
 TEST_CASE("admission: the one idle connection of a key is closed to make room for an older request of another") {
@@ -173,7 +207,7 @@ TEST_CASE("admission: permits that will be free are promised to the oldest reque
     }
     SUBCASE("those of them are told, the oldest first, for whom somebody should close") {
         const int before = first.times;
-        f.step([&](moment&) { f.queue.call_to_close(1); });
+        f.step([&](moment&) { f.queue.call_to_close(1, 1); });
         CHECK(first.times == before + 1);
         CHECK(second.times == 0);
         CHECK(f.look(first) == request_state::promised);

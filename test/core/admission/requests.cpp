@@ -204,6 +204,16 @@ TEST_CASE("admission: those for whom a connection is on its way do not count as 
     CHECK(f.queue.waiting() == 2);
 }
 
+TEST_CASE("admission: a request is not refused before it is known what is for it") {
+    fixture f{strict({.max_open = 1})};
+    f.lent("x");
+    for (int i = 0; i != 300; ++i) f.enqueue(std::to_string(i).c_str());
+    f.capacity = strict({.max_open = 400, .max_waiting = 0});
+    f.queue.bounds_changed();  // a step looks at 128 queues
+    CHECK(f.submit("z").state() == request_state::may_dial);
+    CHECK(f.queue.waiting() == 0);
+}
+
 TEST_CASE("admission: at the end all requests are refused, those of a key in their order [C11]") {
     fixture f{strict({.max_open = 2})};
     auto& dials = f.enqueue("a");
