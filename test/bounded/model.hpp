@@ -264,7 +264,7 @@ private:
         keep(id);
         touch(of);
         serve();
-        while (count(idle_, of) > capacity_.max_idle_for(of) && has_spare(of)) {
+        if (count(idle_, of) > capacity_.max_idle_for(of) && has_spare(of)) {
             evict_spare_of(of);
             touch(of);
         }

@@ -20,6 +20,7 @@
 #include <pool/core/async_dial.hpp>
 #include <pool/core/async_turn.hpp>
 #include <pool/core/cancellation_slot.hpp>
+#include <pool/core/close_conn.hpp>
 #include <pool/core/deadline_timer.hpp>
 #include <pool/core/reserved_memory.hpp>
 #include <pool/core/state_for.hpp>
@@ -146,15 +147,13 @@ public:
 
     // For its dial.
 
-    static void close(connection_type& conn) noexcept { State::close(conn, nullptr); }
-
     /// It has opened a connection.
     void dial_opened(connection_type& conn) noexcept {
         typename State::entry* fresh = nullptr;
         try {
             fresh = &state_->dialled(*this, [&conn](const key_type&) -> connection_type { return std::move(conn); });
         } catch (...) {
-            close(conn);
+            core::close_conn(conn);
             return dial_failed(core::code_of(std::current_exception()), std::current_exception());
         }
         state_->dial_succeeded(*this, *fresh);

@@ -78,11 +78,11 @@ public:
         store_.give_back(e, expires_at, store_time(now), now.retired);
         changed(of, now);
         serve(now);
-        for (; of.idle.size() > now.bounds.max_idle_for(of.key) && of.has_spare() && !now.is_over(); now.spend()) {
+        if (of.idle.size() > now.bounds.max_idle_for(of.key) && of.has_spare()) {
             store_.evict(of, now.retired);
             changed(of, now);
         }
-        exceeds_idle_ = true;
+        exceeds_idle_ = store_.stats().idle > now.bounds.max_idle();
         serve(now);
     }
 

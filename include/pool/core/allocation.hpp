@@ -80,6 +80,7 @@ protected:
     using base::coming;
     using base::dialing_;
     using base::end_wait;
+    using base::exceeds_idle_;
     using base::fit;
     using base::is_closed_;
     using base::leave;
@@ -263,9 +264,6 @@ private:
     bool is_full(const group& of, const Moment& now) const noexcept {
         return of.idle.size() > now.bounds.max_idle_for(of.key) || store_.stats().idle > now.bounds.max_idle();
     }
-
-protected:
-    bool exceeds_idle_ = false;  ///< more may be idle than the bound on those of all keys allows
 };
 
 }  // namespace pool::core

@@ -14,6 +14,7 @@
 #include <boost/system/system_error.hpp>
 
 #include <pool/asio/errc.hpp>
+#include <pool/core/close_conn.hpp>
 #include <pool/dial.hpp>
 #include <pool/key.hpp>
 
@@ -116,7 +117,7 @@ public:
     /// A dial that is over already has no use for this connection.
     void opened(connection_type& conn) const noexcept {
         if (end()) operation_->dial_opened(conn);
-        else Operation::close(conn);
+        else core::close_conn(conn);
     }
     void failed(boost::system::error_code error) const noexcept {
         if (end()) operation_->dial_failed(error, nullptr);
@@ -150,7 +151,7 @@ public:
 
     void operator()(boost::system::error_code error, connection_type conn) {
         if (!error) return dial_.opened(conn);
-        Operation::close(conn);
+        core::close_conn(conn);
         dial_.failed(error);
     }
     void operator()(boost::system::error_code error) { dial_.failed(error ? error : asio::errc::dial_failed); }

@@ -16,6 +16,7 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/admission.hpp>
+#include <pool/core/close_conn.hpp>
 #include <pool/core/entry_store.hpp>
 #include <pool/core/moment.hpp>
 #include <pool/core/no_admission.hpp>
@@ -78,19 +79,6 @@ public:
 
     const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
     const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
-
-    /// Closes a connection that no other code can reach, unless it is closed already. Returns false if the close threw.
-    /// Then it adds the error to `errors`, unless that is nullptr.
-    static bool close(Conn& conn, std::vector<std::exception_ptr>* errors) noexcept {
-        if (connection_traits<Conn>::closed(conn)) return true;
-        try {
-            connection_traits<Conn>::close(conn);
-            return true;
-        } catch (...) {
-            if (errors != nullptr) record(*errors, std::current_exception());
-            return false;
-        }
-    }
 
     /// Called when the pool and its lazy connections are destroyed: it is the deleter of their common
     /// `std::shared_ptr`.
@@ -356,22 +344,13 @@ private:
     template <class End>
     entry* close_claimed(
         entry& gone, claims which, std::vector<std::exception_ptr>* errors, const End& end) noexcept {
-        const bool failed = !close(gone.conn(), errors);
+        const bool failed = !close_conn(gone.conn(), errors);
         gone.destroy();
         const auto erases = [&](moment& now) {
             store().erase_closed(gone, failed);
             end(now);
         };
         return removal(erases, which);
-    }
-
-    static void record(std::vector<std::exception_ptr>& errors, std::exception_ptr error) noexcept {
-        try {
-            errors.push_back(std::move(error));
-        } catch (...) {
-            // There is no memory for the error. It is counted all the same, and the other connections must still be
-            // closed.
-        }
     }
 
     bool is_locked() const noexcept {

@@ -86,7 +86,7 @@ public:
     ~lending_store() {
         while (!index_.empty()) {
             entry& e = index_.unconst(index_.ordered().front());
-            if (e.is_idle()) unlink(e);
+            if (e.is_idle()) forget_idle(e);
             index_.erase(e);
         }
     }
@@ -283,7 +283,8 @@ protected:
         e.place_ = place::idle;
         if constexpr (can_wait) {
             e.age = ++last_age_;
-            is_blocked(e);
+            if (!connection_traits<Conn>::unblocked(e.conn())) [[unlikely]]
+                change_blocked(e, true);
             idle_groups_.add(*e.group_);
         }
         if constexpr (timed) {
@@ -292,11 +293,17 @@ protected:
         }
     }
 
+    /// Takes an idle entry that is not blocked out of the list.
     void unlink(entry& e) noexcept {
         --stats_.idle;
         e.group_->idle.erase(e.group_->idle.iterator_to(e));
-        if constexpr (can_wait) keep_blocked(e, false);
         if constexpr (timed) e.expiry_.at = TimePoint::max();
+    }
+
+    /// The same for any idle entry.
+    void forget_idle(entry& e) noexcept {
+        if constexpr (can_wait) keep_blocked(e, false);
+        unlink(e);
     }
 
     /// Moves an entry to `retired`, from wherever it is. `reason` is the figure that counts it.
@@ -305,7 +312,7 @@ protected:
         group& its = *e.group_;
         const bool was_in_use = its.is_in_use();
         if (e.place_ == place::idle) {
-            unlink(e);
+            forget_idle(e);
         } else if (e.place_ == place::lent) {
             --its.lent;
             --stats_.lent;
@@ -326,7 +333,12 @@ protected:
     void keep_blocked(entry& e, bool blocked) noexcept
         requires can_wait
     {
-        if (blocked == e.blocked_hook::is_linked()) return;
+        if (blocked != e.blocked_hook::is_linked()) [[unlikely]]
+            change_blocked(e, blocked);
+    }
+    [[gnu::noinline]] static void change_blocked(entry& e, bool blocked) noexcept
+        requires can_wait
+    {
         if (blocked) e.group_->blocked.push_back(e);
         else e.group_->blocked.erase(e.group_->blocked.iterator_to(e));
     }

@@ -264,6 +264,7 @@ protected:
     duration total_wait_{};
     duration longest_wait_{};
     bool is_closed_ = false;
+    bool exceeds_idle_ = false;  ///< a connection has come back, and more may be idle than the bound of all keys allows
 };
 
 }  // namespace pool::core

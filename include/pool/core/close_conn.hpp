@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include <pool/connection.hpp>
+
+/// @file
+/// How a pool closes a connection.
+
+namespace pool::core {
+
+/// Keeps an error, if there is memory for it. If not, the other connections must still be closed.
+inline void record(std::vector<std::exception_ptr>& errors, std::exception_ptr error) noexcept {
+    try {
+        errors.push_back(std::move(error));
+    } catch (...) {
+    }
+}
+
+/// Closes a connection that no other code can reach, unless it is closed already. Returns false if the close threw.
+/// Then it adds the error to `errors`, unless that is nullptr.
+template <class Conn>
+bool close_conn(Conn& conn, std::vector<std::exception_ptr>* errors = nullptr) noexcept {
+    if (connection_traits<Conn>::closed(conn)) return true;
+    try {
+        connection_traits<Conn>::close(conn);
+        return true;
+    } catch (...) {
+        if (errors != nullptr) record(*errors, std::current_exception());
+        return false;
+    }
+}
+
+}  // namespace pool::core
