@@ -127,7 +127,8 @@ protected:
     void note_blocked(std::size_t of) {
         const auto found = ranges::find(awaiting_blocked_, of);
         const bool is_noted = found != awaiting_blocked_.end();
-        const bool awaits_blocked = waiting(of) != 0 && has_blocked(of);
+        const auto could_take = [of](const request& r) { return r.of == of && (r.waits() || r.takes_while_dialing()); };
+        const bool awaits_blocked = has_blocked(of) && ranges::any_of(callers_, could_take);
         if (awaits_blocked && !is_noted) awaiting_blocked_.push_back(of);
         else if (!awaits_blocked && is_noted) awaiting_blocked_.erase(found);
     }

@@ -84,14 +84,14 @@ public:
 
     /// When to call `upkeep` next: at `next_expiry()`, if connections can expire. A pool that bounds the open
     /// connections is not told when a blocked connection is unblocked. So this is at most a second from now, and 10
-    /// milliseconds while a caller waits for a key with a blocked connection.
+    /// milliseconds while a caller could take a blocked connection.
     time_point next_upkeep() const {
         time_point earliest = time_point::max();
         for (const state_ptr& state : states_) earliest = std::min(earliest, state->next_upkeep());
         return earliest;
     }
 
-    /// Tells the pool that blocked connections may have been unblocked: those for which callers wait are asked again.
+    /// Tells the pool that blocked connections may have been unblocked: those that callers could take are asked again.
     /// The owner of a connection may call it when a cancelled call has been wound up. Otherwise the next look-up of the
     /// key asks, or the next `upkeep`. In a pool that never waits there is nothing to do. O(n) in the blocked
     /// connections of those keys.

@@ -82,13 +82,13 @@ public:
         bounds_changed();
     }
 
-    /// Whether requests wait for keys with blocked connections.
+    /// Whether requests wait for keys with blocked connections, or dial and could take those instead.
     bool awaits_blocked() const noexcept { return !blocked_.empty() || !unasked_.empty(); }
 
     /// Begins to ask these connections again: `look_again` goes on.
     void begin_look_again() noexcept { unasked_.splice(unasked_.end(), blocked_); }
 
-    /// Asks blocked connections again that requests wait for. Returns whether these were all.
+    /// Asks blocked connections again that requests could take. Returns whether these were all.
     template <class Moment>
     bool look_again(Moment& now) noexcept {
         for (; !unasked_.empty() && !now.is_over(); now.spend()) {
@@ -159,7 +159,7 @@ protected:
         const std::size_t nudged = of.of->nudged;
         order_.fit(of, of.of->usable(), room(of, now));
         if (of.of->nudged < nudged) store_.add_spare(*of.of);
-        const bool awaits_blocked = !of.of->blocked.empty() && !of.waiting.empty();
+        const bool awaits_blocked = !of.of->blocked.empty() && (!of.waiting.empty() || !of.takers.empty());
         if (awaits_blocked != of.in_blocked.is_linked()) {
             if (awaits_blocked) blocked_.push_back(of);
             else of.in_blocked.unlink();
@@ -254,7 +254,7 @@ protected:
     stage settled_;                       ///< queues for which there is nothing to do
     stage unsettled_;                     ///< queues of which something has changed, or that are unused
     stage unfit_;                         ///< queues whose zones do not fit the bounds
-    queues<&queue::in_blocked> blocked_;  ///< queues whose requests wait for blocked connections
+    queues<&queue::in_blocked> blocked_;  ///< queues whose requests could take blocked connections
     queues<&queue::in_blocked> unasked_;  ///< the same, and these are asked again now
     notifications notifications_;
     std::size_t waiting_ = 0;

@@ -89,6 +89,25 @@ TEST_CASE("admission: a request that does not dial on its own thread may be serv
     CHECK(first.times == 1);
 }
 
+TEST_CASE("admission: a request that does not dial on its own thread may take a connection that is unblocked meanwhile") {
+    fixture f{strict({.max_open = 3})};
+    auto& blocked = f.lent("a");
+    f.far[1].blocked = true;
+    f.give_back(blocked);
+    auto& waits_for_its_dial = f.enqueue("a");
+    CHECK_FALSE(f.queue.awaits_blocked());
+    auto& dialing = f.enqueue("a", false);
+    CHECK(f.queue.awaits_blocked());
+    f.far[1].blocked = false;
+    f.queue.begin_look_again();
+    f.step([&](moment& now) { CHECK(f.queue.look_again(now)); });
+    CHECK(dialing.state() == request_state::lent);
+    CHECK(waits_for_its_dial.state() == request_state::dialing);
+    CHECK_FALSE(f.queue.awaits_blocked());
+    f.dial_failed(dialing);
+    f.dial_failed(waits_for_its_dial);
+}
+
 TEST_CASE("admission: a dialled connection that no request wants becomes idle") {
     fixture f{strict({})};
     auto& first = f.enqueue("a", false);
