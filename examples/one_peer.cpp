@@ -110,7 +110,7 @@ void use_while_busy(database& db) {
 // [end]
 std::size_t end(database& db) {
     db.close().rethrow();                                     // ends all waiting, and closes what is idle
-    return db.drain(std::chrono::steady_clock::now() + 10s);  // waits for what is lent
+    return db.drain(10s);  // waits for what is lent
 }
 // [/end]
 

@@ -46,7 +46,7 @@ void wait_in_the_queue(sessions& conns, std::stop_token stop) {
 // [end]
 std::size_t end(sessions& conns) {
     conns.close();                                              // ends all waiting
-    return conns.drain(std::chrono::steady_clock::now() + 1s);  // waits for what is lent; returns how many are left
+    return conns.drain(1s);  // waits for what is lent; returns how many are left
 }
 // [/end]
 

@@ -73,10 +73,10 @@ int main() {
 
     // [close]
     connections.close().rethrow();
-    std::cout << "still lent: " << connections.drain(clock_type::now() + 20ms) << '\n';
+    std::cout << "still lent: " << connections.drain(20ms) << '\n';
     first.give_back();
     second.give_back();
-    std::cout << "still lent: " << connections.drain(clock_type::now() + 10s) << '\n';
+    std::cout << "still lent: " << connections.drain(10s) << '\n';
     try {
         auto late = connections.acquire("echo", dial);
     } catch (const pool::pool_closed& error) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <atomic>
 #include <cstddef>
 #include <string>
 #include <thread>
@@ -52,6 +53,7 @@ TEST_CASE("bounded: drain waits for lent connections, until its deadline") {
     auto second = f.acquire("a");
     f.conns.close();
     CHECK(f.conns.drain(f.clock.now()) == 2);
+    CHECK(f.conns.drain(0s) == 2);
     std::size_t left = 3;
     std::thread waiting{[&, deadline = f.clock.now() + 1s] { left = f.conns.drain(deadline); }};
     SUBCASE("all come back") {
@@ -65,6 +67,31 @@ TEST_CASE("bounded: drain waits for lent connections, until its deadline") {
         f.clock.advance(1s);
         waiting.join();
         CHECK(left == 1);
+    }
+}
+
+TEST_CASE("bounded: drain waits for as long as it is told") {
+    fixture f{strict({.max_open = 1})};
+    auto lent = f.acquire("a");
+    std::atomic<std::size_t> left = 2;
+    SUBCASE("for ever") {
+        std::thread waiting{[&] { left = f.conns.drain(std::chrono::hours::max()); }};
+        f.clock.advance(std::chrono::hours{1'000'000});
+        lent.give_back();
+        f.conns.close();
+        waiting.join();
+        CHECK(left == 0);
+    }
+    SUBCASE("a minute") {
+        const auto start = f.clock.now();
+        std::thread waiting{[&] { left = f.conns.drain(1min); }};
+        while (left == 2) {
+            f.clock.advance(1s);
+            std::this_thread::yield();
+        }
+        waiting.join();
+        CHECK(left == 1);
+        CHECK(f.clock.now() >= start + 1min);
     }
 }
 

@@ -60,11 +60,7 @@ typename State::entry& acquire_within(State& state, const typename State::hashed
     using clock_type = typename State::clock_type;
     using time_point = typename clock_type::time_point;
     using real = std::chrono::steady_clock;
-    const auto after = [timeout](const auto& clock) {
-        const auto now = clock.now();
-        using duration = typename std::remove_cvref_t<decltype(now)>::duration;
-        return saturating_add(now, saturating_cast<duration>(timeout));
-    };
+    const auto after = [timeout](const auto& clock) { return saturating_add(clock.now(), timeout); };
 
     dial_context context{.stop = std::move(stop)};
     if constexpr (State::bounds_open) {

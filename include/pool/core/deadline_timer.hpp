@@ -27,7 +27,7 @@ std::chrono::steady_clock::time_point real_time_of(const Clock& clock, typename 
         return at;
     } else {
         if (at == Clock::time_point::max()) return real::time_point::max();
-        return saturating_add(real::now(), saturating_cast<real::duration>(saturating_since(clock.now(), at)));
+        return saturating_add(real::now(), saturating_since(clock.now(), at));
     }
 }
 

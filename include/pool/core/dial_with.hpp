@@ -36,7 +36,7 @@ typename Clock::time_point deadline_on(const Clock& clock, const dial_context& c
         if (context.deadline == context.deadline.max()) return time_point::max();
         const auto now = std::chrono::steady_clock::now();
         if (context.deadline <= now) return clock.now();
-        return saturating_add(clock.now(), saturating_cast<typename Clock::duration>(context.deadline - now));
+        return saturating_add(clock.now(), context.deadline - now);
     }
 }
 

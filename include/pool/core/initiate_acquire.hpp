@@ -38,9 +38,7 @@ consteval bool check_async_limit() {
 template <class State, class Limit>
 typename State::clock_time_point deadline_of(const State& state, const Limit& limit) {
     using time_point = typename State::clock_time_point;
-    const auto after = [&](auto timeout) {
-        return saturating_add(state.clock().now(), saturating_cast<typename time_point::duration>(timeout));
-    };
+    const auto after = [&](auto timeout) { return saturating_add(state.clock().now(), timeout); };
     if constexpr (std::same_as<Limit, default_timeout<false>>) return time_point::max();
     else if constexpr (std::same_as<Limit, default_timeout<true>>)
         return limit.value == limit.value.max() ? time_point::max() : after(limit.value);

@@ -185,8 +185,7 @@ public:
             const std::lock_guard guard{lock_};
             if (closed_) return next;
             const std::chrono::milliseconds soon{admission_.awaits_blocked() ? 10 : 1'000};
-            const auto time = saturating_cast<typename clock_time_point::duration>(soon);
-            next = std::min(next, saturating_add(now, time));
+            next = std::min(next, saturating_add(now, soon));
         }
         return next;
     }

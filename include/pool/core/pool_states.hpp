@@ -143,6 +143,11 @@ public:
         if constexpr (State::can_wait) return states_.front()->drain(deadline);
         else return 0;
     }
+    /// The same, for as long as `timeout`.
+    template <class Rep, class Period>
+    std::size_t drain(std::chrono::duration<Rep, Period> timeout) {
+        return drain(saturating_add(clock().now(), timeout));
+    }
 
     const std::string& name() const noexcept { return states_.front()->name(); }    ///< from the settings
     const ClockPolicy& clock() const noexcept { return states_.front()->clock(); }  ///< what the pool reads

@@ -50,7 +50,7 @@ public:
     template <class TimePoint>
     constexpr TimePoint expires_at(TimePoint since) const noexcept {
         if (ttl_ == std::chrono::nanoseconds::max()) return TimePoint::max();
-        return core::saturating_add(since, core::saturating_cast<typename TimePoint::duration>(ttl_));
+        return core::saturating_add(since, ttl_);
     }
 
 private:
