@@ -32,11 +32,9 @@ using namespace std::chrono_literals;
 /// A pool and its model. Both take the same steps. Whatever differs ends the program.
 class checked_pool : protected chance {
 public:
-    /// `bounds_idle`: the bounds are also on idle connections.
-    checked_pool(std::uint64_t seed, bool bounds_idle)
+    explicit checked_pool(std::uint64_t seed)
         : chance{seed},
           luck_{seed},
-          bounds_idle_{bounds_idle},
           seed_{seed} {
         net_.prepare([this](fake::line& far) { far.on_close = [this, id = far.id] { closing(id); }; });
         renew();
@@ -92,7 +90,7 @@ protected:
         constexpr std::size_t none = pool::no_limit;
         const std::size_t one = 1;
         const std::array<std::chrono::nanoseconds, 5> patiences{0ns, 0ns, 5ns, 30ns, 2000ns};
-        bounds any{
+        return bounds{
             .max_open = any_of(one, 2 * one, 3 * one, 4 * one, 6 * one, 9 * one, none),
             .max_open_per_key = any_of(one, 2 * one, 3 * one, none, none),
             .max_idle = any_of(0 * one, one, 3 * one, 5 * one, none, none, none, none),
@@ -101,8 +99,6 @@ protected:
             .max_dials_per_key = any_of(one, 2 * one, none, none),
             .patience = patiences[below(patiences.size())],
         };
-        if (!bounds_idle_) any.max_idle = any.max_idle_per_key = none;
-        return any;
     }
 
     /// One operation, in the model and in the pool.
@@ -289,7 +285,6 @@ private:
         }
     }
 
-    const bool bounds_idle_;
     std::uint64_t seed_;
     std::vector<seen_before> before_;
     std::array<std::size_t, keys.size()> most_open_of_{};

@@ -160,6 +160,8 @@ public:
                 serve();
                 const bool is_first = asking.waits() && line(asking.of).front() == &asking;
                 if (asking.waits() && usable(asking.of) != 0 && lend_to(asking)) figures_.overtaken += !is_first;
+            } else if (asking.state == request_state::may_dial) {
+                lend_spare(asking);
             }
             serve();
             asking.is_notified = false;
@@ -262,13 +264,10 @@ private:
         if (may_exceed && is_over) return refuse(id);
         if (is_quiet(of)) return keep_within_bounds(id);
         keep(id);
-        touch(of);
-        serve();
-        if (count(idle_, of) > capacity_.max_idle_for(of) && has_spare(of)) {
-            evict_spare_of(of);
-            touch(of);
-        }
+        if (is_used(of)) exceeds_idle_of_[of] = true;
+        else if (count(idle_, of) > capacity_.max_idle_for(of)) evict_spare_of(of);
         exceeds_idle_ = true;
+        touch(of);
         serve();
     }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -101,9 +102,9 @@ protected:
     /// It has the permit of a connection that its caller has closed, or waits again.
     void end_close_for(request& asking) {
         if (is_closed_) return leave(asking, request_state::closed);
-        if (left_late(asking)) return;
-        if (open() < capacity_.max_open()) return permit(asking);
+        if (left_late(asking) || lend_spare(asking)) return;
         asking.state = request_state::held;
+        if (open() < capacity_.max_open() && room(asking.of) != 0) return permit(asking);
         for (const request* const each : line(asking.of)) {
             if (each->ticket <= asking.ticket) continue;
             asking.state = each->state;
@@ -113,7 +114,11 @@ protected:
         notify(asking);
     }
 
-    bool exceeds_idle_ = false;
+    /// Lends it a connection of its key that no nudged request is to take, although it has a permit.
+    bool lend_spare(request& asking) { return usable(asking.of) > nudged(asking.of) && lend_to(asking); }
+
+    bool exceeds_idle_ = false;                         ///< a connection has come back, and too many may be idle
+    std::array<bool, keys.size()> exceeds_idle_of_{};  ///< the same for one key
 
 private:
     bool is_full(std::size_t of) const {
@@ -204,17 +209,18 @@ private:
             if (next != nullptr && left_late(*next)) continue;
             const bool is_due =
                 next != nullptr && (takes(*next) || now() - next->since >= capacity_.patience() || is_full(of));
-            if (!is_due && !has_spare) return;
+            if (!is_due && !has_spare) break;
             if (!is_due) {
                 next = first([&](const request& each) {
                     return takes(each) || (each.waits() && each.state != request_state::nudged);
                 });
-                if (next != nullptr && left_late(*next)) continue;
             }
             if (rival != nullptr && (next == nullptr || rival->ticket < next->ticket)) {
                 if (!left_late(*rival)) evict_spare_of(of);
             } else if (next == nullptr) {
-                return;
+                break;
+            } else if (left_late(*next)) {
+                continue;
             } else if (is_due || takes(*next)) {
                 lend_to(*next);
             } else {
@@ -222,6 +228,9 @@ private:
                 notify(*next);
             }
         }
+        fit();
+        if (!std::exchange(exceeds_idle_of_[of], false)) return;
+        if (count(idle_, of) > capacity_.max_idle_for(of) && has_spare(of)) evict_spare_of(of);
         fit();
     }
 

@@ -98,6 +98,11 @@ protected:
         return left(closing(), left(open(), capacity_.max_open()) + in_state(request_state::closing));
     }
 
+    std::size_t room(std::size_t of) const {
+        return std::min(left(capacity_.max_dials_for(of), about_to_dial(of)),
+            left(capacity_.max_open_for(of), held(of) + about_to_dial(of)));
+    }
+
     /// Puts each waiting request in its zone. Nobody is newly nudged here, or newly promised.
     void fit() {
         for (std::size_t of = 0; of != keys.size(); ++of) {
@@ -138,11 +143,6 @@ protected:
     bool is_closed_ = false;
 
 private:
-    std::size_t room(std::size_t of) const {
-        return std::min(left(capacity_.max_dials_for(of), about_to_dial(of)),
-            left(capacity_.max_open_for(of), held(of) + about_to_dial(of)));
-    }
-
     static void unnudge(const std::vector<request*>& all) {
         const bool others = ranges::any_of(all, [](const request* r) { return r->state == request_state::promised; });
         for (auto each = all.rbegin(); each != all.rend(); ++each) {

@@ -30,11 +30,11 @@ public:
     std::size_t closing() const { return of_.closing; }
     std::size_t promised() const { return of_.promised; }
     std::size_t able() const { return of_.able; }
-    std::size_t nudged() const { return of_.of->nudged; }
+    std::size_t nudged() const { return of_.group->nudged; }
 
     /// Whether its zones are as long as they have to be, in order, and marked right.
     bool is_fit(const auto& capacity) const {
-        const auto& its = *of_.of;
+        const auto& its = *of_.group;
         const auto left = [](std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; };
         const std::size_t dials = of_.dialing + of_.closing;
         const std::size_t room = std::min(left(capacity.max_dials_for(its.key), dials),
@@ -45,10 +45,10 @@ public:
     }
 
     /// Whether a request of this key dials although it could take an idle connection that nobody waits for.
-    bool dials_in_vain() const { return of_.of->usable() > of_.waiting.size() && !of_.takers.empty(); }
+    bool dials_in_vain() const { return of_.group->usable() > of_.waiting.size() && !of_.takers.empty(); }
 
     /// How many of its idle connections no nudged request is to take.
-    std::size_t spare() const { return of_.of->idle.size() - of_.of->nudged; }
+    std::size_t spare() const { return of_.group->idle.size() - of_.group->nudged; }
 
 private:
     bool is_marked() const {
@@ -57,7 +57,7 @@ private:
             return of_.waiting.size() >= end &&
                    std::next(of_.waiting.begin(), static_cast<std::ptrdiff_t>(end)) == mark;
         };
-        const std::size_t nudged = of_.of->nudged, promised = nudged + of_.promised, able = promised + of_.able;
+        const std::size_t nudged = of_.group->nudged, promised = nudged + of_.promised, able = promised + of_.able;
         for (const auto& each : of_.waiting) {
             const state expected = position < nudged     ? state::nudged
                                    : position < promised ? state::promised
@@ -97,7 +97,7 @@ public:
             closing += each.closing();
             promised += each.promised();
             able += each.able();
-            known_idle += of->of->idle.size();
+            known_idle += of->group->idle.size();
             spare += each.spare();
         }
         spare += all.idle - known_idle;  // of keys that nobody waits for

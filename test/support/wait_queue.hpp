@@ -167,7 +167,7 @@ struct fixture {
     store::entry& begin_close(caller& asking) {
         store::entry& next = retired.front();
         retired.pop_front();
-        step([&](moment&) { queue.begin_close(asking); });
+        step([&](moment& now) { queue.begin_close(asking, now); });
         return next;
     }
 
@@ -191,7 +191,7 @@ struct fixture {
         for (std::size_t left = retired.size(); left > before; --left, ++each) queue.changed(each->of(), now);
         queue.serve(now);
         while (now.is_over()) {
-            now.most = moment::batch;
+            now.budget = moment::batch;
             queue.serve(now);
         }
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <utility>
 
@@ -14,8 +15,8 @@
 
 namespace pool::core {
 
-/// The wait queue, and the permits of the requests that dial. Each function is a step, and ends by serving whoever can
-/// be served. Not thread-safe.
+/// The wait queue, and the permits of the requests that dial. Each function is a part of a step, which ends with `serve`.
+/// Not thread-safe.
 template <class Store>
 class admission : public allocation<Store> {
     using base = allocation<Store>;
@@ -37,59 +38,57 @@ public:
     /// being closed do not count: they make room without a further close.
     bool is_over_bounds(const entry& e, const auto& bounds) const noexcept {
         return open_count() - store_.stats().closing > bounds.max_open() ||
-               held(e.of()) + dials_of(e.of()) > bounds.max_open_for(e.key());
+               connections_of(e.of()) + dials_of(e.of()) > bounds.max_open_for(e.key());
     }
 
-    /// How many may be idle, so that no bound on open connections is exceeded either.
-    std::size_t max_idle(const auto& bounds) const noexcept {
-        return std::min(bounds.max_idle(), left(bounds.max_open(), store_.stats().lent + dialing_));
+    /// How many may be idle at most, by the bounds on idle and on open connections: for `reconfigure`.
+    std::size_t idle_allowed(const auto& bounds) const noexcept {
+        return std::min(bounds.max_idle(), remaining(bounds.max_open(), store_.stats().lent + dialing_));
     }
 
     /// The same for one key.
-    std::size_t max_idle_for(const group& of, const auto& bounds) const noexcept {
-        return std::min(bounds.max_idle_for(of.key), left(bounds.max_open_for(of.key), of.lent + dials_of(of)));
+    std::size_t idle_allowed_for(const group& of, const auto& bounds) const noexcept {
+        return std::min(bounds.max_idle_for(of.key), remaining(bounds.max_open_for(of.key), of.lent + dials_of(of)));
     }
 
     // Steps of callers that do not wait.
 
     /// Whether no request waits, and none dials for this key: then the store alone lends and takes back.
-    bool is_idle(const group& of) const noexcept { return waiting_ == 0 && of.queue == nullptr; }
+    bool is_uncontended(const group& of) const noexcept { return waiting_ == 0 && of.queue == nullptr; }
 
-    /// Lends an idle connection of a group that is not idle, unless it is for a request that waits. If the batch has
-    /// ended before that is known, this returns nullptr: look up again.
+    /// Lends an idle connection of a contended group, if one is left when those have been served that are due. It may be
+    /// one that a nudged request was to take. If the batch has ended before that is known, this returns nullptr: look up
+    /// again.
     template <class Moment>
     entry* lend(group& of, Moment& now) noexcept {
         store_.look_again(of, store_time(now), now.retired);
         changed(of, now);
         serve(now);
         const bool is_free = of.usable() != 0 && !now.is_over();
-        entry* const found = is_free ? store_.lend(of, store_time(now), now.most, now.retired) : nullptr;
+        entry* const found = is_free ? store_.lend(of, store_time(now), now.budget, now.retired) : nullptr;
         if (found != nullptr && of.queue != nullptr) overtaken_ += !of.queue->waiting.empty();
         changed(of, now);
         serve(now);
         return found;
     }
 
-    /// A lent connection of a group that is not idle comes back: it is lent again, or idle, or retired if there is no
-    /// room for it.
+    /// A lent connection of a contended group comes back: it is lent again, or idle, or retired if there is no room for
+    /// it.
     template <class Moment, class TimePoint>
     void give_back(entry& e, TimePoint expires_at, Moment& now) noexcept {
         group& of = e.of();
         store_.give_back(e, expires_at, store_time(now), now.retired);
+        if (of.queue != nullptr && !of.queue->is_unused()) of.queue->exceeds_idle = true;
+        else if (of.idle.size() > now.bounds.max_idle_for(of.key)) store_.evict(of, now.retired);
+        exceeds_idle_ = true;
         changed(of, now);
-        serve(now);
-        if (of.idle.size() > now.bounds.max_idle_for(of.key) && of.has_spare()) {
-            store_.evict(of, now.retired);
-            changed(of, now);
-        }
-        exceeds_idle_ = store_.stats().idle > now.bounds.max_idle();
         serve(now);
     }
 
     /// Calls `erase()`, which erases a lent entry of a group.
     template <class Erase, class Moment>
     void erase_lent(group& of, const Erase& erase, Moment& now) noexcept {
-        queue* const its = of.queue;  // without one, the group may end
+        queue* const its = of.queue;  // if there is none, `erase` may end the group
         erase();
         if (its != nullptr) changed(*its, now);
     }
@@ -107,7 +106,7 @@ public:
         asking.is_notified_ = true;  // its caller looks at it anyway
         of.push_back(asking);
         ++waiting_;
-        store_.look_again(*of.of, store_time(now), now.retired);
+        store_.look_again(*of.group, store_time(now), now.retired);
         changed(of, now);
         return admit(asking, now);
     }
@@ -130,16 +129,16 @@ public:
 
     /// The caller of a request looks: it leaves if it has given up, takes a connection that is there, or begins to
     /// dial. Returns the new state. `may_dial` means that the caller must dial now. If the batch has ended, and it still
-    /// waits, it has to look again: nobody may notify it of what it has not taken.
+    /// waits, the caller has to call this again, because this step has not notified it.
     template <class Moment>
     request_state look(request& asking, Moment& now) noexcept {
         asking.is_notified_ = true;  // whatever happens in this step, it need not be notified
         if (may_give_up(asking)) {
             if (is_closed_) leave(asking, request_state::closed, now);
-            else left_late(asking, now);
+            else remove_if_given_up(asking, now);
         }
         if (is_waiting(asking.state_)) {
-            group& its = *asking.queue().of;
+            group& its = *asking.queue().group;
             store_.look_again(its, store_time(now), now.retired);
             changed(its, now);
             serve(now);
@@ -148,6 +147,8 @@ public:
                 lend_to(asking, now);
                 overtaken_ += overtakes && asking.state_ == request_state::lent;
             }
+        } else if (asking.state_ == request_state::may_dial) {
+            lend_spare(asking, now);
         }
         serve(now);
         asking.is_notified_ = false;
@@ -157,24 +158,32 @@ public:
     }
 
     /// The caller of a promised request begins to close a retired connection. It cannot look before `end_close`.
-    void begin_close(request& asking) noexcept {
+    template <class Moment>
+    void begin_close(request& asking, Moment& now) noexcept {
+        assert(asking.state_ == request_state::promised && "pool: a caller closes whose request is not promised a permit");
         base::leave_zone(asking);
         asking.state_ = request_state::closing;
         ++asking.queue().closing;
         ++closing_;
+        base::fit(asking.queue(), now);
     }
 
-    /// The caller has closed the connection, and the store has erased it. The permit is for its own request, if that
-    /// still needs it. If the bounds were lowered meanwhile, or a caller has put a connection, there may be no permit:
-    /// then the request waits again, at its place.
+    /// The caller has closed the connection, and the store has erased it. Its request gets the permit, if it still needs
+    /// it. If bounds were lowered meanwhile, or a caller has put a connection, there may be no permit: then the request
+    /// waits again, at its place.
     template <class Moment>
     void end_close(request& asking, Moment& now) noexcept {
+        assert(asking.state_ == request_state::closing && "pool: the end of a close that has not begun");
         if (is_closed_) return leave(asking, request_state::closed, now);
-        if (left_late(asking, now)) return;
-        if (open_count() < now.bounds.max_open()) return permit(asking, now);
+        if (remove_if_given_up(asking, now)) return;
+        lend_spare(asking, now);
+        if (asking.state_ == request_state::lent) return;
+        queue& of = asking.queue();
+        const bool has_room = base::room(of, of.opening() - 1, now) != 0;
+        if (has_room && open_count() < now.bounds.max_open()) return permit(asking, now);
         base::no_longer_closing(asking);
         order_.put_back(asking);
-        changed(asking.queue(), now);
+        changed(of, now);
         announce(asking);
     }
 
@@ -221,8 +230,8 @@ public:
         for (auto* const those : {&unsettled_, &unfit_}) {
             for (auto next = those->begin(); next != those->end();) {
                 queue& of = *next++;  // a request that leaves moves its queue to the end
-                leave_late(of.waiting, now);
-                leave_late(of.takers, now);
+                remove_given_up(of.waiting, now);
+                remove_given_up(of.takers, now);
             }
         }
     }
@@ -234,11 +243,11 @@ private:
     using base::dials_of;
     using base::end_request;
     using base::exceeds_idle_;
-    using base::held;
+    using base::connections_of;
     using base::is_closed_;
     using base::leave;
-    using base::left;
-    using base::left_late;
+    using base::remaining;
+    using base::remove_if_given_up;
     using base::lend_to;
     using base::order_;
     using base::overtaken_;
@@ -251,6 +260,13 @@ private:
     using base::unsettled_;
     using base::waiting_;
 
+    /// Lends a request that has a permit a connection that no nudged request is to take, if there is one.
+    template <class Moment>
+    void lend_spare(request& asking, Moment& now) noexcept {
+        const group& its = *asking.queue().group;
+        if (its.usable() > its.nudged) lend_to(asking, now);
+    }
+
     /// Whether a request may leave the queue by itself: it waits, or has not begun to dial.
     static bool may_give_up(const request& asking) noexcept {
         return is_waiting(asking.state_) || asking.state_ == request_state::may_dial;
@@ -258,8 +274,8 @@ private:
 
     /// Removes the requests of a list that have given up.
     template <class Requests, class Moment>
-    void leave_late(Requests& those, Moment& now) noexcept {
-        for (auto next = those.begin(); next != those.end();) left_late(*next++, now);
+    void remove_given_up(Requests& those, Moment& now) noexcept {
+        for (auto next = those.begin(); next != those.end();) remove_if_given_up(*next++, now);
     }
 
     template <class Moment>

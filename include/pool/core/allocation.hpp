@@ -17,11 +17,14 @@ namespace pool::core {
 /// An open connection is idle, lent, being dialled or being closed, and holds a permit. The permit is free when the
 /// connection has been closed, not before, so the peers never see more than the bound either.
 ///
-/// - A connection that comes back is for the oldest request of its key. If that has waited for the patience of the
-///   policy, it is lent the connection at once. Otherwise the connection stays idle, and the request is nudged: it is
-///   notified to look for itself. Until it does, another caller may take the connection.
+/// - A connection that comes back is for the oldest request of its key. It is lent to that request at once if the
+///   request dials, and can take another connection meanwhile; if it has waited for the patience of the policy; or if
+///   no more connections may be idle. Otherwise the connection stays idle, and the request is nudged: it is notified to
+///   look for itself. Until it does, another caller may take the connection.
+/// - But if an older request of another key is able to dial, the connection is closed to make room for that.
 /// - A permit is for the oldest request that its key's own bounds let have one, and that is not nudged. It gets a free
-///   permit at once. A permit that is not free yet, because a connection is being closed, is promised.
+///   permit at once. A permit that is not free yet, because a connection is being closed, is promised. A caller that
+///   closes a connection itself has that permit, before older requests.
 /// - For an able request, which has no promise, room is made: the oldest idle connection of another key is retired, but
 ///   none that a nudged request is to take.
 /// - A request that has given up gets nothing.
@@ -44,7 +47,8 @@ public:
     /// whose state changes. At the end of the batch it stops early.
     template <class Moment>
     void serve(Moment& now) noexcept {
-        for (; !unfit_.empty() && !now.is_over(); now.spend()) {
+        for (; !unfit_.empty(); now.spend()) {
+            if (now.is_over()) return;
             queue& of = unfit_.front();
             if (is_closed_ && !refuse(of, now)) return;
             changed(of, now);
@@ -62,7 +66,7 @@ public:
                 if (is_closed_) continue;
                 grant(now);
                 settle(of, now);
-                if (now.is_over()) return move(of, unsettled_);
+                if (now.is_over()) return move(of, unsettled_);  // something of it may be left
             }
             if (waiting_ == 0 && !exceeds_idle_) return;
             do {
@@ -80,11 +84,10 @@ protected:
     using base::coming;
     using base::dialing_;
     using base::end_wait;
-    using base::exceeds_idle_;
     using base::fit;
     using base::is_closed_;
     using base::leave;
-    using base::left;
+    using base::remaining;
     using base::leave_zone;
     using base::move;
     using base::no_longer_closing;
@@ -101,7 +104,7 @@ protected:
 
     /// Removes a request that has given up. Returns whether it had.
     template <class Moment>
-    bool left_late(request& asking, Moment& now) noexcept {
+    bool remove_if_given_up(request& asking, Moment& now) noexcept {
         const auto reason = reason_to_leave(asking, now);
         if (reason) leave(asking, *reason, now);
         return reason.has_value();
@@ -124,7 +127,7 @@ protected:
     template <class Moment>
     void lend_to(request& asking, Moment& now) noexcept {
         queue& of = asking.queue();
-        if (entry* const found = store_.lend(*of.of, store_time(now), now.most, now.retired)) {
+        if (entry* const found = store_.lend(*of.group, store_time(now), now.budget, now.retired)) {
             asking.lent_ = found;
             leave(asking, request_state::lent, now);
         } else {
@@ -142,30 +145,33 @@ private:
     /// request of another key is able to dial, one of these is retired for it.
     template <class Moment>
     void settle(queue& of, Moment& now) noexcept {
-        group& its = *of.of;
+        group& its = *of.group;
         for (; its.usable() != 0 && !now.is_over(); now.spend()) {
-            if (its.usable() > its.nudged) balance(now);  // a request with a promise has no need of the connection
+            if (its.usable() > its.nudged) balance(now);  // so that the rival below is one without a promise
             request* const oldest = older(of.oldest_taker(), of.oldest());
-            if (oldest != nullptr && left_late(*oldest, now)) continue;
-            const bool is_due = oldest != nullptr && this->is_due(*oldest, its, now);
-            const bool has_spare = its.usable() > its.nudged;
-            if (!is_due && !has_spare) return;
+            if (oldest != nullptr && remove_if_given_up(*oldest, now)) continue;
+            const bool is_due = oldest != nullptr && gets_at_once(*oldest, its, now);
+            const bool is_spare = its.usable() > its.nudged;  // there is one that no nudged request is to take
+            if (!is_due && !is_spare) break;
 
             request* const next = is_due ? oldest : older(of.oldest_taker(), of.oldest_unnudged());
-            request* const rival = has_spare ? order_.oldest_able(&of) : nullptr;
-            if (rival != nullptr && older(rival, next) == rival) {
-                if (left_late(*rival, now)) continue;
-                retire_spare(its, now);
+            request* const rival = is_spare ? order_.oldest_able(&of) : nullptr;
+            if (is_older(rival, next)) {  // also if nobody of this key wants it
+                if (!remove_if_given_up(*rival, now)) retire_spare(its, now);
                 continue;
             }
-            if (next == nullptr) return;
-            if (left_late(*next, now)) continue;
+            if (next == nullptr) break;
+            if (remove_if_given_up(*next, now)) continue;
             if (is_due || !is_waiting(next->state_)) {
                 lend_to(*next, now);
             } else {
                 announce(order_.nudge(of));
                 fit(of, now);
             }
+        }
+        if (of.exceeds_idle && !now.is_over()) {
+            of.exceeds_idle = false;
+            if (its.idle.size() > now.bounds.max_idle_for(its.key) && its.has_spare()) retire_spare(its, now);
         }
     }
 
@@ -175,7 +181,7 @@ private:
         for (; open_count() < now.bounds.max_open() && !is_closed_ && !now.is_over(); now.spend()) {
             request* const next = older(order_.oldest_promised(), order_.oldest_able());
             if (next == nullptr) return;
-            if (!left_late(*next, now)) permit(*next, now);
+            if (!remove_if_given_up(*next, now)) permit(*next, now);
         }
     }
 
@@ -185,31 +191,33 @@ private:
         for (; order_.promised() != 0 || store_.stats().closing != 0; now.spend()) {
             if (now.is_over()) return;
             const std::size_t most = coming(now);
-            request* const next = order_.oldest_able();
-            const bool is_full = order_.promised() == most;
+            request* const last = order_.youngest_promised();
             if (order_.promised() > most) {
-                order_.unpromise(*order_.youngest_promised());
-            } else if (next == nullptr || most == 0 || (is_full && older(next, order_.youngest_promised()) != next)) {
-                return;
-            } else if (!left_late(*next, now)) {
-                if (is_full) order_.unpromise(*order_.youngest_promised());
-                order_.promise(next->queue());
+                order_.unpromise(last->queue());
+                continue;
             }
+            request* const next = order_.oldest_able();
+            const bool none_left = order_.promised() == most;
+            if (next == nullptr || (none_left && (last == nullptr || !is_older(next, last)))) return;
+            if (remove_if_given_up(*next, now)) continue;
+            if (none_left) order_.unpromise(last->queue());
+            order_.promise(next->queue());
         }
     }
 
     /// Retires an idle connection for the oldest able request, if there is one of another key that no nudged request is
-    /// to take. Otherwise tries the next queue. Returns whether something changed.
+    /// to take. If all that could be retired are of its own key, which are blocked, then one of these is, for the oldest
+    /// able request of another key. Returns whether something changed.
     template <class Moment>
     bool make_room(Moment& now) noexcept {
         request* const next = order_.oldest_able();
         if (next == nullptr || now.is_over()) return false;
         now.spend();
-        if (left_late(*next, now)) return true;
-        group* victim = store_.oldest_spare(next->queue().of, now.most);
+        if (remove_if_given_up(*next, now)) return true;
+        group* victim = store_.oldest_spare(next->queue().group, now.budget);
         if (victim == nullptr) {
             request* const other = order_.oldest_able(&next->queue());
-            if (other != nullptr) victim = store_.oldest_spare(other->queue().of, now.most);
+            if (other != nullptr) victim = store_.oldest_spare(other->queue().group, now.budget);
         }
         if (victim == nullptr) return false;
         retire_spare(*victim, now);
@@ -223,13 +231,13 @@ private:
         if (!exceeds_idle_ || now.is_over()) return false;
         now.spend();
         group* const victim =
-            store_.stats().idle > now.bounds.max_idle() ? store_.oldest_spare(nullptr, now.most) : nullptr;
+            store_.stats().idle > now.bounds.max_idle() ? store_.oldest_spare(nullptr, now.budget) : nullptr;
         exceeds_idle_ = victim != nullptr || now.is_over();
         if (victim != nullptr) retire_spare(*victim, now);
         return victim != nullptr;
     }
 
-    /// Retires an idle connection of a key that no nudged request is to take.
+    /// Retires an idle connection of a key, but none that a nudged request is to take: there has to be one.
     template <class Moment>
     void retire_spare(group& of, Moment& now) noexcept {
         store_.evict(of, now.retired);
@@ -245,14 +253,15 @@ private:
         return request_state::timed_out;
     }
 
-    static request* older(request* a, request* b) noexcept {
-        return a == nullptr || (b != nullptr && b->ticket_ < a->ticket_) ? b : a;
+    static bool is_older(const request* a, const request* b) noexcept {
+        return a != nullptr && (b == nullptr || a->ticket_ < b->ticket_);
     }
+    static request* older(request* a, request* b) noexcept { return is_older(a, b) ? a : b; }
 
     /// Whether the oldest request of a key is lent a connection at once, even if it has to be woken for that: it dials,
     /// or has waited for the patience, or the connection cannot be kept idle.
     template <class Moment>
-    bool is_due(const request& oldest, const group& of, Moment& now) const noexcept {
+    bool gets_at_once(const request& oldest, const group& of, Moment& now) const noexcept {
         if (!is_waiting(oldest.state_)) return true;
         const auto patience = now.patience();
         return patience <= patience.zero() || saturating_since(oldest.since_, now.now()) >= patience ||
@@ -264,6 +273,9 @@ private:
     bool is_full(const group& of, const Moment& now) const noexcept {
         return of.idle.size() > now.bounds.max_idle_for(of.key) || store_.stats().idle > now.bounds.max_idle();
     }
+
+protected:
+    bool exceeds_idle_ = false;  ///< a connection has come back, and more may be idle than the bound of all keys allows
 };
 
 }  // namespace pool::core

@@ -143,15 +143,15 @@ protected:
         if (entry* const claimed = removal(act, claims::any)) close_from(*claimed, 1, nullptr);
     }
 
-    /// Closes one connection that nobody closes yet, if there is one, and if `begin()` returns true, which is called
-    /// under the lock. Calls `end(moment&)` under the lock when it is closed. Returns whether it did.
+    /// Closes one connection that nobody closes yet, if there is one, and if `begin(moment&)` returns true, which is
+    /// called under the lock. Calls `end(moment&)` under the lock when it is closed. Returns whether it did.
     template <class Begin, class End>
     bool close_one(const Begin& begin, const End& end) noexcept {
         moment now = this->now();
         std::size_t count = 0;
         auto which = claims::none;
-        const auto begins = [&](moment&) {
-            if (!unclosed_.empty() && begin()) which = claims::any;
+        const auto begins = [&](moment& its) {
+            if (!unclosed_.empty() && begin(its)) which = claims::any;
         };
         entry* const claimed = locked(now, begins, which, count);
         if (claimed != nullptr) close_claimed(*claimed, claims::none, nullptr, end);

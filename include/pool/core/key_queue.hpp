@@ -22,8 +22,8 @@ using queue_hook = boost::intrusive::list_member_hook<boost::intrusive::link_mod
 ///
 ///     nudged | promised | able | held
 ///
-/// A zone ends where the next begins, so three marks tell the state of every request. Each function below moves one
-/// mark by one request: O(1). `queue_order` calls them, and says how long the zones have to be.
+/// A zone ends where the next begins, so three marks tell the state of every request. Each function below moves a mark by
+/// at most one request: O(1), but for `put_back`. `queue_order` calls them, and says how long the zones have to be.
 template <class Entry>
 struct key_queue {
     using group_type = typename Entry::group;            ///< what the entries of the key share
@@ -32,17 +32,16 @@ struct key_queue {
     using iterator = typename lists::waiting::iterator;  ///< a mark
 
     /// For a group that outlives it.
-    explicit key_queue(group_type& its) noexcept : of{&its} { its.queue = this; }
+    explicit key_queue(group_type& its) noexcept : group{&its} { its.queue = this; }
     key_queue(const key_queue&) = delete;
     key_queue& operator=(const key_queue&) = delete;
-    ~key_queue() { of->queue = nullptr; }
+    ~key_queue() { group->queue = nullptr; }
 
     /// Whether no request waits, dials or is about to.
-    bool is_unused() const noexcept { return waiting.empty() && about_to_dial() == 0; }
+    bool is_unused() const noexcept { return waiting.empty() && opening() == 0; }
 
-    /// How many of the connections that the key's own bounds allow are opened now, or as soon as their callers have
-    /// closed others.
-    std::size_t about_to_dial() const noexcept { return dialing + closing; }
+    /// Connections of the key that are being opened, or will be by callers that close others first.
+    std::size_t opening() const noexcept { return dialing + closing; }
 
     /// The oldest that waits, or nullptr.
     request_type* oldest() noexcept { return waiting.empty() ? nullptr : &waiting.front(); }
@@ -52,17 +51,17 @@ struct key_queue {
     request_type* oldest_taker() noexcept { return takers.empty() ? nullptr : &*takers.begin(); }
 
     /// How many wait and are not held.
-    std::size_t unheld() const noexcept { return of->nudged + promised + able; }
+    std::size_t unheld() const noexcept { return group->nudged + promised + able; }
 
     /// Adds a request at the end, as held.
-    void push_back(request_type& asking) noexcept { insert(waiting.end(), asking, request_state::held); }
+    void push_back(request_type& asking) noexcept { insert(waiting.end(), asking); }
 
     /// Adds a request that was in the queue before, at its place by age, in the zone of the next younger one. O(n) in
     /// the older ones.
     void put_back(request_type& asking) noexcept {
         iterator next = waiting.begin();
         while (next != waiting.end() && next->ticket() < asking.ticket()) ++next;
-        insert(next, asking, next != waiting.end() ? next->state_ : request_state::held);
+        insert(next, asking);
     }
 
     /// Removes a waiting request from its zone.
@@ -80,7 +79,7 @@ struct key_queue {
         if (std::size_t* const its = length(next.state_)) --*its;
         for (iterator* mark : {&first_able, &first_held})
             if (*mark == first_promised) ++*mark;
-        ++first_promised, ++of->nudged;
+        ++first_promised, ++group->nudged;
         next.state_ = request_state::nudged;
         return next;
     }
@@ -88,7 +87,7 @@ struct key_queue {
     /// The youngest nudged one is not nudged any more. If others of its key are promised, then so is this older one.
     request_type& unnudge() noexcept {
         request_type& last = *--first_promised;
-        --of->nudged;
+        --group->nudged;
         if (promised != 0) {
             last.state_ = request_state::promised;
             ++promised;
@@ -108,9 +107,11 @@ struct key_queue {
     }
 
     /// The youngest promised one is only able.
-    void unpromise() noexcept {
-        --first_able, --promised, ++able;
-        first_able->state_ = request_state::able;
+    request_type& unpromise() noexcept {
+        request_type& last = *--first_able;
+        --promised, ++able;
+        last.state_ = request_state::able;
+        return last;
     }
 
     /// The oldest held one is able.
@@ -125,39 +126,40 @@ struct key_queue {
         --able;
     }
 
-    group_type* const of;  ///< the group of the key
+    group_type* const group;  ///< the group of the key
 
     typename lists::waiting waiting;          ///< the oldest in front
     iterator first_promised = waiting.end();  ///< behind the nudged ones
     iterator first_able = waiting.end();      ///< behind the promised ones
     iterator first_held = waiting.end();      ///< behind the able ones
-    std::size_t promised = 0;                 ///< length of the zone
+    std::size_t promised = 0;                 ///< length of the zone; that of the nudged ones is in the group
     std::size_t able = 0;                     ///< length of the zone
     typename lists::by_age takers;            ///< those that dial, and could take another connection
     std::size_t dialing = 0;                  ///< running dials, and permits to begin one
-    std::size_t closing = 0;                  ///< those whose callers close a connection, and have its permit then
+    std::size_t closing = 0;                  ///< those whose callers close a connection, and then get its permit
+    bool exceeds_idle = false;                ///< a connection has come back, and more may be idle than its bound
     dial_error last_error;                    ///< the last dial error since the queue exists
 
     queue_hook in_stage;                           ///< for `wait_queue`: among the queues that need the same work
     queue_hook in_blocked;                         ///< for `wait_queue`: among the queues that wait for blocked ones
     boost::intrusive::set_member_hook<> in_order;  ///< for `queue_order`: among the queues with able requests
-    std::uint64_t oldest_able = 0;                 ///< the ticket of its place there
+    std::uint64_t listed_ticket = 0;               ///< its place there: the ticket of its oldest able request
 
 private:
-    /// Adds a request before another one, at the end of the zone before that, or in its zone.
-    void insert(iterator next, request_type& asking, request_state zone) noexcept {
+    /// Adds a request before another one, in the zone of that one; or at the end, as held.
+    void insert(iterator next, request_type& asking) noexcept {
+        asking.state_ = next != waiting.end() ? next->state_ : request_state::held;
         const iterator here = waiting.insert(next, asking);
         for (iterator* mark : {&first_promised, &first_able, &first_held})
             if (*mark == next) *mark = here;
-        asking.state_ = zone;
-        if (std::size_t* const its = length(zone)) ++*its;
+        if (std::size_t* const its = length(asking.state_)) ++*its;
     }
 
     /// The length of a zone, or nullptr for the held ones, which nobody counts.
     std::size_t* length(request_state zone) noexcept {
         switch (zone) {
         case request_state::nudged:
-            return &of->nudged;
+            return &group->nudged;
         case request_state::promised:
             return &promised;
         case request_state::able:

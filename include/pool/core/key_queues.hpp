@@ -54,13 +54,13 @@ private:
     };
 
     struct hash {
-        std::size_t operator()(const queue& of) const noexcept { return of.of->hash; }
+        std::size_t operator()(const queue& of) const noexcept { return of.group->hash; }
         std::size_t operator()(const hashed& key) const noexcept { return key.hash; }
     };
     struct equal {
-        bool operator()(const queue& a, const queue& b) const noexcept { return a.of == b.of; }
+        bool operator()(const queue& a, const queue& b) const noexcept { return a.group == b.group; }
         bool operator()(const hashed& key, const queue& of) const noexcept {
-            return key.equals(of.of->key, of.of->hash);
+            return key.equals(of.group->key, of.group->hash);
         }
         bool operator()(const queue& of, const hashed& key) const noexcept { return (*this)(key, of); }
     };

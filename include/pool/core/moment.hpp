@@ -45,14 +45,16 @@ public:
     }
 
     /// Whether the step has to end, because it has done enough.
-    bool is_over() const noexcept { return most == 0; }
+    bool is_over() const noexcept { return budget == 0; }
 
     /// Takes note that the step has touched one more connection or request.
-    void spend() noexcept { most -= most != 0; }
+    void spend() noexcept {
+        if (budget != 0) --budget;
+    }
 
     const CapacityPolicy& bounds;  ///< the answers of the capacity policy
     Entries& retired;              ///< where to put the connections that have to be closed
-    std::size_t most = batch;      ///< what is left of the batch
+    std::size_t budget = batch;    ///< what is left of the batch
 
 private:
     const Clock& clock_;

@@ -29,7 +29,7 @@ public:
     explicit constexpr no_admission(const Store&) noexcept {}  ///< for any store
 
     static constexpr bool empty() noexcept { return true; }                           ///< nobody waits
-    static constexpr bool is_idle(const group&) noexcept { return true; }             ///< nobody waits
+    static constexpr bool is_uncontended(const group&) noexcept { return true; }             ///< nobody waits
     static constexpr entry* lend(const group&, auto&) noexcept { return nullptr; }    ///< never called
     static constexpr void give_back(const entry&, auto, auto&) noexcept {}            ///< never called
     static constexpr std::size_t waiting() noexcept { return 0; }                     ///< nobody waits
@@ -53,9 +53,9 @@ public:
     static constexpr void notify_again(notifications&) noexcept {}               ///< nothing to deliver
 
     /// The policy's own bound.
-    static std::size_t max_idle(const auto& policy) noexcept { return policy.max_idle(); }
+    static std::size_t idle_allowed(const auto& policy) noexcept { return policy.max_idle(); }
     /// The policy's own bound.
-    static std::size_t max_idle_for(const group& of, const auto& policy) noexcept {
+    static std::size_t idle_allowed_for(const group& of, const auto& policy) noexcept {
         return policy.max_idle_for(of.key);
     }
 };

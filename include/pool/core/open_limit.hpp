@@ -105,9 +105,9 @@ public:
     /// If a request is promised a permit, and there is a connection that nobody closes yet, closes that one, for its
     /// permit. Returns whether it did.
     bool close_for(request& asking) noexcept {
-        const auto begin = [&] {
+        const auto begin = [&](moment& now) {
             if (asking.state() != request_state::promised) return false;
-            admission_.begin_close(asking);
+            admission_.begin_close(asking, now);
             return true;
         };
         return this->close_one(begin, [&](moment& now) { admission_.end_close(asking, now); });
@@ -145,7 +145,7 @@ public:
         typename base::drainer here;
         for (;;) {
             const bool late = is_past(deadline);
-            if (!late && this->close_one([] { return true; }, [](moment&) {})) continue;
+            if (!late && this->close_one([](moment&) { return true; }, [](moment&) {})) continue;
             std::unique_lock guard{lock_};
             if (const std::size_t left = this->outstanding(); left == 0 || late) {
                 here.unlink();
@@ -173,7 +173,7 @@ private:
 
     /// An entry for the connection of a dial.
     entry& make_entry(const request& dialing) {
-        group& its = *dialing.queue().of;  // which lives as long as the dial
+        group& its = *dialing.queue().group;  // which lives as long as the dial
         const time_point earliest = this->expires_at(this->read_clock());
         const std::lock_guard guard{lock_};
         return store().make_entry(its, earliest);

@@ -234,8 +234,8 @@ public:
             admission_.bounds_changed();
         });
         return in_batches([this](moment& now) {
-            const auto in_all = [&] { return admission_.max_idle(capacity_); };
-            const auto per_key = [&](const auto& of) { return admission_.max_idle_for(of, capacity_); };
+            const auto in_all = [&] { return admission_.idle_allowed(capacity_); };
+            const auto per_key = [&](const auto& of) { return admission_.idle_allowed_for(of, capacity_); };
             return store().trim(in_all, per_key, batch, now.retired);
         });
     }
@@ -337,7 +337,7 @@ protected:
     /// connections may be open than the bounds allow.
     void keep(entry& lent, time_point at, bool may_exceed, moment& now) noexcept {
         if (may_exceed && admission_.is_over_bounds(lent, capacity_)) return store().refuse(lent, now.retired);
-        if (!admission_.is_idle(lent.of())) return admission_.give_back(lent, at, now);
+        if (!admission_.is_uncontended(lent.of())) return admission_.give_back(lent, at, now);
         const typename store_type::idle_bounds bounds{capacity_.max_idle(), capacity_.max_idle_for(lent.key())};
         store().give_back(lent, bounds, at, base::entry_time(now), now.retired);
     }
@@ -354,8 +354,8 @@ protected:
     entry* find_idle(const hashed& key, moment& now) {
         group* const of = closed_ ? nullptr : store().find(key);
         if (of == nullptr) return nullptr;
-        if (!admission_.is_idle(*of)) return admission_.lend(*of, now);
-        return store().lend(*of, base::entry_time(now), now.most, now.retired);
+        if (!admission_.is_uncontended(*of)) return admission_.lend(*of, now);
+        return store().lend(*of, base::entry_time(now), now.budget, now.retired);
     }
 
 private:

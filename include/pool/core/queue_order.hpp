@@ -40,20 +40,19 @@ public:
     auto begin() noexcept { return promised_.begin(); }
     auto end() noexcept { return promised_.end(); }  ///< the end of these
 
-    /// Makes the zones of a queue as long as they have to be. As many requests are nudged as have a usable connection,
-    /// and are nudged already. Of the others, as many are not held as `room`: the number of connections of the key that
-    /// may be opened. O(log n) for each request whose state changes.
+    /// Makes the zones of a queue as long as they have to be. No more requests are nudged than there are usable
+    /// connections; it nudges none. Of the others, as many are not held as `room`: the number of connections of the key
+    /// that may be opened. O(log n) for each request whose state changes.
     void fit(queue& of, std::size_t usable, std::size_t room) noexcept {
-        const std::size_t waiting = of.waiting.size();
-        for (const std::size_t most = std::min(usable, waiting); of.of->nudged > most;) {
+        while (of.group->nudged > usable) {
             request_type& last = of.unnudge();
             --nudged_;
             if (last.state() == request_state::promised) promised_.insert(last);
         }
-        const std::size_t most = of.of->nudged + std::min(room, waiting - of.of->nudged);
-        while (of.unheld() < most) of.enable();
-        while (of.unheld() > most) {
-            if (of.able == 0) unpromise(*std::prev(of.first_able));
+        const std::size_t unheld = of.group->nudged + std::min(room, of.waiting.size() - of.group->nudged);
+        while (of.unheld() < unheld) of.enable();
+        while (of.unheld() > unheld) {
+            if (of.able == 0) promised_.erase(promised_.iterator_to(of.unpromise()));
             of.hold();
         }
         relist(of);
@@ -75,10 +74,9 @@ public:
     }
 
     /// Takes a promise back, from the youngest promised request of a queue. O(log n).
-    void unpromise(request_type& of) noexcept {
-        promised_.erase(promised_.iterator_to(of));
-        of.queue().unpromise();
-        relist(of.queue());
+    void unpromise(queue& of) noexcept {
+        promised_.erase(promised_.iterator_to(of.unpromise()));
+        relist(of);
     }
 
     /// Puts a request back that was waiting before, at its place by age. O(n) in the older ones of its key.
@@ -100,7 +98,7 @@ public:
 private:
     struct oldest_ticket {
         using type = std::uint64_t;
-        type operator()(const queue& of) const noexcept { return of.oldest_able; }
+        type operator()(const queue& of) const noexcept { return of.listed_ticket; }
     };
     using queues = boost::intrusive::set<queue,
         boost::intrusive::member_hook<queue, boost::intrusive::set_member_hook<>, &queue::in_order>,
@@ -110,11 +108,11 @@ private:
     void relist(queue& of) noexcept {
         const std::uint64_t ticket = of.able != 0 ? of.first_able->ticket() : 0;
         if (of.in_order.is_linked()) {
-            if (of.able != 0 && of.oldest_able == ticket) return;
+            if (of.able != 0 && of.listed_ticket == ticket) return;
             able_.erase(able_.iterator_to(of));
         }
         if (of.able == 0) return;
-        of.oldest_able = ticket;
+        of.listed_ticket = ticket;
         able_.insert(of);
     }
 

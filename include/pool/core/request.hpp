@@ -23,12 +23,12 @@ namespace pool::core {
 ///
 /// | from | to | when |
 /// |---|---|---|
-/// | `held`, `able`, `promised`, `nudged` | each other | something of its key has changed, or a permit |
-/// | these four, or `may_dial`, `dialing` | `lent` | it gets an idle connection (the last two not if its dial blocks it) |
+/// | `held`, `able`, `promised`, `nudged` | each other | its key has changed, or a permit was promised or withdrawn |
+/// | these four, or `closing`, `may_dial`, `dialing` | `lent` | it gets an idle connection (`dialing` not if its dial blocks it) |
 /// | `promised` | `closing` | its caller begins to close a connection |
 /// | `able`, `promised` | `may_dial` | it gets a permit |
-/// | `closing` | `may_dial` | its caller has closed the connection, and has its permit |
-/// | `closing` | the first four | the same, but the permit is not free: the bounds were lowered, or a caller put a connection |
+/// | `closing` | `may_dial` | its caller has closed the connection, and gets its permit |
+/// | `closing` | the first four | the same, but the permit is not free: bounds were lowered, or a caller put a connection |
 /// | `may_dial` | `dialing` | its caller begins to dial |
 /// | `dialing` | `lent` or `failed` | its dial has succeeded or failed |
 /// | the first four, or `may_dial` | `timed_out`, `cancelled` | it has given up, and this is noticed |
@@ -42,8 +42,8 @@ enum class request_state : unsigned char {
     held,        ///< waits; its key is at a bound of its own, so only a connection of that key helps
     able,        ///< waits; may have a permit, but none is free, and none of those that will be free is for it
     promised,    ///< waits; a connection is being closed, and its permit is for this request
-    nudged,      ///< waits; an idle connection of its key is for it, if it looks before another caller takes that
-    closing,     ///< its caller closes a connection, and cannot look; then it has the permit of that connection
+    nudged,      ///< waits; an idle connection of its key is for it, unless another caller takes that first
+    closing,     ///< its caller closes a connection, and cannot look meanwhile; it then gets the permit of that
     may_dial,    ///< has a permit, and was notified to begin
     dialing,     ///< dials
     lent,        ///< has a connection
@@ -100,13 +100,13 @@ public:
 
     request_state state() const noexcept { return state_; }           ///< its state now
     bool is_submitted() const noexcept { return queue_ != nullptr; }  ///< whether it is or was in the queue
-    bool is_notified() const noexcept { return is_notified_; }        ///< and its caller has not looked since
+    bool is_notified() const noexcept { return is_notified_; }        ///< whether it was notified, and its caller has not looked since
     Entry& lent() const noexcept { return *lent_; }                   ///< the connection, if it is `lent`
     const seen_figures& seen() const noexcept { return seen_; }       ///< if it is final, and not `lent` or `failed`
     std::uint64_t ticket() const noexcept { return ticket_; }         ///< its age: the lower, the older
     time_point deadline() const noexcept { return deadline_; }        ///< when it gives up
     key_queue<Entry>& queue() const noexcept { return *queue_; }      ///< where it is: only while it waits or dials
-    const typename Entry::key_type& key() const noexcept { return queue_->of->key; }  ///< only while it waits or dials
+    const typename Entry::key_type& key() const noexcept { return queue_->group->key; }  ///< only while it waits or dials
 
 protected:
     /// `dials_on_caller_thread`: the caller's thread is blocked by the dial, so it cannot use a connection that is
@@ -132,9 +132,9 @@ private:
     friend queue_order<Entry>;
     friend request_lists<Entry>;
 
-    /// Called when the caller has to look: under the lock for a request of a blocked thread, which may only wake it;
-    /// otherwise after unlocking, and once until it looks. Returns false if there is no memory to tell the caller: then
-    /// it is called again after the next step.
+    /// Tells the caller to look, once until it does. A blocked thread is told under the lock, and may only be woken; any
+    /// other caller is told after unlocking. Returns false if there is no memory for that: then this is called again
+    /// after the next step.
     virtual bool notified() noexcept = 0;
 
     /// Whether the caller has asked to stop. Called under the lock.

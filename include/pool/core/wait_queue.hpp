@@ -23,7 +23,7 @@ namespace pool::core {
 /// All requests of a pool that bounds the open connections: their queues, their order, and who is to be notified. It
 /// does not decide anything: see `allocation`. Not thread-safe.
 ///
-/// Its operations, and those of the classes that derive from it, have a `moment`: the bounds, the time and the batch of
+/// Its operations, and those of the classes that derive from it, take a `moment`: the bounds, the time and the batch of
 /// a step.
 template <class Store>
 class wait_queue {
@@ -56,7 +56,7 @@ public:
     /// The group of a key for which requests wait or dial; nullptr if there is none. O(1).
     group* group_of(const hashed& key) const noexcept {
         const queue* const of = queues_.find(key);
-        return of != nullptr ? of->of : nullptr;
+        return of != nullptr ? of->group : nullptr;
     }
 
     /// How many connections are open, those being dialled and closed included.
@@ -76,7 +76,7 @@ public:
         unfit_.splice(unfit_.end(), unsettled_);
     }
 
-    /// The pool is closed: refuses all requests, and gives nothing any more.
+    /// The pool is closed. From the next `serve` on, all requests are refused, and nothing is given any more.
     void close() noexcept {
         is_closed_ = true;
         bounds_changed();
@@ -94,8 +94,8 @@ public:
         for (; !unasked_.empty() && !now.is_over(); now.spend()) {
             queue& of = unasked_.front();
             of.in_blocked.unlink();
-            store_.look_again(*of.of, store_time(now), now.retired);
-            changed(of, now);  // which has it asked again, if it is still blocked
+            store_.look_again(*of.group, store_time(now), now.retired);
+            changed(of, now);  // which puts it back, if one is still blocked
         }
         return unasked_.empty();
     }
@@ -126,10 +126,10 @@ protected:
     explicit wait_queue(Store& store) noexcept : store_{store} {}
     ~wait_queue() = default;
 
-    static std::size_t left(std::size_t bound, std::size_t used) noexcept { return bound > used ? bound - used : 0; }
-    static std::size_t held(const group& of) noexcept { return of.idle.size() + of.lent; }
+    static std::size_t remaining(std::size_t bound, std::size_t used) noexcept { return bound > used ? bound - used : 0; }
+    static std::size_t connections_of(const group& of) noexcept { return of.idle.size() + of.lent; }
     static std::size_t dials_of(const group& of) noexcept {
-        return of.queue != nullptr ? of.queue->about_to_dial() : 0;
+        return of.queue != nullptr ? of.queue->opening() : 0;
     }
 
     template <class Moment>
@@ -138,28 +138,29 @@ protected:
         else return no_time{};
     }
 
-    /// How many connections of a key its own bounds allow to be opened.
+    /// How many more connections of a key its own bounds allow to be opened than these.
     template <class Moment>
-    static std::size_t room(const queue& of, const Moment& now) noexcept {
-        const group& its = *of.of;
-        return std::min(left(now.bounds.max_dials_for(its.key), of.about_to_dial()),
-            left(now.bounds.max_open_for(its.key), held(its) + of.about_to_dial()));
+    static std::size_t room(const queue& of, std::size_t opening, const Moment& now) noexcept {
+        const group& its = *of.group;
+        return std::min(remaining(now.bounds.max_dials_for(its.key), opening),
+            remaining(now.bounds.max_open_for(its.key), connections_of(its) + opening));
     }
 
-    /// How many permits will be free, because their connections are being closed, and are for nobody's in particular.
+    /// How many permits will be free for the promised requests: one for each connection that is being closed, but for
+    /// those that exceed the bound, and those that callers close for their own requests.
     template <class Moment>
     std::size_t coming(const Moment& now) const noexcept {
-        const std::size_t excess = left(open_count(), now.bounds.max_open());
-        return left(store_.stats().closing, excess + closing_);
+        const std::size_t excess = remaining(open_count(), now.bounds.max_open());
+        return remaining(store_.stats().closing, excess + closing_);
     }
 
     /// Makes the zones of a queue as long as they have to be.
     template <class Moment>
     void fit(queue& of, Moment& now) noexcept {
-        const std::size_t nudged = of.of->nudged;
-        order_.fit(of, of.of->usable(), room(of, now));
-        if (of.of->nudged < nudged) store_.add_spare(*of.of);
-        const bool awaits_blocked = !of.of->blocked.empty() && (!of.waiting.empty() || !of.takers.empty());
+        const std::size_t nudged = of.group->nudged;
+        order_.fit(of, of.group->usable(), room(of, of.opening(), now));
+        if (of.group->nudged < nudged) store_.add_spare(*of.group);
+        const bool awaits_blocked = !of.group->blocked.empty() && (!of.waiting.empty() || !of.takers.empty());
         if (awaits_blocked != of.in_blocked.is_linked()) {
             if (awaits_blocked) blocked_.push_back(of);
             else of.in_blocked.unlink();
@@ -181,7 +182,7 @@ protected:
     void leave_zone(request& asking) noexcept {
         const bool was_nudged = asking.state_ == request_state::nudged;
         order_.erase(asking);
-        if (was_nudged) store_.add_spare(*asking.queue().of);
+        if (was_nudged) store_.add_spare(*asking.queue().group);
     }
 
     void no_longer_closing(request& asking) noexcept {
@@ -255,7 +256,7 @@ protected:
     stage unsettled_;                     ///< queues of which something has changed, or that are unused
     stage unfit_;                         ///< queues whose zones do not fit the bounds
     queues<&queue::in_blocked> blocked_;  ///< queues whose requests could take blocked connections
-    queues<&queue::in_blocked> unasked_;  ///< the same, and these are asked again now
+    queues<&queue::in_blocked> unasked_;  ///< the same, but not asked yet since `begin_look_again`
     notifications notifications_;
     std::size_t waiting_ = 0;
     std::size_t dialing_ = 0;
@@ -264,7 +265,6 @@ protected:
     duration total_wait_{};
     duration longest_wait_{};
     bool is_closed_ = false;
-    bool exceeds_idle_ = false;  ///< a connection has come back, and more may be idle than the bound of all keys allows
 };
 
 }  // namespace pool::core

@@ -133,7 +133,7 @@ TEST_CASE("admission: a caller may have closed a connection in vain") {
 TEST_CASE("admission: if the permit is not free after the close, the request waits again, at its place") {
     closes f{strict({.max_open = 2}), {"b"}};
     auto& second = f.enqueue("c");
-    SUBCASE("new bounds") { f.reconfigure(strict({.max_open = 1})); }
+    SUBCASE("a new bound") { f.reconfigure(strict({.max_open = 1})); }
     SUBCASE("another connection") { f.lent("e"); }
     f.end_close();
     CHECK(f.first->state() == request_state::able);
@@ -157,4 +157,34 @@ TEST_CASE("admission: a request that waits again is nudged before younger ones")
     CHECK(f.look(*f.first) == request_state::lent);
     CHECK(f.enqueue("d").state() == request_state::able);
     CHECK(f.enqueue("d").state() == request_state::queue_full);
+}
+
+TEST_CASE("admission: a request for whose key a bound was lowered waits again, too") {
+    closes f{strict({.max_open = 3}), {"c", "b"}};
+    f.reconfigure(strict({.max_open = 3, .max_open_per_key = 1}));
+    f.end_close();
+    CHECK(f.first->state() == request_state::held);
+    f.give_back(*f.others[0]);
+    CHECK(f.first->state() == request_state::lent);
+}
+
+TEST_CASE("admission: a request that has a permit is lent a connection instead that has come back for nobody") {
+    SUBCASE("while its caller has closed another one") {
+        closes f{strict({.max_open = 2}), {"c"}};
+        f.give_back(*f.others[0]);
+        CHECK(f.idle.stats().idle == 1);
+        f.end_close();
+        CHECK(f.first->state() == request_state::lent);
+        CHECK(f.queue.dialing() == 0);
+    }
+    SUBCASE("before its caller looks") {
+        fixture f{strict({.max_open = 2})};
+        auto& lent = f.lent("a");
+        auto& asking = f.submit("a");
+        CHECK(asking.state() == request_state::may_dial);
+        f.give_back(lent);
+        CHECK(f.look(asking) == request_state::lent);
+        CHECK(f.queue.dialing() == 0);
+        CHECK(f.idle.stats().idle == 0);
+    }
 }
