@@ -12,13 +12,15 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <valgrind/callgrind.h>
 
 #include <pool/basic_pool.hpp>
 
 #include <support/requests.hpp>
 
 /// @file
-/// W12, for how long one step of the wait queue holds the lock while many callers and keys wait.
+/// W12, for how long one step of the wait queue holds the lock while many callers and keys wait. Run by callgrind with
+/// `--count`, this program writes a dump for each time that a step holds the lock, which counts its instructions.
 
 namespace {
 
@@ -34,11 +36,23 @@ nanoseconds worked() {
 /// The longest time for which the lock was held since this was last set to zero.
 nanoseconds longest_hold{};
 
-/// A lock of one thread, which measures for how long it is held.
+/// Whether a step is being measured. While a crowd is made or destroyed, callgrind writes no dumps.
+bool is_measured = false;
+
+/// The name of callgrind's dumps.
+std::string dumps;
+
+/// A lock of one thread, which measures for how long it is held. Without callgrind, the requests to it do nothing.
 class watched {
 public:
-    void lock() { since_ = worked(); }
-    void unlock() { longest_hold = std::max(longest_hold, worked() - since_); }
+    void lock() {
+        since_ = worked();
+        if (is_measured) CALLGRIND_ZERO_STATS;
+    }
+    void unlock() {
+        if (is_measured) CALLGRIND_DUMP_STATS_AT(dumps.c_str());
+        longest_hold = std::max(longest_hold, worked() - since_);
+    }
 
 private:
     nanoseconds since_{};
@@ -93,7 +107,11 @@ struct crowd {
 /// The longest hold of the lock in `act`.
 nanoseconds held_by(const std::function<void()>& act) {
     longest_hold = {};
+    CALLGRIND_START_INSTRUMENTATION;
+    is_measured = true;
     act();
+    is_measured = false;
+    CALLGRIND_STOP_INSTRUMENTATION;
     return longest_hold;
 }
 
@@ -121,7 +139,19 @@ std::unique_ptr<crowd> full(int n) {
     return all;
 }
 
-const std::vector<step> steps{
+/// `n` callers are promised permits, and `n` connections are retired for them. `n` others are idle, each of its own key.
+/// The first of these keys is out of place in the order of the idle ones, because its connection has been lent again.
+std::unique_ptr<crowd> promised(int n) {
+    auto all = std::make_unique<crowd>(pool::bounded_open{.max_open = 2 * static_cast<std::size_t>(n)});
+    for (int i = 0; i < 2 * n; ++i) all->lend(i);
+    all->leases.clear();
+    all->conns.try_acquire(n).give_back();
+    for (int i = 0; i < n; ++i) all->wait(-1 - i);
+    return all;
+}
+
+/// Steps that concern one caller or one connection: O(log n).
+const std::vector<step> single_steps{
     {"keys at their own bounds: a caller joins",
         [](int n) {
             const auto all = keys_at_their_bounds(n);
@@ -152,6 +182,32 @@ const std::vector<step> steps{
             const auto all = full(n);
             return held_by([&] { requests::cancel(all->conns, all->waiting[static_cast<std::size_t>(n) / 2]); });
         }},
+    {"a full pool: a caller looks, and goes on waiting",
+        [](int n) {
+            const auto all = full(n);
+            return held_by([&] { requests::look(all->conns, all->waiting[static_cast<std::size_t>(n) / 2]); });
+        }},
+    {"promised permits: a caller joins, and an idle connection is retired for it",
+        [](int n) {
+            const auto all = promised(n);
+            return held_by([&] { all->wait(-1 - n); });
+        }},
+    {"promised permits: a caller closes a connection for its own",
+        [](int n) {
+            const auto all = promised(n);
+            asker& closes = all->waiting[static_cast<std::size_t>(n) / 2];
+            return held_by([&] { requests::state(all->conns).close_for(closes); });
+        }},
+    {"callers of one key dial: another joins",
+        [](int n) {
+            crowd all{pool::bounded_open{}};
+            for (int i = 0; i < n; ++i) all.wait(0);
+            return held_by([&] { all.wait(0); });
+        }},
+};
+
+/// Operations that concern all callers or connections: their steps are batches.
+const std::vector<step> batches{
     {"a full pool: all callers are too late, and are removed",
         [](int n) {
             const auto all = full(n);
@@ -187,26 +243,46 @@ double microseconds(const step& one, int n, std::size_t repetitions) {
     return static_cast<double>(all[all.size() / 2].count()) / 1e3;
 }
 
+/// Prints a table of times.
+void measure_times(const std::vector<int>& sizes, std::size_t repetitions) {
+    fmt::print("\n| W12: lock held by one step, us |");
+    for (const int n : sizes) fmt::print(" {} wait |", n);
+    fmt::print("\n|---|");
+    for (std::size_t i = 0; i < sizes.size(); ++i) fmt::print("---|");
+    fmt::print("\n");
+    for (const auto* steps : {&single_steps, &batches}) {
+        for (const step& each : *steps) {
+            fmt::print("| {} |", each.name);
+            for (const int n : sizes) fmt::print(" {:.2f} |", microseconds(each, n, repetitions));
+            fmt::print("\n");
+        }
+    }
+}
+
+/// Runs each step once, so that callgrind writes its dumps.
+void count_instructions(const std::vector<int>& sizes) {
+    for (const step& each : single_steps) {
+        for (const int n : sizes) {
+            dumps = fmt::format("{}/{}", each.name, n);
+            each.measure(n);
+        }
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     CLI::App app{"Measures for how long one step of the wait queue holds the lock"};
     int most = 100'000;
     std::size_t repetitions = 5;
+    bool counts = false;
     app.add_option("--most", most, "callers that wait")->capture_default_str()->check(CLI::PositiveNumber);
     app.add_option("--repetitions", repetitions)->capture_default_str()->check(CLI::PositiveNumber);
+    app.add_flag("--count", counts, "run each step once, for callgrind to count its instructions");
     CLI11_PARSE(app, argc, argv);
 
     std::vector<int> sizes;
     for (int n = 1'000; n <= most; n *= 10) sizes.push_back(n);
-    fmt::print("\n| W12: lock held by one step, us |");
-    for (const int n : sizes) fmt::print(" {} wait |", n);
-    fmt::print("\n|---|");
-    for (std::size_t i = 0; i < sizes.size(); ++i) fmt::print("---|");
-    fmt::print("\n");
-    for (const step& each : steps) {
-        fmt::print("| {} |", each.name);
-        for (const int n : sizes) fmt::print(" {:.2f} |", microseconds(each, n, repetitions));
-        fmt::print("\n");
-    }
+    if (counts) count_instructions(sizes);
+    else measure_times(sizes, repetitions);
 }

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -75,20 +76,36 @@ void read_times(table& all, const std::filesystem::path& path) {
     }
 }
 
-/// Each of callgrind's dumps is of 1,000 operations, and has its name and its sum.
-void read_instructions(table& all, const std::filesystem::path& directory) {
+/// A dump of callgrind: its number, its name, and the instructions that it counts.
+struct dump {
+    int part = 0;
+    std::string name;
+    double instructions = 0;
+};
+
+/// The dumps that have a name, in the order in which they were written.
+std::vector<dump> read_dumps(const std::filesystem::path& directory) {
+    constexpr std::string_view part = "part: ";
+    constexpr std::string_view trigger = "desc: Trigger: Client Request: ";
+    constexpr std::string_view totals = "totals: ";
+    std::vector<dump> all;
     for (const auto& file : std::filesystem::directory_iterator{directory}) {
-        constexpr std::string_view trigger = "desc: Trigger: Client Request: ";
         auto in = open(file.path());
-        std::string name;
+        dump found;
         for (std::string line; std::getline(in, line);) {
-            if (line.starts_with(trigger)) name = line.substr(trigger.size());
-            if (line.starts_with("totals: ") && !name.empty()) {
-                all.at(name).instructions = std::stod(line.substr(8)) / 1000;
-                break;
-            }
+            if (line.starts_with(part)) found.part = std::stoi(line.substr(part.size()));
+            if (line.starts_with(trigger)) found.name = line.substr(trigger.size());
+            if (line.starts_with(totals)) found.instructions = std::stod(line.substr(totals.size()));
         }
+        if (!found.name.empty()) all.push_back(found);
     }
+    std::ranges::sort(all, {}, &dump::part);
+    return all;
+}
+
+/// Each dump is of 1,000 operations.
+void read_instructions(table& all, const std::filesystem::path& directory) {
+    for (const dump& each : read_dumps(directory)) all.at(each.name).instructions = each.instructions / 1000;
 }
 
 void read_allocations(table& all, const std::filesystem::path& path) {
@@ -110,7 +127,8 @@ bool is_growth(const std::string& row) { return row.starts_with("growth "); }
 void print_headline(const table& all) {
     const double lease = all.find("W1 one key", "pool")->nanoseconds;
     const double dial = all.find("open a TCP connection", "loopback")->nanoseconds;
-    fmt::print("**{:.0f} million connections reused per second on one core: a lease and its give-back take {:.0f} ns, 1/{:.0f} of\n"
+    fmt::print("**{:.0f} million connections reused per second on one core: "
+               "a lease and its give-back take {:.0f} ns, 1/{:.0f} of\n"
                "what it takes to open a TCP connection on loopback ({:.1f} us).**\n\n",
         1e3 / lease, lease, dial / lease, dial / 1e3);
 }
@@ -170,6 +188,31 @@ void print_two_threads(const table& all) {
     }
 }
 
+/// The instructions of each step of the wait queue. A dump is of one time that the step held the lock, and its name is
+/// "step/number of those that wait". The longest counts.
+void print_steps(const std::vector<dump>& dumps) {
+    std::vector<std::pair<std::string, std::map<int, double>>> steps;
+    for (const dump& each : dumps) {
+        const std::size_t slash = each.name.rfind('/');
+        const std::string step = each.name.substr(0, slash);
+        if (steps.empty() || steps.back().first != step) steps.push_back({step, {}});
+        double& longest = steps.back().second[std::stoi(each.name.substr(slash + 1))];
+        longest = std::max(longest, each.instructions);
+    }
+    std::string header = "| W12: instructions under the lock |";
+    std::string line = "|---|";
+    for (const auto& [waiting, longest] : steps.at(0).second) {
+        header += fmt::format(" {} wait |", waiting);
+        line += "---|";
+    }
+    fmt::print("\n{}\n{}\n", header, line);
+    for (const auto& [step, counts] : steps) {
+        fmt::print("| {} |", step);
+        for (const auto& [waiting, longest] : counts) fmt::print(" {:.0f} |", longest);
+        fmt::print("\n");
+    }
+}
+
 /// Writes a file for each workload. A line has the size, and the nanoseconds of each pool.
 void write_growth(const table& all, const std::filesystem::path& directory) {
     std::filesystem::create_directories(directory);
@@ -195,22 +238,28 @@ int main(int argc, char** argv) {
     std::filesystem::path instructions;
     std::filesystem::path allocations;
     std::filesystem::path growth;
-    app.add_option("--times", times, "the JSON of Google Benchmark")->required();
+    std::filesystem::path steps;
+    app.add_option("--times", times, "the JSON of Google Benchmark");
     app.add_option("--instructions", instructions, "the directory with callgrind's dumps");
     app.add_option("--allocations", allocations, "a file of lines: a name, a tab and a number");
     app.add_option("--growth", growth, "the directory for the data of the plots");
+    app.add_option("--steps", steps, "the directory with callgrind's dumps of the steps of the wait queue");
+    app.require_option(1, 0);
     CLI11_PARSE(app, argc, argv);
 
     try {
-        table all;
-        read_times(all, times);
-        if (!instructions.empty()) read_instructions(all, instructions);
-        if (!allocations.empty()) read_allocations(all, allocations);
-        print_headline(all);
-        print_one_thread(all);
-        print_two_threads(all);
-        print_dead(all);
-        if (!growth.empty()) write_growth(all, growth);
+        if (!times.empty()) {
+            table all;
+            read_times(all, times);
+            if (!instructions.empty()) read_instructions(all, instructions);
+            if (!allocations.empty()) read_allocations(all, allocations);
+            print_headline(all);
+            print_one_thread(all);
+            print_two_threads(all);
+            print_dead(all);
+            if (!growth.empty()) write_growth(all, growth);
+        }
+        if (!steps.empty()) print_steps(read_dumps(steps));
     } catch (const std::exception& error) {
         std::cerr << "report: " << error.what() << '\n';
         return 1;

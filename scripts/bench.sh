@@ -18,12 +18,13 @@ cmake --build --preset bench --parallel "$jobs" >&2
 programs=$root/build/bench/bench
 results=$root/build/bench/results
 rm -rf "$results"
-mkdir -p "$results/instructions"
+mkdir -p "$results"/{instructions,steps}
 cd "$results"
 
 say 'counting instructions and allocations'
-valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file=instructions/dump \
-    "$programs/instructions" >allocations.tsv
+count=(valgrind -q --tool=callgrind --instr-atstart=no)
+"${count[@]}" --callgrind-out-file=instructions/dump "$programs/instructions" >allocations.tsv
+"${count[@]}" --callgrind-out-file=steps/dump "$programs/queue_steps" --count
 
 say 'measuring times: for about five minutes the machine should do nothing else'
 "$programs/throughput" --benchmark_enable_random_interleaving=true --benchmark_report_aggregates_only=true \
@@ -31,6 +32,8 @@ say 'measuring times: for about five minutes the machine should do nothing else'
 
 "$programs/report" --times times.json --instructions instructions --allocations allocations.tsv --growth growth |
     tee results.md
-for each in memory pauses wait_queue queue_steps compile; do "$programs/$each" | tee -a results.md; done
+for each in memory pauses wait_queue queue_steps; do "$programs/$each" | tee -a results.md; done
+"$programs/report" --steps steps | tee -a results.md
+"$programs/compile" | tee -a results.md
 gnuplot -e "data='growth'; plot_file='growth.svg'" "$root/bench/growth.gp"
 say "the plot: $results/growth.svg"
