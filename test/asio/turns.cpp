@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -11,11 +12,13 @@
 #include <doctest/doctest.h>
 
 #include <pool/asio/async_acquire.hpp>
+#include <pool/core/request.hpp>
 #include <pool/stats.hpp>
 
 #include <support/allocations.hpp>
 #include <support/asio_pool.hpp>
 #include <support/ids.hpp>
+#include <support/requests.hpp>
 
 // The turns that a caller takes on its executor: when there is one, and that it needs no memory.
 
@@ -132,4 +135,25 @@ TEST_CASE("asio: a nudge needs no memory either [C12]") {
     lent.give_back();
     f.run();
     CHECK(next->lease->id() == 1);
+}
+
+TEST_CASE("asio: a caller whose look takes several batches takes one turn for it") {
+    using pool_type = fixture<>::pool_type;
+    struct late_caller final : requests::request<pool_type> {
+        explicit late_caller(pool::manual_clock::time_point deadline) : request{true, deadline} {}
+        bool notified() noexcept override { return true; }
+    };
+    fixture f{strict({.max_open = 2, .max_open_per_key = 1})};
+    auto blocked = f.acquire("a");
+    f.far[1].blocked = true;
+    blocked.give_back();
+    std::deque<late_caller> late;
+    for (int i = 0; i != 200; ++i) requests::submit(*f.conns, late.emplace_back(f.clock.now() + 1ms), "a");
+    const auto asking = f.ask("a");
+    f.clock.advance(1ms);
+    f.far[1].blocked = false;
+    CHECK(f.loop.poll() == 1);
+    CHECK(asking->done);
+    CHECK(asking->lease->id() == 1);
+    for (late_caller& each : late) CHECK(each.state() == pool::core::request_state::timed_out);
 }

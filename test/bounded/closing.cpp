@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <atomic>
 #include <cstddef>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -93,6 +95,44 @@ TEST_CASE("bounded: drain waits for as long as it is told") {
         CHECK(left == 1);
         CHECK(f.clock.now() >= start + 1min);
     }
+}
+
+namespace {
+
+/// A lock that calls a function before it is locked for the n-th time.
+struct hooked_mutex : std::mutex {
+    void lock() {
+        if (countdown != 0 && --countdown == 0) hook();
+        std::mutex::lock();
+    }
+    static inline thread_local int countdown = 0;
+    static inline thread_local std::function<void()> hook;
+};
+
+}  // namespace
+
+TEST_CASE("bounded: drain closes what is retired just before it waits") {
+    using pool_type =
+        pool::basic_pool<std::string, fake::connection, bounds, pool::never, hooked_mutex, pool::manual_clock>;
+    fake::network net;
+    pool_type conns{strict({.max_open = 2})};
+    auto lent = conns.acquire("b", net.dialer());
+    conns.put("a", net.dial());
+    net[2].dead = true;
+    std::size_t left = 1;
+    std::thread drains{[&] {
+        hooked_mutex::hook = [&] {
+            std::thread{[&] {
+                lent.detach().close();
+                CHECK_FALSE(conns.try_acquire("a"));
+                CHECK(conns.stats().closing == 1);
+            }}.join();
+        };
+        hooked_mutex::countdown = 2;  // it looks for one to close, and then at what is left
+        left = conns.drain(fixture<>::never);
+    }};
+    drains.join();
+    CHECK(left == 0);
 }
 
 TEST_CASE("bounded: drain waits for closes, too") {

@@ -89,7 +89,7 @@ public:
                },
             [this] {
                 for (const entry& each : std::vector{idle_}) {
-                    const std::size_t open = count(lent_, each.of) + about_to_dial(each.of);
+                    const std::size_t open = count(lent_, each.of) + dialing(each.of);
                     const std::size_t most =
                         std::min(capacity_.max_idle_for(each.of), left(capacity_.max_open_for(each.of), open));
                     if (count(idle_, each.of) > most) retire(each.id, figures_.evicted);
@@ -206,13 +206,17 @@ public:
         }});
     }
 
-    void close_for(request& asking) {
+    /// Returns whether the caller closes one.
+    bool close_for(request& asking) {
+        bool does = false;
         begin({[&] {
-            if (asking.state != request_state::promised || retired_.empty()) return closes{later};
+            if (asking.state != request_state::promised || retired_.empty() || left_late(asking)) return closes{later};
             asking.state = request_state::closing;
             operations_.back().closer = &asking;
+            does = true;
             return closes{1};
         }});
+        return does;
     }
 
     void forget(const request& gone) {
@@ -260,7 +264,7 @@ private:
     void come_back(int id, bool may_exceed) {
         const std::size_t of = of_lent(id);
         const bool is_over =
-            open() - closing() > capacity_.max_open() || held(of) + about_to_dial(of) > capacity_.max_open_for(of);
+            open() - closing() > capacity_.max_open() || held(of) + dialing(of) > capacity_.max_open_for(of);
         if (may_exceed && is_over) return refuse(id);
         if (is_quiet(of)) return keep_within_bounds(id);
         keep(id);

@@ -76,11 +76,17 @@ protected:
 
     static void notify(request& asking) { asking.notifications += !std::exchange(asking.is_notified, true); }
 
-    /// The oldest promised requests close what nobody closes yet.
-    void call_to_close() {
+    /// The oldest promised requests close what nobody closes yet. `before` of these were there before this step. For
+    /// each other one, one more is notified than were already.
+    void call_to_close(std::size_t before) {
         std::size_t wanted = retired_.size();
-        for (request& each : callers_)
-            if (wanted != 0 && each.state == request_state::promised) notify(each), --wanted;
+        std::size_t fresh = left(wanted, before);
+        for (request& each : callers_) {
+            if (each.state != request_state::promised || wanted + fresh == 0) continue;
+            fresh -= fresh != 0 && !each.is_notified;
+            wanted -= wanted != 0;
+            notify(each);
+        }
     }
 
     /// Whether it has given up. Then it leaves.
@@ -170,8 +176,9 @@ private:
         const std::vector<request*> all = promise();
         if (all.empty()) return false;
         if (left_late(*all.front())) return true;
-        for (const request* const each : all) {
+        for (request* const each : all) {
             if (const auto of = oldest_spare(each->of)) {
+                if (each != all.front() && left_late(*each)) return true;
                 evict_spare_of(*of);
                 return true;
             }
@@ -230,8 +237,7 @@ private:
         }
         fit();
         if (!std::exchange(exceeds_idle_of_[of], false)) return;
-        if (count(idle_, of) > capacity_.max_idle_for(of) && has_spare(of)) evict_spare_of(of);
-        fit();
+        while (count(idle_, of) > capacity_.max_idle_for(of) && has_spare(of)) evict_spare_of(of), fit();
     }
 
     // The rules leave open in which order the keys are settled that one step has changed. It is the order in which they

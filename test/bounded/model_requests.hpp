@@ -67,8 +67,9 @@ protected:
     std::size_t in_state(request_state state, std::size_t of) const {
         return count(callers_, [=](const request& each) { return each.of == of && each.state == state; });
     }
-    std::size_t about_to_dial(std::size_t of) const { return dialing(of) + in_state(request_state::closing, of); }
-    bool is_used(std::size_t of) const { return waiting(of) + about_to_dial(of) != 0; }
+    bool is_used(std::size_t of) const {
+        return waiting(of) + dialing(of) + in_state(request_state::closing, of) != 0;
+    }
 
     /// The waiting requests of a key, the oldest first.
     std::vector<request*> line(std::size_t of) const {
@@ -99,8 +100,8 @@ protected:
     }
 
     std::size_t room(std::size_t of) const {
-        return std::min(left(capacity_.max_dials_for(of), about_to_dial(of)),
-            left(capacity_.max_open_for(of), held(of) + about_to_dial(of)));
+        return std::min(left(capacity_.max_dials_for(of), dialing(of)),
+            left(capacity_.max_open_for(of), held(of) + dialing(of)));
     }
 
     /// Puts each waiting request in its zone. Nobody is newly nudged here, or newly promised.

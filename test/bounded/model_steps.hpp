@@ -86,13 +86,14 @@ protected:
                 finish_close();
             } else if (under_way.next != under_way.steps.size()) {
                 retired_in_step_.clear();
+                const std::size_t before = retired_.size();
                 const closes who = under_way.steps[under_way.next++]();
                 for (auto of = retired_in_step_.rbegin(); of != retired_in_step_.rend(); ++of) touch(*of);
                 serve();
                 under_way.count += who.count;
                 under_way.left = who.most;
                 if (who.most != later) under_way.closing = claim();
-                call_to_close();
+                call_to_close(before);
             } else {
                 return;
             }
@@ -103,13 +104,14 @@ protected:
     void finish_close() {
         operation& under_way = operations_.back();
         retired_in_step_.clear();
+        const std::size_t before = retired_.size();
         end_close(std::exchange(under_way.closing, 0));
         if (under_way.closer != nullptr) end_close_for(*under_way.closer);
         serve();
         const bool may_go_on = --under_way.left != 0;
         under_way.left += !may_go_on && !retired_in_step_.empty() && under_way.closer == nullptr;
         if (under_way.left != 0) under_way.closing = claim();
-        call_to_close();
+        call_to_close(before);
     }
 
     std::vector<operation> operations_;  ///< those within a close of another come after it

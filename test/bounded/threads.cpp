@@ -62,15 +62,25 @@ TEST_CASE("bounded: among threads, no caller is served before an older one that 
         void knows(request_state state) {
             const std::scoped_lock guard{log.mutex};
             if (!is_told || !pool::core::is_waiting(state)) add(state, event::waits);
+            is_closing = false;
+        }
+        /// Its caller closes a connection for its permit, if there is one to close. Meanwhile others are served before
+        /// it, and then it is served before others.
+        void may_close() {
+            const std::scoped_lock guard{log.mutex};
+            log.all.push_back({event::told, number});
+            is_closing = true;
         }
         void add(request_state state, decltype(event::what) waiting) {
             const bool is_served = state == request_state::lent || state == request_state::may_dial;
+            const bool in_turn = is_served && !is_closing;
             log.all.push_back(
-                {is_served ? event::served : pool::core::is_waiting(state) ? waiting : event::left, number});
+                {in_turn ? event::served : pool::core::is_waiting(state) ? waiting : event::left, number});
         }
         int number;
         event_log& log;
         std::atomic<bool> is_told{false};
+        bool is_closing = false;
     };
 
     fake::network net;
@@ -98,8 +108,11 @@ TEST_CASE("bounded: among threads, no caller is served before an older one that 
                     }
                     const bool gives_up = random() % 8 == 0;
                     while (pool::core::is_waiting(seen) && !gives_up) {
-                        if (!requests::state(conns).close_for(*asking))
+                        asking->may_close();
+                        if (!requests::state(conns).close_for(*asking)) {
+                            asking->knows(seen);
                             while (!asking->is_told.exchange(false)) std::this_thread::yield();
+                        }
                         seen = requests::look(conns, *asking);
                         asking->knows(seen);
                     }
@@ -121,14 +134,15 @@ TEST_CASE("bounded: among threads, no caller is served before an older one that 
         }
     }
 
-    // One that was told to close a connection is not told again when it is served before it looks. Until then it may or
-    // may not wait.
+    // One that was told to close a connection is not told again when it is served before it looks. So who was told, or
+    // closes, may or may not wait until it looks.
     enum class standing { may_wait, waits, is_done };
     std::vector<standing> all(wanted.size(), standing::may_wait);
     int overtaken = 0;
     for (const auto& [what, caller] : log.all) {
         const auto place = static_cast<std::size_t>(caller);
-        for (std::size_t older = 0; older < place && what == event::served; ++older)
+        const bool is_served = what == event::served && all[place] != standing::is_done;
+        for (std::size_t older = 0; older < place && is_served; ++older)
             overtaken += all[older] == standing::waits && wanted[older] == wanted[place];
         if (what == event::served || what == event::left) all[place] = standing::is_done;
         else if (all[place] != standing::is_done)

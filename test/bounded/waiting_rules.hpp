@@ -36,9 +36,8 @@ public:
     bool is_fit(const auto& capacity) const {
         const auto& its = *of_.group;
         const auto left = [](std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; };
-        const std::size_t dials = of_.dialing + of_.closing;
-        const std::size_t room = std::min(left(capacity.max_dials_for(its.key), dials),
-            left(capacity.max_open_for(its.key), its.idle.size() + its.lent + dials));
+        const std::size_t room = std::min(left(capacity.max_dials_for(its.key), of_.dialing),
+            left(capacity.max_open_for(its.key), its.idle.size() + its.lent + of_.dialing));
         const std::size_t nudged = std::min(its.usable(), of_.waiting.size());
         const std::size_t others = std::min(room, of_.waiting.size() - nudged);
         return its.nudged == nudged && of_.promised + of_.able == others && is_marked();

@@ -37,6 +37,8 @@ public:
           bounds_{limits.max_idle, limits.max_idle_per_key} {}
     ~tended_store() { clear(); }
 
+    void bounds(pool::bounded limits) { bounds_ = {limits.max_idle, limits.max_idle_per_key}; }
+
     /// A new connection, lent. `earliest` is announced as its expiry.
     entry& open(std::string_view key, Time earliest = never<Time>()) {
         entry& fresh = store_.make_entry(hashed{key}, earliest);

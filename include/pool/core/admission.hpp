@@ -116,7 +116,7 @@ public:
     template <class Moment>
     bool admit(request& asking, Moment& now) noexcept {
         serve(now);
-        if (is_closed_) {
+        if (is_waiting(asking.state_) && is_closed_) {
             leave(asking, request_state::closed, now);
         } else if (asking.state_ == request_state::able || asking.state_ == request_state::held) {
             if (now.is_over()) return false;
@@ -151,21 +151,23 @@ public:
             lend_spare(asking, now);
         }
         serve(now);
-        asking.is_notified_ = false;
+        asking.is_notified_ = is_waiting(asking.state_) && now.is_over();
         if (asking.state_ != request_state::may_dial) return asking.state_;
         asking.state_ = request_state::dialing;
         return request_state::may_dial;
     }
 
-    /// The caller of a promised request begins to close a retired connection. It cannot look before `end_close`.
+    /// The caller of a request begins to close a retired connection, if the request is promised a permit, and has not
+    /// given up. Then it cannot look before `end_close`. Returns whether it does.
     template <class Moment>
-    void begin_close(request& asking, Moment& now) noexcept {
-        assert(asking.state_ == request_state::promised && "pool: a caller closes whose request is not promised a permit");
+    bool begin_close(request& asking, Moment& now) noexcept {
+        if (asking.state_ != request_state::promised || remove_if_given_up(asking, now)) return false;
         base::leave_zone(asking);
         asking.state_ = request_state::closing;
         ++asking.queue().closing;
         ++closing_;
         base::fit(asking.queue(), now);
+        return true;
     }
 
     /// The caller has closed the connection, and the store has erased it. Its request gets the permit, if it still needs
@@ -179,8 +181,7 @@ public:
         lend_spare(asking, now);
         if (asking.state_ == request_state::lent) return;
         queue& of = asking.queue();
-        const bool has_room = base::room(of, of.opening() - 1, now) != 0;
-        if (has_room && open_count() < now.bounds.max_open()) return permit(asking, now);
+        if (base::room(of, now) != 0 && open_count() < now.bounds.max_open()) return permit(asking, now);
         base::no_longer_closing(asking);
         order_.put_back(asking);
         changed(of, now);
@@ -192,7 +193,7 @@ public:
     template <class Moment>
     void cancel(request& asking, request_state outcome, Moment& now) noexcept {
         if (asking.state_ == request_state::closing) {
-            asking.given_up_as_ = outcome;  // for `end_close`
+            if (!asking.given_up_as_) asking.given_up_as_ = outcome;  // for `end_close`
             return;
         }
         const bool is_dialing = asking.state_ == request_state::dialing && asking.takes_while_dialing();

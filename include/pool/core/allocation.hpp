@@ -66,7 +66,7 @@ public:
                 if (is_closed_) continue;
                 grant(now);
                 settle(of, now);
-                if (now.is_over()) return move(of, unsettled_);  // something of it may be left
+                if (now.is_over()) return changed(of, now);  // something of it may be left
             }
             if (waiting_ == 0 && !exceeds_idle_) return;
             do {
@@ -169,9 +169,9 @@ private:
                 fit(of, now);
             }
         }
-        if (of.exceeds_idle && !now.is_over()) {
-            of.exceeds_idle = false;
-            if (its.idle.size() > now.bounds.max_idle_for(its.key) && its.has_spare()) retire_spare(its, now);
+        for (; of.exceeds_idle && !now.is_over(); now.spend()) {
+            of.exceeds_idle = its.idle.size() > now.bounds.max_idle_for(its.key) && its.has_spare();
+            if (of.exceeds_idle) retire_spare(its, now);
         }
     }
 
@@ -218,6 +218,7 @@ private:
         if (victim == nullptr) {
             request* const other = order_.oldest_able(&next->queue());
             if (other != nullptr) victim = store_.oldest_spare(other->queue().group, now.budget);
+            if (victim != nullptr && remove_if_given_up(*other, now)) return true;
         }
         if (victim == nullptr) return false;
         retire_spare(*victim, now);

@@ -118,10 +118,10 @@ protected:
     /// The same, with a moment whose time the caller may have read.
     template <class Act>
     std::size_t step(closing who, moment& now, const Act& act, std::vector<std::exception_ptr>* errors = nullptr) {
-        std::size_t count = 0;
-        entry* const claimed = locked(now, act, first_claim(who), count);
+        std::size_t count = 0, later = 0;
+        entry* const claimed = locked(now, act, first_claim(who), count, later);
         if (claimed != nullptr) [[unlikely]]
-            close_from(*claimed, most(who, count), errors);
+            close_from(*claimed, most(who, count + later), errors);
         return count;
     }
 
@@ -153,7 +153,7 @@ protected:
         const auto begins = [&](moment& its) {
             if (!unclosed_.empty() && begin(its)) which = claims::any;
         };
-        entry* const claimed = locked(now, begins, which, count);
+        entry* const claimed = locked(now, begins, which, count, count);
         if (claimed != nullptr) close_claimed(*claimed, claims::none, nullptr, end);
         return claimed != nullptr;
     }
@@ -162,6 +162,9 @@ protected:
     void close_uncounted(entry& e) noexcept {
         step(closing::own, [&](moment& now) { store().retire_uncounted(e, now.retired); });
     }
+
+    /// Whether there are connections that nobody closes yet.
+    bool has_unclosed() const noexcept { return !unclosed_.empty(); }
 
     /// The number of connections that a drain waits for. In a closed pool, idle connections count, too: they are about
     /// to be closed.
@@ -221,9 +224,9 @@ private:
     }
 
     /// The locked part of a step, and its notifications. Returns the connection that it has claimed, if any. `count` is
-    /// how many `act` has retired. `act` may set `which`.
+    /// how many `act` has retired, `later` how many after a first batch. `act` may set `which`.
     template <class Act>
-    entry* locked(moment& now, const Act& act, const claims& which, std::size_t& count) {
+    entry* locked(moment& now, const Act& act, const claims& which, std::size_t& count, std::size_t& later) {
         prepare(now);
         entry* claimed = nullptr;
         typename admission_type::notifications notifications;
@@ -239,7 +242,7 @@ private:
             unfinished_ += bounds_open && now.is_over();
         }
         deliver(notifications);
-        if (bounds_open && now.is_over()) finish_serving();
+        if (bounds_open && now.is_over()) finish_serving(which, claimed, later);
         return claimed;
     }
 
@@ -253,7 +256,7 @@ private:
             is_last = is_unneeded();
         };
         std::size_t count = 0;
-        entry* const claimed = locked(now, removes, which, count);
+        entry* const claimed = locked(now, removes, which, count, count);
         if (is_last && !now.is_over()) delete this;
         return claimed;
     }
@@ -286,7 +289,10 @@ private:
         }
         const bool does_claim = which == claims::any || (which == claims::new_ones && unclosed_.size() > before);
         entry* const claimed = does_claim ? claim() : nullptr;
-        if constexpr (bounds_open) admission_.call_to_close(unclosed_.size(), batch);
+        if constexpr (bounds_open) {
+            const std::size_t fresh = unclosed_.size() > before ? unclosed_.size() - before : 0;
+            admission_.call_to_close(unclosed_.size(), fresh, batch);
+        }
         if constexpr (can_wait) {
             if (!drainers_.empty() && (!unclosed_.empty() || outstanding() == 0))
                 for (drainer& each : drainers_) each.wake();
@@ -303,14 +309,19 @@ private:
         admission_.notify_again(undelivered);
     }
 
-    /// Gives what a step has left because its batch had ended. `unfinished_` keeps this state alive.
-    [[gnu::cold]] void finish_serving() noexcept {
+    /// Gives what a step has left because its batch had ended. May claim a connection, if the step may and has not, and
+    /// adds to `later` how many it retires. `unfinished_` keeps this state alive.
+    [[gnu::cold]] void finish_serving(claims which, entry*& claimed, std::size_t& later) noexcept {
         for (bool is_last = false, is_over = true; is_over;) {
             moment now = this->now();
             typename admission_type::notifications notifications;
             {
                 const std::lock_guard guard{lock_};
-                serve_and_claim(now, claims::none, unclosed_.size());
+                const std::size_t before = unclosed_.size();
+                const bool may_claim = which != claims::none && claimed == nullptr;
+                if (entry* const found = serve_and_claim(now, may_claim ? claims::new_ones : claims::none, before))
+                    claimed = found, ++later;
+                later += unclosed_.size() > before ? unclosed_.size() - before : 0;
                 notifications = admission_.take_notifications();
                 is_over = now.is_over();
                 unfinished_ -= !is_over;

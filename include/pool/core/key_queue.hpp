@@ -37,11 +37,8 @@ struct key_queue {
     key_queue& operator=(const key_queue&) = delete;
     ~key_queue() { group->queue = nullptr; }
 
-    /// Whether no request waits, dials or is about to.
-    bool is_unused() const noexcept { return waiting.empty() && opening() == 0; }
-
-    /// Connections of the key that are being opened, or will be by callers that close others first.
-    std::size_t opening() const noexcept { return dialing + closing; }
+    /// Whether no request waits or dials, and no caller closes a connection for one.
+    bool is_unused() const noexcept { return waiting.empty() && dialing + closing == 0; }
 
     /// The oldest that waits, or nullptr.
     request_type* oldest() noexcept { return waiting.empty() ? nullptr : &waiting.front(); }

@@ -49,6 +49,9 @@ public:
     static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;    ///< whether anything expires
     static constexpr bool can_wait = !std::is_same_v<Deadline, no_time>;  ///< whether callers may wait
 
+    /// How many connections one give-back evicts at most. It is one for each bound, unless a bound has been lowered.
+    static constexpr std::size_t most_evicted = 128;
+
     /// How many idle connections there may be.
     struct idle_bounds {
         std::size_t in_all;   ///< of all keys
@@ -182,8 +185,10 @@ public:
         if (is_due(expires_at, now)) return retire(e, stats_.expired, retired);
 
         group& its = *e.group_;
-        while (its.idle.size() >= bounds.per_key) retire(its.idle.front(), stats_.evicted, retired);
-        while (stats_.idle >= bounds.in_all) retire(index_.oldest_idle(), stats_.evicted, retired);
+        std::size_t most = most_evicted;
+        for (; its.idle.size() >= bounds.per_key && most != 0; --most)
+            retire(its.idle.front(), stats_.evicted, retired);
+        for (; stats_.idle >= bounds.in_all && most != 0; --most) retire(index_.oldest_idle(), stats_.evicted, retired);
         link(e, expires_at);
     }
 

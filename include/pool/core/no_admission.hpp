@@ -47,7 +47,7 @@ public:
     static constexpr void bounds_changed() noexcept {}                                              ///< nobody waits
     static constexpr void close() noexcept {}                                                       ///< nobody waits
     static constexpr void serve(auto&) noexcept {}                                                  ///< nobody waits
-    static constexpr void call_to_close(std::size_t, std::size_t) noexcept {}                       ///< nobody waits
+    static constexpr void call_to_close(std::size_t, std::size_t, std::size_t) noexcept {}          ///< nobody waits
     static constexpr bool has_notifications() noexcept { return false; }                            ///< nobody waits
     static constexpr notifications take_notifications() noexcept { return {}; }  ///< nothing to deliver
     static constexpr void notify_again(notifications&) noexcept {}               ///< nothing to deliver

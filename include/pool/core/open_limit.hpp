@@ -105,12 +105,8 @@ public:
     /// If a request is promised a permit, and there is a connection that nobody closes yet, closes that one, for its
     /// permit. Returns whether it did.
     bool close_for(request& asking) noexcept {
-        const auto begin = [&](moment& now) {
-            if (asking.state() != request_state::promised) return false;
-            admission_.begin_close(asking, now);
-            return true;
-        };
-        return this->close_one(begin, [&](moment& now) { admission_.end_close(asking, now); });
+        return this->close_one([&](moment& now) { return admission_.begin_close(asking, now); },
+            [&](moment& now) { admission_.end_close(asking, now); });
     }
 
     /// Does all that is due, as `pool_state::upkeep`. If no clock wakes the callers, those leave that have given up.
@@ -138,7 +134,7 @@ public:
     }
 
     /// Waits until no connection is lent, being dialled or being closed, or until `deadline`. Returns how many are
-    /// left.
+    /// left. A close that it makes itself may take longer.
     std::size_t drain(clock_time_point deadline)
         requires can_wait
     {
@@ -151,8 +147,15 @@ public:
                 here.unlink();
                 return left;
             }
+            if (this->has_unclosed()) continue;
             if (!here.is_linked()) this->drainers_.push_back(here);
-            here.wait(std::move(guard), this->clock(), deadline);
+            try {
+                here.wait(std::move(guard), this->clock(), deadline);
+            } catch (...) {
+                const std::lock_guard again{lock_};
+                here.unlink();
+                throw;
+            }
         }
     }
 

@@ -63,7 +63,7 @@ class parked_thread<Lock, Clock> {
 public:
     /// Unlocks, and waits until `until` or until woken.
     void wait(std::unique_lock<Lock> guard, const Clock& clock, typename Clock::time_point until) {
-        if (woken_.stop_requested()) woken_ = not_woken();  // the thread has seen the reason for that wake-up already
+        if (woken_.stop_requested()) woken_ = not_woken();  // the thread has looked since, under the lock
         const std::stop_token woken = woken_.get_token();
         guard.unlock();
         sleep_until(clock, until, woken);

@@ -42,20 +42,21 @@ public:
 
     /// Makes the zones of a queue as long as they have to be. No more requests are nudged than there are usable
     /// connections; it nudges none. Of the others, as many are not held as `room`: the number of connections of the key
-    /// that may be opened. O(log n) for each request whose state changes.
-    void fit(queue& of, std::size_t usable, std::size_t room) noexcept {
-        while (of.group->nudged > usable) {
+    /// that may be opened. Returns whether that was done by `most` changes. O(log n) each.
+    bool fit(queue& of, std::size_t usable, std::size_t room, std::size_t most) noexcept {
+        for (; of.group->nudged > usable && most != 0; --most) {
             request_type& last = of.unnudge();
             --nudged_;
             if (last.state() == request_state::promised) promised_.insert(last);
         }
         const std::size_t unheld = of.group->nudged + std::min(room, of.waiting.size() - of.group->nudged);
-        while (of.unheld() < unheld) of.enable();
-        while (of.unheld() > unheld) {
+        for (; of.unheld() < unheld && most != 0; --most) of.enable();
+        for (; of.unheld() > unheld && most != 0; --most) {
             if (of.able == 0) promised_.erase(promised_.iterator_to(of.unpromise()));
             of.hold();
         }
         relist(of);
+        return of.group->nudged <= usable && of.unheld() == unheld;
     }
 
     /// Nudges the oldest request of a queue that is not nudged. O(log n).

@@ -100,11 +100,16 @@ public:
         return unasked_.empty();
     }
 
-    /// Notifies promised requests, the oldest first, as many as there are connections that nobody closes yet, but at
-    /// most `most`. One that closes is not promised any more, so then the next one is called.
-    void call_to_close(std::size_t unclosed, std::size_t most) noexcept {
-        most = std::min(unclosed, most);
-        for (auto next = order_.begin(); next != order_.end() && most != 0; ++next, --most) announce(*next);
+    /// Has promised requests notified, the oldest first, as many as there are connections that nobody closes yet. One
+    /// that closes is not promised any more, so then the next one is notified. For each of the `fresh` connections, one
+    /// is notified that was not yet, because those that were may be unable to look. It asks `most` requests at most.
+    void call_to_close(std::size_t unclosed, std::size_t fresh, std::size_t most) noexcept {
+        for (auto next = order_.begin(); next != order_.end() && most != 0 && (unclosed != 0 || fresh != 0); ++next) {
+            if (!next->is_notified_ && fresh != 0) --fresh;
+            announce(*next);
+            if (unclosed != 0) --unclosed;
+            --most;
+        }
     }
 
     /// Whether there are requests to notify.
@@ -128,9 +133,7 @@ protected:
 
     static std::size_t remaining(std::size_t bound, std::size_t used) noexcept { return bound > used ? bound - used : 0; }
     static std::size_t connections_of(const group& of) noexcept { return of.idle.size() + of.lent; }
-    static std::size_t dials_of(const group& of) noexcept {
-        return of.queue != nullptr ? of.queue->opening() : 0;
-    }
+    static std::size_t dials_of(const group& of) noexcept { return of.queue != nullptr ? of.queue->dialing : 0; }
 
     template <class Moment>
     static auto store_time(Moment& now) {
@@ -138,12 +141,12 @@ protected:
         else return no_time{};
     }
 
-    /// How many more connections of a key its own bounds allow to be opened than these.
+    /// How many connections of a key its own bounds allow to be opened.
     template <class Moment>
-    static std::size_t room(const queue& of, std::size_t opening, const Moment& now) noexcept {
+    static std::size_t room(const queue& of, const Moment& now) noexcept {
         const group& its = *of.group;
-        return std::min(remaining(now.bounds.max_dials_for(its.key), opening),
-            remaining(now.bounds.max_open_for(its.key), connections_of(its) + opening));
+        return std::min(remaining(now.bounds.max_dials_for(its.key), of.dialing),
+            remaining(now.bounds.max_open_for(its.key), connections_of(its) + of.dialing));
     }
 
     /// How many permits will be free for the promised requests: one for each connection that is being closed, but for
@@ -154,17 +157,23 @@ protected:
         return remaining(store_.stats().closing, excess + closing_);
     }
 
-    /// Makes the zones of a queue as long as they have to be.
+    /// Makes the zones of a queue as long as they have to be. If that takes more than a batch, because the bounds of its
+    /// key have changed, the step is over, and nothing is given before this is done. Returns whether it is.
     template <class Moment>
-    void fit(queue& of, Moment& now) noexcept {
+    bool fit(queue& of, Moment& now) noexcept {
         const std::size_t nudged = of.group->nudged;
-        order_.fit(of, of.group->usable(), room(of, of.opening(), now));
+        const bool is_fit = order_.fit(of, of.group->usable(), room(of, now), Moment::batch);
         if (of.group->nudged < nudged) store_.add_spare(*of.group);
         const bool awaits_blocked = !of.group->blocked.empty() && (!of.waiting.empty() || !of.takers.empty());
         if (awaits_blocked != of.in_blocked.is_linked()) {
             if (awaits_blocked) blocked_.push_back(of);
             else of.in_blocked.unlink();
         }
+        if (!is_fit) {
+            move(of, unfit_);
+            now.budget = 0;
+        }
+        return is_fit;
     }
 
     /// A request waits no more.
@@ -239,9 +248,8 @@ protected:
 
     template <class Moment>
     void changed(queue& of, Moment& now) noexcept {
-        if (!is_closed_) fit(of, now);
-        else if (of.oldest() != nullptr || of.oldest_taker() != nullptr) return;  // which are still to be refused
-        move(of, unsettled_);
+        if (is_closed_ && (of.oldest() != nullptr || of.oldest_taker() != nullptr)) return;  // they are still refused
+        if (is_closed_ || fit(of, now)) move(of, unsettled_);
     }
 
     static void move(queue& of, stage& to) noexcept {

@@ -67,15 +67,17 @@ TEST_CASE("admission: a caller that closes a connection is not nudged, and is le
     CHECK(f.first->state() == request_state::may_dial);
 }
 
-TEST_CASE("admission: the permit of a caller that closes a connection counts as used by its key") {
-    closes f{strict({.max_open = 3, .max_dials_per_key = 1}), {"b", "b"}};
+TEST_CASE("admission: a caller that closes a connection holds up no other of its key") {
+    closes f{strict({.max_open = 3, .max_open_per_key = 1, .max_dials_per_key = 1}), {"b", "d"}};
     auto& second = f.enqueue("c");
-    CHECK(second.state() == request_state::held);
+    CHECK(second.state() == request_state::able);
+    f.give_back(*f.others[0]);
+    f.close_oldest();
+    CHECK(f.look(second) == request_state::may_dial);
     f.end_close();
-    CHECK(f.look(*f.first) == request_state::may_dial);
-    CHECK(second.state() == request_state::held);
-    f.dial_failed(*f.first);
-    CHECK(second.state() == request_state::may_dial);
+    CHECK(f.first->state() == request_state::held);  // it has come too late
+    f.dial_failed(second);
+    CHECK(f.first->state() == request_state::may_dial);
 }
 
 TEST_CASE("admission: a caller that closes a connection is not one of too many") {
@@ -91,16 +93,24 @@ TEST_CASE("admission: while callers close, the next ones are told, the oldest fi
     auto& second = f.enqueue("b");
     auto& third = f.enqueue("b");
     CHECK(f.closing() == ids{1, 2, 3});
-    const auto call = [&](std::size_t most) {
-        f.step([&](moment&) { f.queue.call_to_close(f.retired.size(), most); });
+    const auto call = [&](std::size_t unclosed, std::size_t fresh = 0, std::size_t most = 128) {
+        f.step([&](moment&) { f.queue.call_to_close(unclosed, fresh, most); });
         return ids{first.times, second.times, third.times};
     };
     CHECK(call(1) == ids{1, 0, 0});
-    CHECK(call(1) == ids{1, 0, 0});
-    auto& gone = f.begin_close(first);
-    CHECK(call(1) == ids{1, 1, 0});
-    CHECK(call(3) == ids{1, 1, 1});
-    f.end_close(first, gone);
+    CHECK(call(1) == ids{1, 0, 0});  // it has not looked since
+    SUBCASE("who closes is not told again") {
+        auto& gone = f.begin_close(first);
+        CHECK(call(1) == ids{1, 1, 0});
+        f.end_close(first, gone);
+    }
+    SUBCASE("as many as there are to close") { CHECK(call(3) == ids{1, 1, 1}); }
+    SUBCASE("as many as a batch") { CHECK(call(3, 3, 2) == ids{1, 1, 0}); }
+    SUBCASE("one more for one more connection: those that were told may be unable to look") {
+        CHECK(call(1, 1) == ids{1, 1, 0});
+        CHECK(call(2, 1) == ids{1, 1, 1});
+        CHECK(call(2, 2) == ids{1, 1, 1});
+    }
 }
 
 TEST_CASE("admission: a caller may have closed a connection in vain") {
@@ -109,6 +119,11 @@ TEST_CASE("admission: a caller may have closed a connection in vain") {
     auto& second = f.enqueue("d");
     auto expected = request_state::timed_out;
     SUBCASE("it is late") { f.time.advance(1ms); }
+    SUBCASE("it was late, and is cancelled, too") {
+        f.time.advance(1ms);
+        f.step([&](moment& now) { f.queue.cancel(*f.first, request_state::timed_out, now); });
+        f.cancel(*f.first);
+    }
     SUBCASE("its thread has been asked to stop") {
         f.first->is_stopped = true;
         expected = request_state::cancelled;
@@ -187,4 +202,15 @@ TEST_CASE("admission: a request that has a permit is lent a connection instead t
         CHECK(f.queue.dialing() == 0);
         CHECK(f.idle.stats().idle == 0);
     }
+}
+
+TEST_CASE("admission: a caller that has given up does not begin a close") {
+    fixture f{strict({.max_open = 1})};
+    f.put("a");
+    auto& asking = f.enqueue("b", true, f.time.now() + 1ms);
+    CHECK(asking.state() == request_state::promised);
+    f.time.advance(1ms);
+    f.step([&](moment& now) { CHECK_FALSE(f.queue.begin_close(asking, now)); });
+    CHECK(asking.state() == request_state::timed_out);
+    f.step([&](moment& now) { CHECK_FALSE(f.queue.begin_close(asking, now)); });
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -207,7 +208,7 @@ TEST_CASE("admission: permits that will be free are promised to the oldest reque
     }
     SUBCASE("those of them are told, the oldest first, for whom somebody should close") {
         const int before = first.times;
-        f.step([&](moment&) { f.queue.call_to_close(1, 1); });
+        f.step([&](moment&) { f.queue.call_to_close(1, 0, 1); });
         CHECK(first.times == before + 1);
         CHECK(second.times == 0);
         CHECK(f.look(first) == request_state::promised);
@@ -225,6 +226,37 @@ TEST_CASE("admission: the dials of a key have a bound of their own") {
     CHECK(f.look(second) == request_state::may_dial);
     f.dial_failed(second);
     f.dial_failed(other);
+    CHECK(f.queue.dialing() == 0);
+}
+
+TEST_CASE("admission: the requests of a key fit new bounds in steps, and nothing is given before") {
+    fixture f{strict({.max_open = 2, .max_open_per_key = 1})};
+    f.lent("a");
+    auto& other = f.lent("b");
+    for (int i = 0; i != 1000; ++i) f.enqueue("a");
+    const auto able = [&] {
+        std::size_t count = 0;
+        for (const auto& each : f.callers) count += each->state() == request_state::able;
+        return count;
+    };
+    const auto one_step = [&] {
+        moment now{f.capacity, f.time, f.retired};
+        f.queue.serve(now);
+        return now.is_over();
+    };
+    f.capacity = strict({.max_open = 2});
+    f.queue.bounds_changed();
+    CHECK(one_step());
+    CHECK(able() == moment::batch);
+    f.serve();
+    CHECK(able() == 1000);
+
+    f.capacity = strict({.max_open = 3, .max_open_per_key = 1});
+    f.queue.bounds_changed();
+    CHECK(one_step());
+    CHECK(able() == 1000 - moment::batch);
+    f.give_back(other);  // serves all of them
+    CHECK(able() == 0);
     CHECK(f.queue.dialing() == 0);
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -221,6 +222,37 @@ TEST_CASE("admission: those for whom a connection is on its way do not count as 
     auto& third = f.enqueue("c");
     CHECK(third.state() == request_state::queue_full);
     CHECK(f.queue.waiting() == 2);
+}
+
+TEST_CASE("admission: a caller that has to look again is not notified of what happens before") {
+    fixture f{strict({.max_open = 2, .max_open_per_key = 1})};
+    auto& blocked = f.lent("a");
+    f.far[1].blocked = true;
+    f.give_back(blocked);
+    const auto soon = f.time.now() + std::chrono::milliseconds{1};
+    for (int i = 0; i != 200; ++i) f.enqueue("a", true, soon);
+    auto& asking = f.enqueue("a", false);
+    f.time.advance(std::chrono::milliseconds{1});
+    f.far[1].blocked = false;
+    moment now{f.capacity, f.time, f.retired};
+    CHECK(f.queue.look(asking, now) == request_state::held);
+    CHECK(now.is_over());
+    f.serve();
+    f.deliver();
+    CHECK(asking.state() == request_state::lent);
+    CHECK(asking.times == 0);
+    CHECK(f.look(asking) == request_state::lent);
+}
+
+TEST_CASE("admission: a request that is settled before it is admitted stays as it is") {
+    fixture f{strict({.max_open = 1})};
+    auto& lent = f.lent("a");
+    auto& asking = f.submit("a");
+    f.give_back(lent);
+    CHECK(asking.state() == request_state::lent);
+    f.queue.close();
+    f.step([&](moment& now) { CHECK(f.queue.admit(asking, now)); });
+    CHECK(asking.state() == request_state::lent);
 }
 
 TEST_CASE("admission: a request is not refused before it is known what is for it") {

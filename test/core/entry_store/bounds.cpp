@@ -165,3 +165,15 @@ TEST_CASE_TEMPLATE("entry_store: trimming to nothing evicts all that are idle [C
     CHECK(store.trim(pool::no_limit, [](const auto&) { return 0U; }) == ids{1, 2, 3});
     CHECK(store.stats().keys == 0);
 }
+
+TEST_CASE_TEMPLATE("entry_store: one give-back evicts a batch at most, if a bound has become lower [C10]", Time, untimed,
+    timed) {
+    tended_store<Time> store{{}};
+    for (int i = 0; i != 300; ++i) store.put("a");
+    auto& lent = store.open("a");
+    SUBCASE("of a key") { store.bounds({.max_idle_per_key = 1}); }
+    SUBCASE("of all") { store.bounds({.max_idle = 1}); }
+    SUBCASE("both") { store.bounds({.max_idle = 1, .max_idle_per_key = 1}); }
+    CHECK(store.give_back(lent).size() == 128);
+    CHECK(store.stats().idle == 173);
+}

@@ -116,3 +116,60 @@ TEST_CASE("pool_state: between two batches nobody overtakes a caller that still 
     REQUIRE(younger.state() == request_state::lent);
     requests::lease_of(conns, younger).give_back();
 }
+
+TEST_CASE("pool_state: connections that come back between two batches are within the bound of their key, too [C2]") {
+    fake::network net;
+    pool_type conns{strict({.max_open = 4, .max_idle_per_key = 1})};
+    std::array leases{conns.acquire(0, net.dialer()), conns.acquire(0, net.dialer()), conns.acquire(0, net.dialer()),
+        conns.acquire(0, net.dialer())};
+    std::deque<asker> all;
+    for (std::size_t i = 0, next = 1; i != many; ++i) {
+        if (i % 128 != 0 || next == leases.size()) all.emplace_back();
+        else all.emplace_back([&leases, next] { leases[next].give_back(); }), ++next;
+    }
+    wait(conns, all, 0);
+    for (asker& each : all) each.has_stopped = true;
+    leases[0].give_back();
+    CHECK(conns.stats().waiting == 0);
+    CHECK(conns.stats().idle == 1);
+    CHECK(net.closed().size() == 3);
+}
+
+TEST_CASE("pool_state: a give-back closes what it has retired after its first batch [C9]") {
+    fake::network net;
+    pool_type conns{strict({.max_open = 1, .max_idle = 0})};
+    auto lent = conns.acquire(0, net.dialer());
+    std::deque<asker> all(128);
+    wait(conns, all, 0);
+    for (asker& each : all) each.has_stopped = true;
+    lent.give_back();
+    CHECK(conns.stats().idle == 0);
+    CHECK(conns.stats().closing == 0);
+    CHECK(net.closed().size() == 1);
+}
+
+TEST_CASE("pool_state: a caller that joins between two batches of close is refused once [C11]") {
+    fake::network net;
+    pool_type conns{strict({.max_open = 2})};
+    auto lent = conns.acquire(-1, net.dialer());
+    asker dials;
+    bool is_used = false;  // the queue of the key, after its last caller has left it
+    SUBCASE("the queue of its key ends with it") {}
+    SUBCASE("the queue does not") { is_used = true; }
+    auto other = is_used ? pool_type::lease_type{} : conns.acquire(-1, net.dialer());
+    if (is_used) {
+        requests::submit(conns, dials, 0);
+        CHECK(requests::look(conns, dials) == request_state::may_dial);
+    }
+    asker late;
+    std::deque<asker> all;
+    all.emplace_back([&] { requests::submit(conns, late, 0); });
+    for (int i = 1; i != 200; ++i) all.emplace_back();
+    wait(conns, all, 0);
+    const auto before = conns.stats().misses;
+    conns.close();
+    CHECK(late.state() == request_state::closed);
+    CHECK(conns.stats().misses - before == 201U + is_used);
+    CHECK(conns.stats().waiting == 0);
+    if (is_used) requests::dial_failed(conns, dials);
+}
