@@ -33,7 +33,7 @@ public:
           clock_{clock} {}
 
     /// The time.
-    time_point now() {
+    [[gnu::always_inline]] time_point now() {
         if (!now_) now_ = clock_.now();
         return *now_;
     }
