@@ -32,10 +32,7 @@ using namespace std::chrono_literals;
 /// A pool and its model. Both take the same steps. Whatever differs ends the program.
 class checked_pool : protected chance {
 public:
-    explicit checked_pool(std::uint64_t seed)
-        : chance{seed},
-          luck_{seed},
-          seed_{seed} {
+    explicit checked_pool(std::uint64_t seed) : chance{seed}, luck_{seed}, seed_{seed} {
         net_.prepare([this](fake::line& far) { far.on_close = [this, id = far.id] { closing(id); }; });
         renew();
     }
@@ -266,8 +263,9 @@ private:
         using enum request_state;
         for (const auto& [who, state, gave_up] : before_) {
             const request_state now = who->state();
-            const bool got = ((is_waiting(state) || state == closing) && (now == lent || now == may_dial || now == dialing)) ||
-                             (state == may_dial && (now == lent || now == dialing));
+            const bool got =
+                ((is_waiting(state) || state == closing) && (now == lent || now == may_dial || now == dialing)) ||
+                (state == may_dial && (now == lent || now == dialing));
             check(!got || !gave_up, "who has given up gets nothing");
             const bool is_promised_now = now == promised && state != promised && state != nudged && is_waiting(state);
             check(!(is_promised_now || (now == nudged && state != nudged)) || !gave_up, "nor is it promised anything");

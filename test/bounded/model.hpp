@@ -136,8 +136,8 @@ public:
             touch(of);
             serve();
             const bool is_helped = asking.state == request_state::promised || asking.state == request_state::nudged;
-            const std::size_t helped = in_state(request_state::promised) + in_state(request_state::nudged) +
-                                       in_state(request_state::closing);
+            const std::size_t helped =
+                in_state(request_state::promised) + in_state(request_state::nudged) + in_state(request_state::closing);
             if (asking.waits() && !is_helped && waiting() - helped > capacity_.max_waiting())
                 leave(asking, request_state::queue_full);
             return closes{later};

@@ -123,7 +123,7 @@ protected:
     /// Lends it a connection of its key that no nudged request is to take, although it has a permit.
     bool lend_spare(request& asking) { return usable(asking.of) > nudged(asking.of) && lend_to(asking); }
 
-    bool exceeds_idle_ = false;                         ///< a connection has come back, and too many may be idle
+    bool exceeds_idle_ = false;                        ///< a connection has come back, and too many may be idle
     std::array<bool, keys.size()> exceeds_idle_of_{};  ///< the same for one key
 
 private:

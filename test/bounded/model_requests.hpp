@@ -67,9 +67,7 @@ protected:
     std::size_t in_state(request_state state, std::size_t of) const {
         return count(callers_, [=](const request& each) { return each.of == of && each.state == state; });
     }
-    bool is_used(std::size_t of) const {
-        return waiting(of) + dialing(of) + in_state(request_state::closing, of) != 0;
-    }
+    bool is_used(std::size_t of) const { return waiting(of) + dialing(of) + in_state(request_state::closing, of) != 0; }
 
     /// The waiting requests of a key, the oldest first.
     std::vector<request*> line(std::size_t of) const {
@@ -100,8 +98,8 @@ protected:
     }
 
     std::size_t room(std::size_t of) const {
-        return std::min(left(capacity_.max_dials_for(of), dialing(of)),
-            left(capacity_.max_open_for(of), held(of) + dialing(of)));
+        return std::min(
+            left(capacity_.max_dials_for(of), dialing(of)), left(capacity_.max_open_for(of), held(of) + dialing(of)));
     }
 
     /// Puts each waiting request in its zone. Nobody is newly nudged here, or newly promised.

@@ -60,11 +60,11 @@ protected:
 
     struct operation {
         std::vector<step> steps;
-        std::size_t next = 0;    ///< step
-        std::size_t left = 0;    ///< closes
-        int closing = 0;         ///< the connection that it closes
-        bool has_begun = false;  ///< that close
-        std::size_t count = 0;   ///< its result
+        std::size_t next = 0;       ///< step
+        std::size_t left = 0;       ///< closes
+        int closing = 0;            ///< the connection that it closes
+        bool has_begun = false;     ///< that close
+        std::size_t count = 0;      ///< its result
         request* closer = nullptr;  ///< the caller that closes, for its own request
     };
 

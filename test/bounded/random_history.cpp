@@ -34,9 +34,7 @@ constexpr int crowd_steps = 1000;  ///< in each with hundreds of callers
 class history final : callers {
 public:
     /// `most_askers` is how many callers there may be at once.
-    history(std::uint64_t seed, std::size_t most_askers) : callers{seed}, most_ever_{most_askers} {
-        change_mood();
-    }
+    history(std::uint64_t seed, std::size_t most_askers) : callers{seed}, most_ever_{most_askers} { change_mood(); }
 
     /// Makes so many operations, and ends.
     void run(int count) {

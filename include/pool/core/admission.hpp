@@ -240,20 +240,20 @@ public:
 private:
     using base::announce;
     using base::closing_;
+    using base::connections_of;
     using base::dialing_;
     using base::dials_of;
     using base::end_request;
     using base::exceeds_idle_;
-    using base::connections_of;
     using base::is_closed_;
     using base::leave;
-    using base::remaining;
-    using base::remove_if_given_up;
     using base::lend_to;
     using base::order_;
     using base::overtaken_;
     using base::permit;
     using base::queues_;
+    using base::remaining;
+    using base::remove_if_given_up;
     using base::settled_;
     using base::store_;
     using base::store_time;

@@ -87,12 +87,12 @@ protected:
     using base::fit;
     using base::is_closed_;
     using base::leave;
-    using base::remaining;
     using base::leave_zone;
     using base::move;
     using base::no_longer_closing;
     using base::order_;
     using base::queues_;
+    using base::remaining;
     using base::settled_;
     using base::store_;
     using base::store_time;

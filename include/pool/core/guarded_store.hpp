@@ -353,8 +353,7 @@ private:
     /// Closes and destroys a claimed connection. Calls `end(moment&)` in the step that erases it. Returns what that
     /// step claims.
     template <class End>
-    entry* close_claimed(
-        entry& gone, claims which, std::vector<std::exception_ptr>* errors, const End& end) noexcept {
+    entry* close_claimed(entry& gone, claims which, std::vector<std::exception_ptr>* errors, const End& end) noexcept {
         const bool failed = !close_conn(gone.conn(), errors);
         gone.destroy();
         const auto erases = [&](moment& now) {

@@ -100,13 +100,14 @@ public:
 
     request_state state() const noexcept { return state_; }           ///< its state now
     bool is_submitted() const noexcept { return queue_ != nullptr; }  ///< whether it is or was in the queue
-    bool is_notified() const noexcept { return is_notified_; }        ///< whether it was notified, and its caller has not looked since
+    bool is_notified() const noexcept { return is_notified_; }        ///< since its caller last looked
     Entry& lent() const noexcept { return *lent_; }                   ///< the connection, if it is `lent`
     const seen_figures& seen() const noexcept { return seen_; }       ///< if it is final, and not `lent` or `failed`
     std::uint64_t ticket() const noexcept { return ticket_; }         ///< its age: the lower, the older
     time_point deadline() const noexcept { return deadline_; }        ///< when it gives up
     key_queue<Entry>& queue() const noexcept { return *queue_; }      ///< where it is: only while it waits or dials
-    const typename Entry::key_type& key() const noexcept { return queue_->group->key; }  ///< only while it waits or dials
+    /// Only while it waits or dials.
+    const typename Entry::key_type& key() const noexcept { return queue_->group->key; }
 
 protected:
     /// `dials_on_caller_thread`: the caller's thread is blocked by the dial, so it cannot use a connection that is

@@ -131,7 +131,9 @@ protected:
     explicit wait_queue(Store& store) noexcept : store_{store} {}
     ~wait_queue() = default;
 
-    static std::size_t remaining(std::size_t bound, std::size_t used) noexcept { return bound > used ? bound - used : 0; }
+    static std::size_t remaining(std::size_t bound, std::size_t used) noexcept {
+        return bound > used ? bound - used : 0;
+    }
     static std::size_t connections_of(const group& of) noexcept { return of.idle.size() + of.lent; }
     static std::size_t dials_of(const group& of) noexcept { return of.queue != nullptr ? of.queue->dialing : 0; }
 

@@ -103,7 +103,8 @@ TEST_CASE("admission: a nudged request uses up no room of its key") {
     CHECK(third.state() == request_state::able);
 }
 
-TEST_CASE("admission: a connection that no nudged request is to take is for the oldest of the others, also if it dials") {
+TEST_CASE(
+    "admission: a connection that no nudged request is to take is for the oldest of the others, also if it dials") {
     fixture f{bounds{.max_open = 2, .patience = 1ms}};
     auto& one = f.lent("a");
     auto& two = f.lent("a");

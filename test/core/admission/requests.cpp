@@ -90,7 +90,8 @@ TEST_CASE("admission: a request that does not dial on its own thread may be serv
     CHECK(first.times == 1);
 }
 
-TEST_CASE("admission: a request that does not dial on its own thread may take a connection that is unblocked meanwhile") {
+TEST_CASE(
+    "admission: a request that does not dial on its own thread may take a connection that is unblocked meanwhile") {
     fixture f{strict({.max_open = 3})};
     auto& blocked = f.lent("a");
     f.far[1].blocked = true;

@@ -166,8 +166,8 @@ TEST_CASE_TEMPLATE("entry_store: trimming to nothing evicts all that are idle [C
     CHECK(store.stats().keys == 0);
 }
 
-TEST_CASE_TEMPLATE("entry_store: one give-back evicts a batch at most, if a bound has become lower [C10]", Time, untimed,
-    timed) {
+TEST_CASE_TEMPLATE(
+    "entry_store: one give-back evicts a batch at most, if a bound has become lower [C10]", Time, untimed, timed) {
     tended_store<Time> store{{}};
     for (int i = 0; i != 300; ++i) store.put("a");
     auto& lent = store.open("a");
