@@ -161,7 +161,9 @@ public:
                 const bool is_first = asking.waits() && line(asking.of).front() == &asking;
                 if (asking.waits() && usable(asking.of) != 0 && lend_to(asking)) figures_.overtaken += !is_first;
             } else if (asking.state == request_state::may_dial) {
-                lend_spare(asking);
+                serve();
+                const bool is_spare = usable(asking.of) > nudged(asking.of);
+                if (is_spare && asking.state == request_state::may_dial) lend_to(asking);
             }
             serve();
             asking.is_notified = false;

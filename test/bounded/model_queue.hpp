@@ -43,7 +43,10 @@ protected:
             while (!touched_.empty()) {
                 const std::size_t of = touched_.front();
                 touched_.erase(touched_.begin());
-                if (!is_used(of)) continue;
+                if (!is_used(of)) {
+                    if (!is_closed_) trim(of);
+                    continue;
+                }
                 settled_.push_back(of);
                 if (is_closed_) continue;
                 grant();
@@ -76,11 +79,10 @@ protected:
 
     static void notify(request& asking) { asking.notifications += !std::exchange(asking.is_notified, true); }
 
-    /// The oldest promised requests close what nobody closes yet. `before` of these were there before this step. For
-    /// each other one, one more is notified than were already.
-    void call_to_close(std::size_t before) {
+    /// The oldest promised requests close what nobody closes yet. For each of the `fresh` ones, one more is notified than
+    /// were already.
+    void call_to_close(std::size_t fresh) {
         std::size_t wanted = retired_.size();
-        std::size_t fresh = left(wanted, before);
         for (request& each : callers_) {
             if (each.state != request_state::promised || wanted + fresh == 0) continue;
             fresh -= fresh != 0 && !each.is_notified;
@@ -108,20 +110,17 @@ protected:
     /// It has the permit of a connection that its caller has closed, or waits again.
     void end_close_for(request& asking) {
         if (is_closed_) return leave(asking, request_state::closed);
-        if (left_late(asking) || lend_spare(asking)) return;
+        if (left_late(asking)) return;
         asking.state = request_state::held;
+        touch(asking.of);
         if (open() < capacity_.max_open() && room(asking.of) != 0) return permit(asking);
         for (const request* const each : line(asking.of)) {
             if (each->ticket <= asking.ticket) continue;
             asking.state = each->state;
             break;
         }
-        touch(asking.of);
         notify(asking);
     }
-
-    /// Lends it a connection of its key that no nudged request is to take, although it has a permit.
-    bool lend_spare(request& asking) { return usable(asking.of) > nudged(asking.of) && lend_to(asking); }
 
     bool exceeds_idle_ = false;                        ///< a connection has come back, and too many may be idle
     std::array<bool, keys.size()> exceeds_idle_of_{};  ///< the same for one key
@@ -236,6 +235,10 @@ private:
             }
         }
         fit();
+        trim(of);
+    }
+
+    void trim(std::size_t of) {
         if (!std::exchange(exceeds_idle_of_[of], false)) return;
         while (count(idle_, of) > capacity_.max_idle_for(of) && has_spare(of)) evict_spare_of(of), fit();
     }

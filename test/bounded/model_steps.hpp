@@ -92,8 +92,9 @@ protected:
                 serve();
                 under_way.count += who.count;
                 under_way.left = who.most;
+                const std::size_t fresh = left(retired_.size(), before);
                 if (who.most != later) under_way.closing = claim();
-                call_to_close(before);
+                call_to_close(fresh - (fresh != 0 && under_way.closing != 0 && before == 0));
             } else {
                 return;
             }
@@ -110,8 +111,9 @@ protected:
         serve();
         const bool may_go_on = --under_way.left != 0;
         under_way.left += !may_go_on && !retired_in_step_.empty() && under_way.closer == nullptr;
+        const std::size_t fresh = left(retired_.size(), before);
         if (under_way.left != 0) under_way.closing = claim();
-        call_to_close(before);
+        call_to_close(fresh - (fresh != 0 && under_way.closing != 0 && before == 0));
     }
 
     std::vector<operation> operations_;  ///< those within a close of another come after it

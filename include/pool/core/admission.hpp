@@ -148,7 +148,10 @@ public:
                 overtaken_ += overtakes && asking.state_ == request_state::lent;
             }
         } else if (asking.state_ == request_state::may_dial) {
-            lend_spare(asking, now);
+            serve(now);
+            const group& its = *asking.queue().group;
+            const bool is_spare = its.usable() > its.nudged && !now.is_over();
+            if (is_spare && asking.state_ == request_state::may_dial) lend_to(asking, now);
         }
         serve(now);
         asking.is_notified_ = is_waiting(asking.state_) && now.is_over();
@@ -178,14 +181,15 @@ public:
         assert(asking.state_ == request_state::closing && "pool: the end of a close that has not begun");
         if (is_closed_) return leave(asking, request_state::closed, now);
         if (remove_if_given_up(asking, now)) return;
-        lend_spare(asking, now);
-        if (asking.state_ == request_state::lent) return;
         queue& of = asking.queue();
-        if (base::room(of, now) != 0 && open_count() < now.bounds.max_open()) return permit(asking, now);
-        base::no_longer_closing(asking);
-        order_.put_back(asking);
+        if (base::room(of, now) != 0 && open_count() < now.bounds.max_open()) {
+            permit(asking, now);
+        } else {
+            base::no_longer_closing(asking);
+            order_.put_back(asking);
+            announce(asking);
+        }
         changed(of, now);
-        announce(asking);
     }
 
     /// Takes a request out, because its caller does not need it any more. A dial that has begun goes on; if it blocks
@@ -260,13 +264,6 @@ private:
     using base::unfit_;
     using base::unsettled_;
     using base::waiting_;
-
-    /// Lends a request that has a permit a connection that no nudged request is to take, if there is one.
-    template <class Moment>
-    void lend_spare(request& asking, Moment& now) noexcept {
-        const group& its = *asking.queue().group;
-        if (its.usable() > its.nudged) lend_to(asking, now);
-    }
 
     /// Whether a request may leave the queue by itself: it waits, or has not begun to dial.
     static bool may_give_up(const request& asking) noexcept {

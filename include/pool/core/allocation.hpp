@@ -58,6 +58,8 @@ public:
                 if (now.is_over()) return;
                 queue& of = unsettled_.front();
                 if (of.is_unused()) {
+                    if (!is_closed_) trim(of, now);
+                    if (now.is_over()) return;
                     unsettled_.pop_front();
                     queues_.erase(of);
                     continue;
@@ -148,6 +150,7 @@ private:
         group& its = *of.group;
         for (; its.usable() != 0 && !now.is_over(); now.spend()) {
             if (its.usable() > its.nudged) balance(now);  // so that the rival below is one without a promise
+            if (now.is_over()) return;
             request* const oldest = older(of.oldest_taker(), of.oldest());
             if (oldest != nullptr && remove_if_given_up(*oldest, now)) continue;
             const bool is_due = oldest != nullptr && gets_at_once(*oldest, its, now);
@@ -169,6 +172,14 @@ private:
                 fit(of, now);
             }
         }
+        trim(of, now);
+    }
+
+    /// Retires idle connections of a key that exceed its bound, if one has come back, but none that nudged requests are
+    /// to take.
+    template <class Moment>
+    void trim(queue& of, Moment& now) noexcept {
+        group& its = *of.group;
         for (; of.exceeds_idle && !now.is_over(); now.spend()) {
             of.exceeds_idle = its.idle.size() > now.bounds.max_idle_for(its.key) && its.has_spare();
             if (of.exceeds_idle) retire_spare(its, now);

@@ -234,7 +234,7 @@ private:
             const std::lock_guard guard{lock_};
             const std::size_t before = unclosed_.size();
             act(now);
-            if (is_quiet()) [[likely]]
+            if (is_quiet() && !(bounds_open && now.is_over())) [[likely]]
                 return nullptr;
             count = unclosed_.size() - before;
             claimed = serve_and_claim(now, which, before);
@@ -287,12 +287,11 @@ private:
             if (somebody_waits != somebody_waits_.load(std::memory_order_relaxed))
                 somebody_waits_.store(somebody_waits, std::memory_order_relaxed);
         }
-        const bool does_claim = which == claims::any || (which == claims::new_ones && unclosed_.size() > before);
+        std::size_t fresh = unclosed_.size() > before ? unclosed_.size() - before : 0;
+        const bool does_claim = which == claims::any || (which == claims::new_ones && fresh != 0);
         entry* const claimed = does_claim ? claim() : nullptr;
-        if constexpr (bounds_open) {
-            const std::size_t fresh = unclosed_.size() > before ? unclosed_.size() - before : 0;
-            admission_.call_to_close(unclosed_.size(), fresh, batch);
-        }
+        if (claimed != nullptr && before == 0) --fresh;
+        if constexpr (bounds_open) admission_.call_to_close(unclosed_.size(), fresh, batch);
         if constexpr (can_wait) {
             if (!drainers_.empty() && (!unclosed_.empty() || outstanding() == 0))
                 for (drainer& each : drainers_) each.wake();

@@ -24,7 +24,7 @@ namespace pool::core {
 /// | from | to | when |
 /// |---|---|---|
 /// | `held`, `able`, `promised`, `nudged` | each other | its key has changed, or a permit was promised or withdrawn |
-/// | these four, or `closing`, `may_dial`, `dialing` | `lent` | it gets an idle connection (`dialing` not if its dial blocks it) |
+/// | these four, or `may_dial`, `dialing` | `lent` | it gets an idle connection (`dialing` not if its dial blocks it) |
 /// | `promised` | `closing` | its caller begins to close a connection |
 /// | `able`, `promised` | `may_dial` | it gets a permit |
 /// | `closing` | `may_dial` | its caller has closed the connection, and gets its permit |

@@ -189,7 +189,8 @@ TEST_CASE("admission: a request that has a permit is lent a connection instead t
         f.give_back(*f.others[0]);
         CHECK(f.idle.stats().idle == 1);
         f.end_close();
-        CHECK(f.first->state() == request_state::lent);
+        CHECK(f.first->state() == request_state::may_dial);
+        CHECK(f.look(*f.first) == request_state::lent);
         CHECK(f.queue.dialing() == 0);
     }
     SUBCASE("before its caller looks") {

@@ -137,7 +137,10 @@ TEST_CASE("pool_state: connections that come back between two batches are within
 
 TEST_CASE("pool_state: a give-back closes what it has retired after its first batch [C9]") {
     fake::network net;
-    pool_type conns{strict({.max_open = 1, .max_idle = 0})};
+    pool::bounded_open bounds{.max_open = 1};
+    SUBCASE("of all keys") { bounds.max_idle = 0; }
+    SUBCASE("of its key") { bounds.max_idle_per_key = 0; }
+    pool_type conns{strict(bounds)};
     auto lent = conns.acquire(0, net.dialer());
     std::deque<asker> all(128);
     wait(conns, all, 0);
@@ -172,4 +175,21 @@ TEST_CASE("pool_state: a caller that joins between two batches of close is refus
     CHECK(conns.stats().misses - before == 201U + is_used);
     CHECK(conns.stats().waiting == 0);
     if (is_used) requests::dial_failed(conns, dials);
+}
+
+TEST_CASE("pool_state: a give-back keeps the bound of all keys, even if it has to look at more keys than a batch [C2]") {
+    fake::network net;
+    constexpr int keys = 200;
+    pool_type conns{pool::bounded_open{.max_idle = keys}};
+    for (int key = 1; key <= keys; ++key) conns.put(key, net.dial());
+    for (int key = 1; key <= keys; ++key) conns.acquire(key, net.dialer()).give_back();
+    auto lent = conns.acquire(0, net.dialer());
+    asker dials;
+    requests::submit(conns, dials, 0);
+    CHECK(dials.state() == request_state::may_dial);
+    dials.has_stopped = true;
+    lent.give_back();
+    CHECK(conns.stats().idle == keys);
+    CHECK(conns.stats().closing == 0);
+    CHECK(requests::look(conns, dials) == request_state::cancelled);
 }
