@@ -215,3 +215,18 @@ TEST_CASE("admission: a caller that has given up does not begin a close") {
     CHECK(asking.state() == request_state::timed_out);
     f.step([&](moment& now) { CHECK_FALSE(f.queue.begin_close(asking, now)); });
 }
+
+TEST_CASE("admission: a request that does not dial on its own thread takes a connection before younger ones, also then") {
+    fixture f{bounds{.max_open = 2, .patience = 1ms}};
+    f.put("a");
+    auto& lent = f.lent("c");
+    auto& first = f.enqueue("c", false);
+    auto& gone = f.begin_close(first);
+    auto& second = f.enqueue("c");
+    f.give_back(lent);
+    CHECK(second.state() == request_state::nudged);
+    f.end_close(first, gone);
+    CHECK(first.state() == request_state::lent);
+    CHECK(first.lent().conn().id() == 2);
+    CHECK(second.state() == request_state::may_dial);  // with the permit of the first one
+}
