@@ -25,12 +25,12 @@ class entry_store;
 template <class Key, class Conn, class TimePoint, class Deadline>
 class lending_store;
 
-/// What an entry needs in addition if callers may wait for its connection.
+/// The part of an entry that is there if callers may wait for its connection.
 struct awaited_entry : blocked_hook {
     std::uint64_t age = 0;  ///< while it is idle: the lower, the older
 };
 
-/// What it needs if nobody waits.
+/// The same if nobody waits: nothing.
 struct unawaited_entry {};
 
 /// One connection of a store. It is constructed and destroyed inside its entry, so a Conn need not be movable. Both run

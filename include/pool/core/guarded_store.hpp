@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <cstddef>
@@ -287,7 +288,7 @@ private:
             if (somebody_waits != somebody_waits_.load(std::memory_order_relaxed))
                 somebody_waits_.store(somebody_waits, std::memory_order_relaxed);
         }
-        std::size_t fresh = unclosed_.size() > before ? unclosed_.size() - before : 0;
+        std::size_t fresh = new_since(before);
         const bool does_claim = which == claims::any || (which == claims::new_ones && fresh != 0);
         entry* const claimed = does_claim ? claim() : nullptr;
         if (claimed != nullptr && before == 0) --fresh;
@@ -320,7 +321,7 @@ private:
                 const bool may_claim = which != claims::none && claimed == nullptr;
                 if (entry* const found = serve_and_claim(now, may_claim ? claims::new_ones : claims::none, before))
                     claimed = found, ++later;
-                later += unclosed_.size() > before ? unclosed_.size() - before : 0;
+                later += new_since(before);
                 notifications = admission_.take_notifications();
                 is_over = now.is_over();
                 unfinished_ -= !is_over;
@@ -330,6 +331,8 @@ private:
             if (is_last) delete this;
         }
     }
+
+    std::size_t new_since(std::size_t old) const noexcept { return unclosed_.size() - std::min(old, unclosed_.size()); }
 
     /// Takes a connection to close: the first that nobody closes yet.
     entry* claim() noexcept {

@@ -24,7 +24,7 @@ using idle_group_hook = boost::intrusive::set_base_hook<boost::intrusive::link_m
 /// How an idle entry is in the list of those that were blocked when they were last asked.
 using blocked_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<struct blocked_tag>>;
 
-/// What a group needs in addition if callers may wait for its connections.
+/// The part of a group that is there if callers may wait for its connections.
 template <class Entry>
 struct awaited_group : idle_group_hook {
     key_queue<Entry>* queue = nullptr;  ///< the requests for this key, if there are any
@@ -34,7 +34,7 @@ struct awaited_group : idle_group_hook {
     boost::intrusive::list<Entry, boost::intrusive::base_hook<blocked_hook>> blocked;
 };
 
-/// What it needs if nobody waits.
+/// The same if nobody waits: nothing.
 struct unawaited_group {};
 
 /// The key, its hash and its idle entries. It is destroyed at the end of its last use, so nothing remains of a key
