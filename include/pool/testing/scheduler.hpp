@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+/// @file
+/// What the parts of the testing kit share: they report to the test that runs in this thread.
+
+namespace pool::testing {
+
+/// Runs the threads of a test one at a time, and decides which one goes on. `explore` has one.
+class scheduler {
+public:
+    scheduler(const scheduler&) = delete;
+    scheduler& operator=(const scheduler&) = delete;
+
+    /// The one that runs in this thread. Null outside an exploration, and while one looks at an invariant.
+    static scheduler* running() noexcept { return current(); }
+
+    /// The calling thread may be stopped here. `what` says what it does next, and must outlive the exploration.
+    virtual void at(const char* what) = 0;
+
+    /// Ends this run of the test. Nothing is unwound.
+    [[noreturn]] virtual void fail(std::string why) = 0;
+
+protected:
+    scheduler() = default;
+    ~scheduler() = default;
+
+    /// Thread-local, so that two tests in two threads share nothing.
+    static scheduler*& current() noexcept {
+        static thread_local scheduler* running = nullptr;
+        return running;
+    }
+};
+
+/// A point at which an exploration may stop the calling thread. Does nothing outside an exploration. `what` says what
+/// the thread does next, such as "dials", and must outlive the exploration.
+inline void at(const char* what) {
+    if (scheduler* const running = scheduler::running()) running->at(what);
+}
+
+/// Reports a mistake of the code under test, such as a connection that is closed twice. In an exploration, this run of
+/// the test fails, and the schedule that led to it is printed. Otherwise it prints `what`, and aborts.
+[[noreturn]] inline void misused(std::string what) {
+    if (scheduler* const running = scheduler::running()) running->fail(std::move(what));
+    std::fprintf(stderr, "%s\n", what.c_str());
+    std::abort();
+}
+
+}  // namespace pool::testing
