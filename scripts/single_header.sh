@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
 #
-# Writes the library as two headers into a directory, build/single_header by default:
+# Writes the library as three headers into a directory, build/single_header by default:
 #   pool.hpp       <pool/pool.hpp> and <pool/sharded_pool.hpp>, with all that they include
 #   pool_asio.hpp  what <pool/asio.hpp> adds. It is a file of its own because Boost.Asio takes long to compile.
+#   pool_testing.hpp  what <pool/testing.hpp> adds: the testing kit.
 # Needs bash and any awk. It keeps the includes of the standard library and of Boost, each once.
 set -euo pipefail
 
@@ -103,9 +104,13 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         put("#include \"pool.hpp\"")
         put("")
         inline("pool/asio.hpp", 0)
+        begin("pool_testing.hpp", "<pool/testing.hpp> in one file, besides pool.hpp.")
+        put("#include \"pool.hpp\"")
+        put("")
+        inline("pool/testing.hpp", 0)
         find = "cd \"" headers "\" && find pool -name \"*.hpp\""
         while ((find | getline header) > 0)
-            if (!(header in reached)) fail(header " is included by none of pool.hpp, sharded_pool.hpp and asio.hpp")
+            if (!(header in reached)) fail(header " is included by none of pool.hpp, sharded_pool.hpp, asio.hpp and testing.hpp")
     }
     END { exit failed }
-' || { rm -f "$directory"/pool.hpp "$directory"/pool_asio.hpp; exit 1; }
+' || { rm -f "$directory"/pool{,_asio,_testing}.hpp; exit 1; }

@@ -79,7 +79,8 @@ request_state wait_for(
     State& state, blocking_request<State>& asking, const std::stop_token& stop, const Prepare& prepare) {
     request_state seen = state.look(asking);
     if (!is_waiting(seen)) return seen;
-    const std::stop_callback wake_up{stop, [&] { state.wake(asking); }};
+    const auto wake_up = [&] { state.wake(asking); };
+    const typename stop_callback_for<typename State::lock_type, decltype(wake_up)>::type stopping{stop, wake_up};
     for (; is_waiting(seen); seen = state.look(asking)) {
         if (seen == request_state::promised) {
             prepare();

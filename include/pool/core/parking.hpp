@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <stop_token>
+#include <type_traits>
 
 #include <pool/core/saturating.hpp>
 #include <pool/policies/clock.hpp>
@@ -37,6 +38,13 @@ void sleep_until(const Clock& clock, typename Clock::time_point until, const std
     std::unique_lock guard{mutex};
     woken.wait_for(guard, stop, remaining, [] { return false; });
 }
+
+/// What a thread that waits with this lock registers with a stop token. The lock may have one of its own.
+template <class Lock, class F>
+struct stop_callback_for : std::type_identity<std::stop_callback<F>> {};
+template <class Lock, class F>
+    requires requires(typename lock_traits<Lock>::template stop_callback<F>* p) { p; }
+struct stop_callback_for<Lock, F> : std::type_identity<typename lock_traits<Lock>::template stop_callback<F>> {};
 
 /// A thread that waits for another one to wake it, with the condition variable of its lock.
 template <waiting_lock Lock, clock_policy Clock>

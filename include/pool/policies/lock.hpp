@@ -38,6 +38,8 @@ using adaptive_mutex = core::basic_adaptive_mutex<>;
 /// Adapts a lock type. Its members are optional.
 /// - `condition_variable`: the type that threads wait with. It is used like `std::condition_variable`, with a
 ///   `std::unique_lock<Lock>`. Only a thread that holds the lock notifies it. Without this type, no thread can wait.
+/// - `stop_callback<F>`: what a thread that waits registers with its `std::stop_token`. It is made and destroyed like
+///   `std::stop_callback<F>`, which is used without it.
 /// - `static bool held(const Lock&) noexcept` says whether the calling thread holds the lock. With it, a pool asserts
 ///   (unless `NDEBUG` is defined) that it never touches its connections without the lock.
 template <class Lock>

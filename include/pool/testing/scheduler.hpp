@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -20,8 +21,11 @@ public:
     /// The one that runs in this thread. Null outside an exploration, and while one looks at an invariant.
     static scheduler* running() noexcept { return current(); }
 
-    /// The calling thread may be stopped here. `what` says what it does next, and must outlive the exploration.
-    virtual void at(const char* what) = 0;
+    static constexpr std::int64_t anything = -1;
+
+    /// The calling thread may be stopped here. `what` says what it does next, and must outlive the exploration. What it
+    /// does touches nothing that threads share without a lock but the object of this number, or `anything`.
+    virtual void at(const char* what, std::int64_t object) = 0;
 
     /// Ends this run of the test. Nothing is unwound.
     [[noreturn]] virtual void fail(std::string why) = 0;
@@ -38,9 +42,16 @@ protected:
 };
 
 /// A point at which an exploration may stop the calling thread. Does nothing outside an exploration. `what` says what
-/// the thread does next, such as "dials", and must outlive the exploration.
+/// the thread does next, such as "dials", and must outlive the exploration, as a literal does.
 inline void at(const char* what) {
-    if (scheduler* const running = scheduler::running()) running->at(what);
+    if (scheduler* const running = scheduler::running()) running->at(what, scheduler::anything);
+}
+
+/// The same, where the thread touches nothing that threads share without a lock but one object. Its number, from 0 on,
+/// replaces the `#` in `what`, as in "closes connection #". So the exploration knows that closes of two connections may
+/// be made in either order.
+inline void at(const char* what, std::int64_t object) {
+    if (scheduler* const running = scheduler::running()) running->at(what, object);
 }
 
 /// Reports a mistake of the code under test, such as a connection that is closed twice. In an exploration, this run of

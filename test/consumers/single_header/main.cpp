@@ -4,6 +4,7 @@
 #include "connection.hpp"
 
 bool reuses_with_asio();
+bool explores();
 
 int main() {
     const auto dial = [](const std::string&) { return connection{}; };
@@ -16,5 +17,5 @@ int main() {
     { const auto first = sharded.acquire("peer", dial); }
     const auto third = sharded.acquire("peer", dial);
 
-    return second.reused() && third.reused() && reuses_with_asio() ? 0 : 1;
+    return second.reused() && third.reused() && reuses_with_asio() && explores() ? 0 : 1;
 }

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <pool/testing/explore.hpp>
+#include <pool/testing/scheduled_clock.hpp>
+#include <pool/testing/scheduled_lock.hpp>
+#include <pool/testing/scheduled_stop_callback.hpp>
+
+/// @file
+/// The include for tests: explorations, fakes and failures.

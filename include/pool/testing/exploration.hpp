@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pool/testing/kernel/fiber.hpp>
+#include <pool/testing/kernel/logical_thread.hpp>
+#include <pool/testing/kernel/sanitizers.hpp>
+#include <pool/testing/kernel/schedule.hpp>
+#include <pool/testing/kernel/search.hpp>
+#include <pool/testing/kernel/strand.hpp>
+#include <pool/testing/limits.hpp>
+#include <pool/testing/scheduler.hpp>
+
+/// @file
+/// The threads of a test that is explored: one runs at a time, and is stopped at certain points.
+
+namespace pool::testing {
+
+class scheduled_lock;
+class scheduled_condition;
+template <class F>
+class scheduled_stop_callback;
+
+/// One test that is explored. The test calls its members.
+class exploration final : public scheduler {
+public:
+    /// A logical thread: its name, and what it does.
+    struct thread {
+        std::string name;
+        std::function<void()> body;
+    };
+
+    exploration(std::function<void(exploration&)> test, limits within)
+        : test_{std::move(test)},
+          within_{std::move(within)} {}
+    exploration(const exploration&) = delete;
+    exploration& operator=(const exploration&) = delete;
+    ~exploration() { abandon_failed(); }
+
+    /// The exploration that runs in the calling thread. Null if there is none, and while it checks an invariant.
+    static exploration* running() noexcept {
+        const kernel::unwatched own;
+        auto* const all = static_cast<exploration*>(scheduler::running());
+        return all != nullptr && !all->is_observing_ ? all : nullptr;
+    }
+
+    // What a test calls.
+
+    /// Runs each in a logical thread of its own, and returns when all have ended. The threads run one at a time.
+    void run(std::vector<thread> threads) {
+        const kernel::unwatched own;
+        while (threads_.size() <= threads.size()) add_thread();
+        alive_ = threads.size();
+        for (std::size_t i = 0; i != threads.size(); ++i) {
+            thread_of(i + 1).begin(std::move(threads[i].name), std::move(threads[i].body));
+        }
+        are_running_ = alive_ != 0;
+        kernel::release(&are_running_);
+        go_on({{"waits for the end of all"}, &are_running_});
+        kernel::acquire(&are_running_);
+        invariant_ = nullptr;  // it may speak of what the test ends next
+    }
+
+    /// `check` is called whenever no lock is held, until `run` returns. It calls `require`. It may lock what it looks at:
+    /// locks do nothing meanwhile.
+    void invariant(std::function<void()> check) { invariant_ = std::move(check); }
+
+    /// This run fails if `holds` is false. `what` says what should hold.
+    void require(bool holds, const char* what) {
+        if (!holds) fail(std::string{"this does not hold: "} + what);
+    }
+
+    /// A point at which the calling thread may be stopped. `what` says what it does next, and must outlive the
+    /// exploration, as a literal does. Call it where threads share something that no lock guards. With the number of an
+    /// object, which replaces a `#` in `what`, the thread touches nothing of that kind but this object.
+    void at(const char* what, std::int64_t object = anything) override {
+        if (is_observing_) return;
+        const kernel::unwatched own;
+        go_on({{what, object}});
+        search_->touch({0, object == anything ? world : std::uint64_t{1} << (32 + object % 32)});
+        record(self_->number, {what, object});
+    }
+
+    /// Lets time pass on `scheduled_clock`.
+    void advance(std::chrono::nanoseconds by) {
+        const kernel::unwatched own;
+        const kernel::step step{"lets # ns pass", by.count()};
+        go_on({step});
+        now_ += by;
+        touch_world();
+        record(self_->number, step);
+    }
+
+    /// How long the test has run on `scheduled_clock`.
+    std::chrono::nanoseconds now() const noexcept {
+        const kernel::unwatched own;
+        return now_;
+    }
+
+    /// How many threads wait for a condition variable, and have not been woken. For an invariant: nobody should sleep
+    /// while there is something for it to do, even if its wait would time out.
+    std::size_t asleep() const noexcept {
+        std::size_t count = 0;
+        for (const auto& each : threads_) count += each->where == state::waiting;
+        return count;
+    }
+
+    /// Ends this run. Nothing is unwound, so it works in any place. What the run has allocated is never freed.
+    [[noreturn]] void fail(std::string why) override {
+        const kernel::unwatched own;
+        failure_ = std::move(why);
+        is_observing_ = false;
+        kernel::release(&root_);
+        root_->take_over(*self_->flow);
+        std::abort();  // nobody takes it over again
+    }
+
+    // What `explore` calls.
+
+    /// Runs the test once, as a search decides.
+    void run_once(kernel::search& by) {
+        const kernel::unwatched own;
+        abandon_failed();
+        search_ = &by;
+        if (!root_) root_ = kernel::own_strand(within_.uses_threads);
+        if (threads_.empty()) add_thread();
+        for (const auto& each : threads_) each->where = state::absent;
+        logical_thread& test = *threads_.front();
+        test.begin("the test", nullptr);
+        test.next = {};
+        self_ = &test;
+        alive_ = 0;
+        objects_ = locks_ = conditions_ = locks_held_ = 0;
+        spurious_wake_ups_ = early_time_outs_ = 0;
+        now_ = {};
+        made_.clear();
+        invariant_ = nullptr;
+        search_->begin();
+        scheduler* const outer = std::exchange(current(), this);
+        kernel::release(&root_);
+        test.flow->take_over(*root_);
+        kernel::acquire(&root_);
+        current() = outer;
+        if (failure_.empty() && !search_->has_repeated()) failure_ = "the test does not do the same in each run";
+    }
+
+    /// Why the last run has failed; empty if it has not.
+    const std::string& failure() const noexcept { return failure_; }
+
+    /// How many steps the last run had.
+    std::size_t steps() const noexcept { return made_.steps(); }
+
+    /// These steps as text.
+    std::string text() const {
+        std::vector<std::string> names;
+        for (const auto& each : threads_) names.push_back(each->name);
+        return made_.text(names);
+    }
+
+private:
+    friend scheduled_lock;
+    friend scheduled_condition;
+    template <class F>
+    friend class scheduled_stop_callback;
+
+    static constexpr auto for_ever = std::chrono::nanoseconds::max();
+
+    using pending = kernel::pending;
+    using logical_thread = kernel::logical_thread;
+    using state = logical_thread::state;
+
+    // The locks and condition variables call these.
+
+    inline void begin(scheduled_lock& lock) noexcept;
+    inline void begin(scheduled_condition& condition) noexcept;
+    inline bool has(const scheduled_lock& lock) const noexcept;
+    inline void take(scheduled_lock& lock);
+    inline void take_free(scheduled_lock& lock, const kernel::step& step);
+    inline bool try_take(scheduled_lock& lock);
+    inline void let_go(scheduled_lock& lock);
+    inline void free(scheduled_lock& lock);
+    inline bool wait(scheduled_condition& condition, scheduled_lock& lock, std::chrono::nanoseconds until);
+    inline void notify(scheduled_condition& condition, bool all);
+    inline void end(const scheduled_lock& lock);
+    inline void end(const scheduled_condition& condition);
+    inline void wake(logical_thread& waiting, const char* how);
+    inline void begin_callback(bool& is_running, int& caller);
+    inline void end_callback(bool& is_running);
+    inline void end(const bool& is_running, const int& caller);
+
+    // The threads.
+
+    logical_thread& thread_of(auto number) const { return *threads_[static_cast<std::size_t>(number)]; }
+
+    void add_thread() {
+        logical_thread& fresh = *threads_.emplace_back(std::make_unique<logical_thread>());
+        fresh.number = static_cast<int>(threads_.size()) - 1;
+        fresh.flow = kernel::new_strand(within_.uses_threads, [this, &fresh] { live(fresh); });
+    }
+
+    /// One life of a thread, from its first step to its last. Thread 0 is the test itself.
+    void live(logical_thread& me) {
+        enter();
+        kernel::acquire(me.number == 0 ? &root_ : static_cast<void*>(&are_running_));
+        try {
+            if (me.number == 0) test_(*this);
+            else std::exchange(me.body, nullptr)();
+        } catch (const std::exception& error) {
+            fail("an exception leaves " + me.name + ": " + error.what());
+        } catch (...) {
+            fail("an exception leaves " + me.name);
+        }
+        const kernel::unwatched own;
+        kernel::release(me.number == 0 ? &root_ : static_cast<void*>(&are_running_));
+        if (me.number == 0) return root_->take_over(*me.flow);
+        me.where = state::done;
+        are_running_ = --alive_ != 0;
+        record(me.number, {"ends"});
+        reschedule();
+    }
+
+    /// The thread of a strand belongs to this exploration.
+    void enter() {
+        const kernel::unwatched own;
+        current() = this;
+    }
+
+    /// The calling thread is about to make a step: others may run before. Returns when it can, and it is its turn.
+    void go_on(const pending& next) {
+        self_->next = next;
+        reschedule();
+        self_->next = {};
+    }
+
+    /// Decides what happens next, until that is a step of the calling thread.
+    void reschedule() {
+        logical_thread& me = *self_;
+        for (;;) {
+            check_invariant();
+            if (made_.steps() > within_.steps)
+                fail("it does not end: more than " + std::to_string(within_.steps) + " steps");
+            const int running = list_options();
+            if (options_.empty()) fail(why_none_can_go_on());
+            const kernel::option next = alive_ == 0 ? options_.front() : decide(running);
+            logical_thread& chosen = thread_of(next.thread);
+            if (next.how == kernel::way::time_out) {
+                early_time_outs_ += is_early_;
+                now_ = std::max(now_, chosen.until);
+                touch_world();
+                wake(chosen, "times out");
+                chosen.has_timed_out = true;
+            } else if (next.how == kernel::way::wake_up) {
+                ++spurious_wake_ups_;
+                touch_world();  // there are only so many of them
+                wake(chosen, "wakes up for no reason");
+            } else {
+                if (&chosen == &me) return;
+                if (running != -1) made_.add_stop(running, me.next.step);
+                self_ = &chosen;
+                chosen.flow->take_over(*me.flow);
+                return;
+            }
+        }
+    }
+
+    /// Lists what may happen next, the running thread first. Returns its number, if it can go on.
+    int list_options() {
+        options_.clear();
+        const auto can_go_on = [](const logical_thread& each) {
+            return each.where == state::ready && (each.next.blocked == nullptr || !*each.next.blocked);
+        };
+        const int running = can_go_on(*self_) ? self_->number : -1;
+        if (running != -1) options_.push_back({running, kernel::way::run});
+        for (const auto& each : threads_) {
+            if (each.get() != self_ && can_go_on(*each)) options_.push_back({each->number, kernel::way::run});
+        }
+        const bool may_time_out = options_.empty() || early_time_outs_ < within_.early_time_outs;
+        is_early_ = !options_.empty();
+        for (const auto& each : threads_) {
+            if (each->where != state::waiting) continue;
+            if (each->until != for_ever && may_time_out) options_.push_back({each->number, kernel::way::time_out});
+            if (spurious_wake_ups_ < within_.spurious_wake_ups)
+                options_.push_back({each->number, kernel::way::wake_up});
+        }
+        return running;
+    }
+
+    kernel::option decide(int running) {
+        const std::size_t which = search_->choose(options_, running);
+        if (which == kernel::search::none)
+            fail("the test does not do the same in each run, or this replay is of another test");
+        search_->touch({world, 0});  // each piece may look at what the kit does not see
+        return options_[which];
+    }
+
+    void check_invariant() {
+        if (!invariant_ || locks_held_ != 0) return;
+        is_observing_ = true;
+        try {
+            invariant_();
+        } catch (const std::exception& error) {
+            fail(std::string{"an exception leaves the invariant: "} + error.what());
+        } catch (...) {
+            fail("an exception leaves the invariant");
+        }
+        is_observing_ = false;
+    }
+
+    std::string why_none_can_go_on() const {
+        std::string why;
+        bool is_any_waiting = false;
+        for (const auto& each : threads_) {
+            const bool is_left = each->where == state::ready || each->where == state::waiting;
+            if (!is_left || each->next.blocked == &are_running_) continue;
+            why += "\n  " + each->name;
+            if (each->where == state::waiting) {
+                is_any_waiting = true;
+                why += " waits since step " + std::to_string(each->since);
+            } else {
+                why += " cannot go on: it " + kernel::text_of(each->next.step);
+                if (each->next.owner != nullptr) why += ", which " + owner_of(*each) + " has";
+            }
+        }
+        return (is_any_waiting ? "a lost wake-up: nobody is left to notify those that wait" : "a deadlock") + why;
+    }
+
+    std::string owner_of(const logical_thread& wanting) const {
+        const int owner = *wanting.next.owner;
+        return owner == wanting.number ? "it" : thread_of(owner).name;
+    }
+
+    void record(int who, const kernel::step& made) {
+        if (alive_ != 0 || self_->number != 0) made_.add(who, made);
+    }
+
+    // A bit for time, and for whatever the kit does not know; 31 for locks and condition variables; 32 for the objects
+    // of the test.
+    static constexpr std::uint64_t world = 1;
+    void touch(int object) noexcept { search_->touch({0, std::uint64_t{1} << (1 + object % 31)}); }
+    void touch_world() noexcept { search_->touch({0, world}); }
+
+    /// The stacks of a failed run refer to each other, and to what the test has made: they stay as they are, for good.
+    void abandon_failed() {
+        if (failure_.empty()) return;
+        failure_.clear();
+        for (auto& each : threads_) kernel::leak(each.release());
+        threads_.clear();
+    }
+
+    const std::function<void(exploration&)> test_;
+    const limits within_;
+    kernel::search* search_ = nullptr;
+
+    std::unique_ptr<kernel::strand> root_;                  ///< where `explore` was called
+    std::vector<std::unique_ptr<logical_thread>> threads_;  ///< the first is the test itself
+    std::vector<kernel::option> options_;
+
+    // Of one run.
+    logical_thread* self_ = nullptr;  ///< the one that runs
+    std::size_t alive_ = 0;           ///< how many have not ended, besides the test itself
+    bool are_running_ = false;
+    int objects_ = 0;     ///< locks and condition variables that the run has made
+    int locks_ = 0;       ///< these alone, for their numbers
+    int conditions_ = 0;  ///< these alone
+    int locks_held_ = 0;
+    int spurious_wake_ups_ = 0;
+    int early_time_outs_ = 0;
+    bool is_early_ = false;  ///< whether a thread could go on
+    std::chrono::nanoseconds now_{};
+    kernel::schedule made_;
+    std::function<void()> invariant_;
+    bool is_observing_ = false;  ///< while it checks the invariant
+    std::string failure_;
+};
+
+}  // namespace pool::testing

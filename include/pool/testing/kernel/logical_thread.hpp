@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <pool/testing/kernel/schedule.hpp>
+#include <pool/testing/kernel/strand.hpp>
+
+/// @file
+/// A thread of a test that is explored.
+
+namespace pool::testing {
+class scheduled_condition;
+}
+
+namespace pool::testing::kernel {
+
+/// What a thread does next, once `*blocked` is false.
+struct pending {
+    kernel::step step{};
+    const bool* blocked = nullptr;
+    const int* owner = nullptr;  ///< of what it wants, by its number
+};
+
+struct logical_thread {
+    enum class state : unsigned char { absent, ready, waiting, done };
+
+    void begin(std::string called, std::function<void()> what) {
+        name = std::move(called);
+        body = std::move(what);
+        next = {{"begins"}};
+        where = state::ready;
+        locks = 0;
+    }
+
+    int number = 0;
+    std::string name;
+    std::function<void()> body;
+    std::unique_ptr<kernel::strand> flow;
+    state where = state::absent;
+    pending next{};
+    int locks = 0;  ///< how many it holds
+
+    // While it waits.
+    scheduled_condition* condition = nullptr;
+    pending afterwards{};  ///< it takes the lock again
+    std::chrono::nanoseconds until{};
+    std::size_t since = 0;  ///< the number of the step
+    bool has_timed_out = false;
+};
+
+}  // namespace pool::testing::kernel

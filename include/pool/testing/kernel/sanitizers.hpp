@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+
+/// @file
+/// What the sanitizers have to be told about stacks, and about locks that they do not know.
+///
+/// Their functions are weak: a program that is not built with a sanitizer does not have them, and their addresses are
+/// null there.
+
+#if defined(__unix__)
+extern "C" {
+[[gnu::weak]] void __sanitizer_start_switch_fiber(void** fake_stack, const void* bottom, std::size_t size);
+[[gnu::weak]] void __sanitizer_finish_switch_fiber(void* fake_stack, const void** old_bottom, std::size_t* old_size);
+[[gnu::weak]] void __asan_unpoison_memory_region(void const volatile* begin, std::size_t size);
+[[gnu::weak]] void __lsan_register_root_region(const void* begin, std::size_t size);
+[[gnu::weak]] void __lsan_unregister_root_region(const void* begin, std::size_t size);
+[[gnu::weak]] void __lsan_ignore_object(const void* object);
+[[gnu::weak]] void* __tsan_get_current_fiber();
+[[gnu::weak]] void* __tsan_create_fiber(unsigned flags);
+[[gnu::weak]] void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+[[gnu::weak]] void __tsan_acquire(void* address);
+[[gnu::weak]] void __tsan_release(void* address);
+[[gnu::weak]] void AnnotateIgnoreReadsBegin(const char* file, int line);
+[[gnu::weak]] void AnnotateIgnoreReadsEnd(const char* file, int line);
+[[gnu::weak]] void AnnotateIgnoreWritesBegin(const char* file, int line);
+[[gnu::weak]] void AnnotateIgnoreWritesEnd(const char* file, int line);
+}
+#endif
+
+namespace pool::testing::kernel {
+
+#if defined(__unix__)
+
+/// A stack, as the sanitizers see it: the address and leak sanitizers its memory, the thread sanitizer its fiber.
+class watched_stack {
+public:
+    /// The stack of the calling thread.
+    watched_stack() noexcept : fiber_{__tsan_get_current_fiber != nullptr ? __tsan_get_current_fiber() : nullptr} {}
+
+    /// A stack that somebody has made. What it refers to is not leaked.
+    watched_stack(void* bottom, std::size_t size) noexcept
+        : bottom_{bottom},
+          size_{size},
+          fiber_{__tsan_create_fiber != nullptr ? __tsan_create_fiber(0) : nullptr} {
+        if (__lsan_register_root_region != nullptr) __lsan_register_root_region(bottom, size);
+    }
+
+    /// Before its memory is freed. Its fiber stays: reports of races may still speak of it.
+    void forget() noexcept {
+        if (__lsan_unregister_root_region != nullptr) __lsan_unregister_root_region(bottom_, size_);
+        if (__asan_unpoison_memory_region != nullptr) __asan_unpoison_memory_region(bottom_, size_);
+    }
+
+    /// Before the switch from this stack to another one.
+    void leave_for(const watched_stack& other) noexcept {
+        if (__sanitizer_start_switch_fiber != nullptr) {
+            __sanitizer_start_switch_fiber(&fake_stack_, other.bottom_, other.size_);
+        }
+        constexpr unsigned without_synchronisation = 1;
+        if (__tsan_switch_to_fiber != nullptr) __tsan_switch_to_fiber(other.fiber_, without_synchronisation);
+    }
+
+    /// After the switch to this stack. `last` is the one that was left. The bounds of a thread's own are known from then on.
+    void arrive_from(watched_stack& last) noexcept {
+        if (__sanitizer_finish_switch_fiber == nullptr) return;
+        const void* bottom = nullptr;
+        std::size_t size = 0;
+        __sanitizer_finish_switch_fiber(fake_stack_, &bottom, &size);
+        last.bottom_ = bottom;
+        last.size_ = size;
+    }
+
+private:
+    const void* bottom_ = nullptr;
+    std::size_t size_ = 0;
+    void* fake_stack_ = nullptr;
+    void* fiber_ = nullptr;
+};
+
+/// What the calling thread does before is seen by a thread that acquires the same object later.
+inline void release(void* object) noexcept {
+    if (__tsan_release != nullptr) __tsan_release(object);
+}
+
+/// The counterpart of `release`.
+inline void acquire(void* object) noexcept {
+    if (__tsan_acquire != nullptr) __tsan_acquire(object);
+}
+
+/// What leaks on purpose.
+inline void leak(const void* object) noexcept {
+    if (__lsan_ignore_object != nullptr) __lsan_ignore_object(object);
+}
+
+/// While one exists, the thread sanitizer does not look: the kernel's data are touched by one thread at a time, which it
+/// cannot know.
+class unwatched {
+public:
+    unwatched() noexcept {
+        if (AnnotateIgnoreReadsBegin == nullptr) return;
+        AnnotateIgnoreReadsBegin(nullptr, 0);
+        AnnotateIgnoreWritesBegin(nullptr, 0);
+    }
+    unwatched(const unwatched&) = delete;
+    unwatched& operator=(const unwatched&) = delete;
+    ~unwatched() {
+        if (AnnotateIgnoreReadsBegin == nullptr) return;
+        AnnotateIgnoreWritesEnd(nullptr, 0);
+        AnnotateIgnoreReadsEnd(nullptr, 0);
+    }
+};
+
+#else
+
+inline void release(void*) noexcept {}
+inline void acquire(void*) noexcept {}
+inline void leak(const void*) noexcept {}
+class unwatched {
+public:
+    unwatched() noexcept {}
+};
+
+#endif
+
+}  // namespace pool::testing::kernel

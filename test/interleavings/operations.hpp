@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <pool/basic_pool.hpp>
+
+#include <interleavings/scenario.hpp>
+
+/// @file
+/// The operations of a pool that run at once in the scenarios.
+
+namespace interleavings {
+
+template <class Capacity>
+using pool_of = pool::basic_pool<int, connection, Capacity, pool::after_idle, scheduled_lock, scheduled_clock>;
+using idle_pool = pool_of<pool::bounded>;
+using open_pool = pool_of<pool::bounded_open>;
+
+template <>
+struct maker<idle_pool> {
+    static constexpr std::size_t max_idle = 2;
+    static void make(std::optional<idle_pool>& into, const setting&, std::size_t) {
+        into.emplace(pool::bounded{.max_idle = max_idle, .max_idle_per_key = 1}, pool::after_idle{time_to_live});
+    }
+};
+
+template <>
+struct maker<open_pool> {
+    static constexpr std::size_t max_idle = 2;
+    static pool::bounded_open bounds(std::size_t open, std::chrono::nanoseconds patience) {
+        return {.max_open = open, .max_open_per_key = open, .max_idle = max_idle, .patience = patience};
+    }
+    static void make(std::optional<open_pool>& into, const setting& how, std::size_t open) {
+        into.emplace(bounds(open, how.patience), pool::after_idle{time_to_live});
+    }
+};
+
+inline scheduled_clock::time_point at(std::chrono::nanoseconds time) { return scheduled_clock::time_point{time}; }
+
+/// Those that every pool has.
+template <class Pool>
+std::vector<operation<Pool>> common_operations() {
+    using scene = scene<Pool>;
+    constexpr auto close = [](scene& all, std::size_t) {
+        all.conns->close();
+        all.lent_at_close = most_operations + 1;
+        all.is_closed = true;
+    };
+    return {
+        {"acquire",
+            [](scene& all, std::size_t i) { may_fail([&] { (void)all.conns->acquire(all.key(i), all.dial()); }); }},
+        {"acquire, the dial fails",
+            [](scene& all, std::size_t i) {
+                may_fail([&] { (void)all.conns->acquire(all.key(i), all.failing_dial()); });
+            }},
+        {"try_acquire", [](scene& all, std::size_t i) { (void)all.conns->try_acquire(all.key(i)); }},
+        {"give back", [](scene& all, std::size_t i) { all.leases[i]->give_back(); }, true},
+        {"discard", [](scene& all, std::size_t i) { all.leases[i]->discard(); }, true},
+        {"detach", [](scene& all, std::size_t i) { all.leases[i]->detach().close(); }, true},
+        {"put", [](scene& all, std::size_t i) { all.conns->put(all.key(i), std::move(*all.own[i])); }, false, true},
+        {"take",
+            [](scene& all, std::size_t i) {
+                if (auto taken = all.conns->take(all.key(i))) taken->close();
+            }},
+        {"expire",
+            [](scene& all, std::size_t) {
+                all.counted.test.advance(time_to_live);
+                all.conns->expire();
+            }},
+        {"upkeep", [](scene& all, std::size_t) { all.conns->upkeep(); }},
+        {"clear", [](scene& all, std::size_t) { all.conns->clear(); }},
+        {"close", close},
+        {"end of the pool", [](scene& all, std::size_t) { all.conns.reset(); }, false, false, true},
+    };
+}
+
+inline std::vector<operation<idle_pool>> idle_operations() {
+    auto all = common_operations<idle_pool>();
+    all.push_back({"reconfigure", [](scene<idle_pool>& all, std::size_t) { all.conns->reconfigure({.max_idle = 0}); }});
+    return all;
+}
+
+inline std::vector<operation<open_pool>> open_operations() {
+    using scene = scene<open_pool>;
+    auto all = common_operations<open_pool>();
+    const std::vector<operation<open_pool>> more{
+        {"acquire with a deadline",
+            [](scene& all, std::size_t i) {
+                may_fail([&] { (void)all.conns->acquire(all.key(i), all.dial(), at(soon)); });
+            }},
+        {"acquire with a deadline, a late dial",
+            [](scene& all, std::size_t i) {
+                may_fail([&] { (void)all.conns->acquire(all.key(i), all.slow_dial(), at(soon)); });
+            }},
+        {"acquire with a stop",
+            [](scene& all, std::size_t i) {
+                may_fail([&] { (void)all.conns->acquire(all.key(i), all.dial(), all.stop.get_token()); });
+            }},
+        {"stop",
+            [](scene& all, std::size_t) {
+                all.counted.test.at("requests a stop");
+                all.stop.request_stop();
+            }},
+        {"more connections",
+            [](scene& all, std::size_t) {
+                ++all.most;
+                all.conns->reconfigure(maker<open_pool>::bounds(all.most, all.patience));
+                all.permits = all.most;
+            }},
+        {"fewer connections",
+            [](scene& all, std::size_t) {
+                all.permits = 0;
+                all.conns->reconfigure({.max_open = 1, .max_idle = 0, .patience = all.patience});
+            }},
+        {"drain",
+            [](scene& all, std::size_t) {
+                ++all.draining;
+                all.conns->drain(scheduled_clock::time_point::max());
+                --all.draining;
+            }},
+        {"drain with a deadline",
+            [](scene& all, std::size_t) {
+                ++all.draining;
+                all.conns->drain(at(soon));
+                --all.draining;
+            }},
+    };
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+}
+
+}  // namespace interleavings

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pool/error.hpp>
+#include <pool/stats.hpp>
+#include <pool/testing/explore.hpp>
+#include <pool/testing/scheduled_lock.hpp>
+
+/// @file
+/// What every scenario has: a pool, some operations on it that run at once, and what must hold all the time.
+
+namespace interleavings {
+
+using namespace std::chrono_literals;
+using pool::testing::exploration;
+using pool::testing::scheduled_clock;
+using pool::testing::scheduled_lock;
+
+constexpr auto patience = 20ns;
+constexpr auto soon = 5ns;  ///< a deadline that passes
+constexpr auto time_to_live = 50ns;
+constexpr std::size_t most_operations = 3;
+
+/// A scenario counts its connections, and fails on misuse.
+struct connection_count {
+    exploration& test;
+    int dialled = 0;
+    int open = 0;
+};
+
+/// Its dial and its close are points where a thread may be stopped.
+class connection {
+public:
+    explicit connection(connection_count& all) : all_{&all}, number_{++all.dialled} { ++all.open; }
+    connection(connection&& other) noexcept
+        : all_{std::exchange(other.all_, nullptr)},
+          number_{other.number_},
+          is_closed_{other.is_closed_} {}
+    connection& operator=(connection&&) = delete;
+    ~connection() {
+        if (all_ != nullptr && !is_closed_) all_->test.fail("a connection is lost without a close");
+    }
+
+    void close() {
+        if (all_ == nullptr) pool::testing::misused("a moved-from connection is closed");
+        if (is_closed_) all_->test.fail("a connection is closed twice");
+        all_->test.at("closes connection #", number_);
+        is_closed_ = true;
+        --all_->open;
+    }
+    bool closed() const noexcept { return is_closed_; }
+    static bool unblocked() noexcept { return true; }
+
+private:
+    connection_count* all_;
+    int number_;
+    bool is_closed_ = false;
+};
+
+struct dial_failed : std::runtime_error {
+    dial_failed() : std::runtime_error{"no answer"} {}
+};
+
+/// What a scenario begins with.
+enum class start : unsigned char { empty, one_idle, one_lent };
+
+struct setting {
+    start from = start::empty;
+    int keys = 1;
+    std::chrono::nanoseconds patience{};
+};
+
+/// How a pool of this type is made, with room for `open` connections.
+template <class Pool>
+struct maker;
+
+/// A pool, and what its operations hold.
+template <class Pool>
+struct scene {
+    using lease = typename Pool::lease_type;
+    static constexpr bool bounds_open = Pool::bounds_open;
+
+    scene(exploration& test, const setting& how, std::size_t open)
+        : counted{test},
+          keys{how.keys},
+          patience{how.patience},
+          most{open},
+          permits{open} {
+        maker<Pool>::make(conns, how, open);
+    }
+
+    int key(std::size_t i) const { return keys == 1 ? 1 : 1 + static_cast<int>(i % 2); }
+    auto dial() {
+        return [this](const int&) {
+            counted.test.at("dials connection #", counted.dialled + 1);
+            return connection{counted};
+        };
+    }
+    auto failing_dial() {
+        return [this](const int&) -> connection {
+            counted.test.at("dials in vain", 0);
+            throw dial_failed{};
+        };
+    }
+    auto slow_dial() {
+        return [this](const int&) {
+            counted.test.advance(2 * soon);
+            return connection{counted};
+        };
+    }
+    void lend(std::size_t i) { leases[i].emplace(conns->acquire(key(i), dial())); }
+
+    connection_count counted;
+    int keys;
+    std::chrono::nanoseconds patience;
+    std::size_t most;     ///< so many connections may be open, while new bounds are set at most
+    std::size_t permits;  ///< so many may be open, at least
+    std::optional<Pool> conns;
+    std::array<std::optional<lease>, most_operations + 1> leases;  ///< the last is that of the start
+    std::array<std::optional<connection>, most_operations> own;
+    std::stop_source stop;
+
+    // What the invariant has to know.
+    std::size_t puts = 0;
+    std::size_t draining = 0;
+    bool is_closed = false;
+    std::size_t lent_at_close = 0;
+    std::uint64_t overtaken = 0;
+    std::size_t waiting = 0;
+    std::chrono::nanoseconds waiting_since{};
+};
+
+/// Something that a thread does to the pool.
+template <class Pool>
+struct operation {
+    const char* name;
+    void (*act)(scene<Pool>&, std::size_t i);
+    bool needs_lease = false;  ///< the scenario lends it one before
+    bool needs_conn = false;   ///< it has a connection of its own before
+    bool ends_pool = false;    ///< so it runs only beside those that have leases
+};
+
+/// A caller may be refused.
+template <class F>
+void may_fail(const F& call) {
+    try {
+        call();
+    } catch (const pool::pool_closed&) {
+    } catch (const pool::acquire_timeout&) {
+    } catch (const pool::acquire_cancelled&) {
+    } catch (const dial_failed&) {
+    }
+}
+
+/// The figures add up, no bound is exceeded, nobody sleeps who could be served, a closed pool lends nothing.
+template <class Pool>
+void check(scene<Pool>& all) {
+    exploration& test = all.counted.test;
+    if (!all.conns) return;
+    const pool::stats now = all.conns->stats();
+    const auto left = now.hits + now.evicted + now.expired + now.refused + now.cleared + now.found_closed;
+    test.require(now.puts == now.idle + left, "C16: puts == idle + all the ways out");
+    test.require(now.idle <= maker<Pool>::max_idle, "C2: at most as many idle ones as may be");
+    test.require(
+        all.counted.open >= 0 && now.idle <= static_cast<std::size_t>(all.counted.open), "C1: what is idle is open");
+    if (all.is_closed) {
+        test.require(now.idle == 0, "C11: nothing is idle in a closed pool");
+        test.require(now.lent <= all.lent_at_close, "C11: nothing is lent by a closed pool");
+        all.lent_at_close = now.lent;
+    }
+    if constexpr (Pool::bounds_open) {
+        const std::size_t open = now.idle + now.lent + now.dialing + now.closing;
+        test.require(now.idle + now.lent + now.dialing <= all.most, "at most as many open ones as may be");
+        test.require(open <= all.most + all.puts, "for the time of a close, each put may exceed that by one");
+        const bool all_sleep = now.waiting > 0 && test.asleep() == now.waiting + all.draining;
+        test.require(!all_sleep || now.idle == 0 || now.closing >= now.waiting,
+            "nobody sleeps while one is idle, unless a permit is on its way");
+        test.require(!all_sleep || open >= all.permits, "nobody sleeps while there is a permit");
+        if (all.waiting == 1 && now.overtaken > all.overtaken) {
+            test.require(test.now() - all.waiting_since <= all.patience, "nobody is overtaken beyond the patience");
+        }
+        if (all.waiting == 0) all.waiting_since = test.now();
+        all.waiting = now.waiting;
+        all.overtaken = now.overtaken;
+    }
+}
+
+/// One scenario: these operations at once.
+template <class Pool>
+void play(exploration& test, const std::vector<const operation<Pool>*>& operations, const setting& how) {
+    std::size_t open = how.from == start::empty ? 0 : 1;
+    for (const auto* each : operations) open += each->needs_lease;
+    scene<Pool> all{test, how, std::max<std::size_t>(open, 1)};
+    for (std::size_t i = 0; i != operations.size(); ++i) {
+        if (operations[i]->needs_lease) all.lend(i);
+        if (operations[i]->needs_conn) all.own[i].emplace(all.counted);
+        all.puts += operations[i]->needs_conn;
+    }
+    if (how.from == start::one_idle) all.conns->put(1, connection{all.counted});
+    if (how.from == start::one_lent) all.leases.back().emplace(all.conns->acquire(1, all.dial()));
+
+    std::vector<exploration::thread> threads;
+    for (std::size_t i = 0; i != operations.size(); ++i) {
+        const bool is_last = i + 1 == operations.size();
+        threads.push_back({operations[i]->name, [&all, &operations, i, is_last] {
+                               if (is_last && all.leases.back()) all.leases.back()->give_back();
+                               operations[i]->act(all, i);
+                           }});
+    }
+    test.invariant([&all] { check(all); });
+    test.run(std::move(threads));
+
+    for (auto& each : all.leases) each.reset();
+    if (all.conns) {
+        all.conns->close();
+        const pool::stats end = all.conns->stats();
+        const std::size_t left = end.idle + end.lent + end.closing + end.dialing + end.waiting + end.keys;
+        test.require(left == 0, "a closed pool without leases has nothing");
+    }
+    test.require(all.counted.open == 0, "every connection is closed");
+}
+
+/// What was explored.
+struct total {
+    std::size_t scenarios = 0;
+    std::size_t complete = 0;
+    std::size_t schedules = 0;
+    std::size_t most = 0;
+    std::string most_in;
+    std::vector<std::string> failures;
+};
+
+/// Every selection of `count` operations, each with repetition.
+template <class Pool>
+total explore_all(const std::vector<operation<Pool>>& operations, std::size_t count, const setting& how,
+    const pool::testing::limits& within) {
+    total sum;
+    std::vector<std::size_t> chosen(count, 0);
+    for (;;) {
+        std::vector<const operation<Pool>*> together;
+        std::string name;
+        bool ends_pool = false;
+        bool all_have_leases = true;
+        std::size_t ends = 0;
+        for (const std::size_t each : chosen) {
+            together.push_back(&operations[each]);
+            name += (name.empty() ? "" : " | ") + std::string{operations[each].name};
+            ends_pool |= operations[each].ends_pool;
+            ends += operations[each].ends_pool;
+            all_have_leases &= operations[each].ends_pool || operations[each].needs_lease;
+        }
+        if (!ends_pool || (all_have_leases && ends == 1)) {
+            const auto found = pool::testing::explore([&](exploration& test) { play(test, together, how); }, within);
+            ++sum.scenarios;
+            sum.complete += found.all;
+            sum.schedules += found.schedules;
+            if (found.schedules > sum.most) sum.most = found.schedules, sum.most_in = name;
+            if (!found) sum.failures.push_back(name + "\n" + found.text);
+        }
+        std::size_t k = count;
+        while (k > 0 && ++chosen[k - 1] == operations.size()) --k;
+        if (k == 0) return sum;
+        const std::size_t next = how.from == start::one_lent ? 0 : chosen[k - 1];
+        std::fill(chosen.begin() + static_cast<std::ptrdiff_t>(k), chosen.end(), next);
+    }
+}
+
+}  // namespace interleavings
