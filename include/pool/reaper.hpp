@@ -13,6 +13,20 @@
 
 namespace pool {
 
+namespace core {
+
+/// What the thread of a reaper does, until a stop is requested.
+template <class Pool>
+void look_after(Pool& pool, const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+        pool.upkeep();
+        if (stop.stop_requested()) return;  // a close in the sweep may have destroyed the pool
+        sleep_until(pool.clock(), pool.next_upkeep(), stop);  // a clock may have its own
+    }
+}
+
+}  // namespace core
+
 /// Calls `upkeep()`, and sleeps until `next_upkeep()` in between. So it closes expired connections, and notices blocked
 /// ones that have been unblocked. While no connection is idle, the next upkeep is at the expiry time of a connection that
 /// would be given back now. So nothing has to wake the reaper, and giving back does no work for it.
@@ -30,14 +44,7 @@ class reaper {
 public:
     /// Starts the thread. Throws `std::system_error` if it cannot.
     explicit reaper(Pool& pool)
-        : thread_{[&pool](const std::stop_token& stop) {
-              using core::sleep_until;  // a clock's own `sleep_until` is found by its argument
-              while (!stop.stop_requested()) {
-                  pool.upkeep();
-                  if (stop.stop_requested()) return;  // a close in the sweep may have destroyed the pool
-                  sleep_until(pool.clock(), pool.next_upkeep(), stop);
-              }
-          }} {}
+        : thread_{[&pool](const std::stop_token& stop) { core::look_after(pool, stop); }} {}
 
     reaper(const reaper&) = delete;
     reaper& operator=(const reaper&) = delete;

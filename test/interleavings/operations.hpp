@@ -32,8 +32,8 @@ struct maker<idle_pool> {
 template <>
 struct maker<open_pool> {
     static constexpr std::size_t max_idle = 2;
-    static pool::bounded_open bounds(std::size_t open, std::chrono::nanoseconds patience) {
-        return {.max_open = open, .max_open_per_key = open, .max_idle = max_idle, .patience = patience};
+    static pool::bounded_open bounds(std::size_t open, std::chrono::nanoseconds wait) {
+        return {.max_open = open, .max_open_per_key = open, .max_idle = max_idle, .patience = wait};
     }
     static void make(std::optional<open_pool>& into, const setting& how, std::size_t open) {
         into.emplace(bounds(open, how.patience), pool::after_idle{time_to_live});
@@ -45,7 +45,7 @@ inline scheduled_clock::time_point at(std::chrono::nanoseconds time) { return sc
 /// Those that every pool has.
 template <class Pool>
 std::vector<operation<Pool>> common_operations() {
-    using scene = scene<Pool>;
+    using scene = interleavings::scene<Pool>;
     constexpr auto close = [](scene& all, std::size_t) {
         all.conns->close();
         all.lent_at_close = most_operations + 1;
@@ -80,14 +80,15 @@ std::vector<operation<Pool>> common_operations() {
 }
 
 inline std::vector<operation<idle_pool>> idle_operations() {
-    auto all = common_operations<idle_pool>();
-    all.push_back({"reconfigure", [](scene<idle_pool>& all, std::size_t) { all.conns->reconfigure({.max_idle = 0}); }});
-    return all;
+    auto operations = common_operations<idle_pool>();
+    operations.push_back(
+        {"reconfigure", [](scene<idle_pool>& all, std::size_t) { all.conns->reconfigure({.max_idle = 0}); }});
+    return operations;
 }
 
 inline std::vector<operation<open_pool>> open_operations() {
-    using scene = scene<open_pool>;
-    auto all = common_operations<open_pool>();
+    using scene = interleavings::scene<open_pool>;
+    auto operations = common_operations<open_pool>();
     const std::vector<operation<open_pool>> more{
         {"acquire with a deadline",
             [](scene& all, std::size_t i) {
@@ -119,19 +120,19 @@ inline std::vector<operation<open_pool>> open_operations() {
             }},
         {"drain",
             [](scene& all, std::size_t) {
-                ++all.draining;
+                ++all.other_sleepers;
                 all.conns->drain(scheduled_clock::time_point::max());
-                --all.draining;
+                --all.other_sleepers;
             }},
         {"drain with a deadline",
             [](scene& all, std::size_t) {
-                ++all.draining;
+                ++all.other_sleepers;
                 all.conns->drain(at(soon));
-                --all.draining;
+                --all.other_sleepers;
             }},
     };
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+    operations.insert(operations.end(), more.begin(), more.end());
+    return operations;
 }
 
 }  // namespace interleavings

@@ -5,6 +5,8 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -12,6 +14,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 #include <pool/error.hpp>
 #include <pool/stats.hpp>
@@ -27,6 +31,22 @@ using namespace std::chrono_literals;
 using pool::testing::exploration;
 using pool::testing::scheduled_clock;
 using pool::testing::scheduled_lock;
+
+// Each configuration runs the scenarios that it finds the most with, in reasonable time.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool has_address_sanitizer = true;
+#else
+constexpr bool has_address_sanitizer = false;
+#endif
+#if defined(__SANITIZE_THREAD__)
+constexpr bool has_thread_sanitizer = true;
+#else
+constexpr bool has_thread_sanitizer = false;
+#endif
+constexpr bool is_plain = !has_address_sanitizer && !has_thread_sanitizer;
+
+/// The full tier is run by hand: scripts/test.sh --full.
+inline bool is_full() { return std::getenv("POOL_TESTS_FULL") != nullptr; }
 
 constexpr auto patience = 20ns;
 constexpr auto soon = 5ns;  ///< a deadline that passes
@@ -134,7 +154,7 @@ struct scene {
 
     // What the invariant has to know.
     std::size_t puts = 0;
-    std::size_t draining = 0;
+    std::size_t other_sleepers = 0;  ///< at most so many threads sleep that do not wait for a connection
     bool is_closed = false;
     std::size_t lent_at_close = 0;
     std::uint64_t overtaken = 0;
@@ -184,7 +204,7 @@ void check(scene<Pool>& all) {
         const std::size_t open = now.idle + now.lent + now.dialing + now.closing;
         test.require(now.idle + now.lent + now.dialing <= all.most, "at most as many open ones as may be");
         test.require(open <= all.most + all.puts, "for the time of a close, each put may exceed that by one");
-        const bool all_sleep = now.waiting > 0 && test.asleep() == now.waiting + all.draining;
+        const bool all_sleep = now.waiting > 0 && test.asleep() == now.waiting + all.other_sleepers;
         test.require(!all_sleep || now.idle == 0 || now.closing >= now.waiting,
             "nobody sleeps while one is idle, unless a permit is on its way");
         test.require(!all_sleep || open >= all.permits, "nobody sleeps while there is a permit");
@@ -197,9 +217,11 @@ void check(scene<Pool>& all) {
     }
 }
 
-/// One scenario: these operations at once.
+/// One scenario: these operations at once. The thread of the last one calls `then` in the end.
 template <class Pool>
-void play(exploration& test, const std::vector<const operation<Pool>*>& operations, const setting& how) {
+void play(
+    exploration& test, const std::vector<const operation<Pool>*>& operations, const setting& how,
+    void (*then)(scene<Pool>&) = [](scene<Pool>&) {}) {
     std::size_t open = how.from == start::empty ? 0 : 1;
     for (const auto* each : operations) open += each->needs_lease;
     scene<Pool> all{test, how, std::max<std::size_t>(open, 1)};
@@ -214,9 +236,10 @@ void play(exploration& test, const std::vector<const operation<Pool>*>& operatio
     std::vector<exploration::thread> threads;
     for (std::size_t i = 0; i != operations.size(); ++i) {
         const bool is_last = i + 1 == operations.size();
-        threads.push_back({operations[i]->name, [&all, &operations, i, is_last] {
+        threads.push_back({operations[i]->name, [&all, &operations, i, is_last, then] {
                                if (is_last && all.leases.back()) all.leases.back()->give_back();
                                operations[i]->act(all, i);
+                               if (is_last) then(all);
                            }});
     }
     test.invariant([&all] { check(all); });
@@ -237,12 +260,34 @@ struct total {
     std::size_t scenarios = 0;
     std::size_t complete = 0;
     std::size_t schedules = 0;
-    std::size_t most = 0;
-    std::string most_in;
-    std::vector<std::string> failures;
+
+    void add(const std::string& name, const pool::testing::findings& found) {
+        ++scenarios;
+        complete += found.all && !found.bounded;
+        schedules += found.schedules;
+        INFO(name);
+        INFO(found.text);
+        CHECK(found);
+    }
+    void print(const std::string& what) const {
+        MESSAGE(what << ": " << scenarios << " scenarios, " << complete << " of them complete, " << schedules
+                     << " schedules");
+    }
 };
 
-/// Every selection of `count` operations, each with repetition.
+/// Whether these may run at once: nobody calls a pool that ends.
+template <class Pool>
+bool may_meet(const std::vector<const operation<Pool>*>& together) {
+    std::size_t ends = 0;
+    std::size_t calls = 0;
+    for (const auto* each : together) {
+        ends += each->ends_pool;
+        calls += !each->ends_pool && !each->needs_lease;
+    }
+    return ends == 0 || (ends == 1 && calls == 0);
+}
+
+/// Every selection of `count` operations, with repetition. In each order, if the last one begins with a lease.
 template <class Pool>
 total explore_all(const std::vector<operation<Pool>>& operations, std::size_t count, const setting& how,
     const pool::testing::limits& within) {
@@ -251,30 +296,35 @@ total explore_all(const std::vector<operation<Pool>>& operations, std::size_t co
     for (;;) {
         std::vector<const operation<Pool>*> together;
         std::string name;
-        bool ends_pool = false;
-        bool all_have_leases = true;
-        std::size_t ends = 0;
         for (const std::size_t each : chosen) {
             together.push_back(&operations[each]);
             name += (name.empty() ? "" : " | ") + std::string{operations[each].name};
-            ends_pool |= operations[each].ends_pool;
-            ends += operations[each].ends_pool;
-            all_have_leases &= operations[each].ends_pool || operations[each].needs_lease;
         }
-        if (!ends_pool || (all_have_leases && ends == 1)) {
-            const auto found = pool::testing::explore([&](exploration& test) { play(test, together, how); }, within);
-            ++sum.scenarios;
-            sum.complete += found.all;
-            sum.schedules += found.schedules;
-            if (found.schedules > sum.most) sum.most = found.schedules, sum.most_in = name;
-            if (!found) sum.failures.push_back(name + "\n" + found.text);
+        if (may_meet(together)) {
+            const auto scenario = [&](exploration& test) { play(test, together, how); };
+            sum.add(name, pool::testing::explore(scenario, within));
         }
-        std::size_t k = count;
-        while (k > 0 && ++chosen[k - 1] == operations.size()) --k;
-        if (k == 0) return sum;
-        const std::size_t next = how.from == start::one_lent ? 0 : chosen[k - 1];
-        std::fill(chosen.begin() + static_cast<std::ptrdiff_t>(k), chosen.end(), next);
+        std::size_t last = count;
+        while (last > 0 && ++chosen[last - 1] == operations.size()) --last;
+        if (last == 0) return sum;
+        const std::size_t next = how.from == start::one_lent ? 0 : chosen[last - 1];
+        std::fill(chosen.begin() + static_cast<std::ptrdiff_t>(last), chosen.end(), next);
     }
+}
+
+/// The same from each start.
+template <class Pool>
+total explore_from_each_start(const std::vector<operation<Pool>>& operations, std::size_t count, setting how,
+    const pool::testing::limits& within) {
+    total sum;
+    for (const start from : {start::empty, start::one_idle, start::one_lent}) {
+        how.from = from;
+        const total part = explore_all(operations, count, how, within);
+        sum.scenarios += part.scenarios;
+        sum.complete += part.complete;
+        sum.schedules += part.schedules;
+    }
+    return sum;
 }
 
 }  // namespace interleavings

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -144,6 +145,19 @@ private:
     int object_ = 0;
     std::vector<int> waiting_;  ///< the numbers of threads
 };
+
+/// Blocks until that time, or until a stop is requested. A reaper of the pool sleeps by it.
+inline void sleep_until(const scheduled_clock&, scheduled_clock::time_point until, const std::stop_token& stop) {
+    scheduled_lock lock;
+    scheduled_condition woken;
+    const auto wake_up = [&] {
+        const std::lock_guard guard{lock};
+        woken.notify_one();
+    };
+    const scheduled_stop_callback<decltype(wake_up)> stopping{stop, wake_up};
+    std::unique_lock guard{lock};
+    if (!stop.stop_requested()) (void)woken.wait_until(guard, until);
+}
 
 inline bool exploration::has(const scheduled_lock& lock) const noexcept { return lock.owner_ == self_->number; }
 

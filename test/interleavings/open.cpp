@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+
+#include <doctest/doctest.h>
+
+#include <interleavings/operations.hpp>
+
+// Every pair of operations on a pool that bounds what is open, from each start, under every schedule.
+
+using namespace interleavings;
+
+TEST_CASE(
+    "a pool that bounds what is open: every pair of operations on one key keeps its promises [C1, C2, C11, C16]") {
+    const pool::testing::limits within{.spurious_wake_ups = has_thread_sanitizer ? 0 : 1, .skips_equivalent = true};
+    explore_from_each_start(open_operations(), 2, {}, within).print("pairs in strict order");
+    explore_from_each_start(open_operations(), 2, {.patience = patience}, within).print("pairs with patience");
+}
+
+TEST_CASE("a pool that bounds what is open: every pair of operations on two keys keeps its promises") {
+    if (!has_address_sanitizer && !is_full()) {
+        MESSAGE("only with the address sanitizer");
+        return;
+    }
+    for (const start from : {start::empty, start::one_idle, start::one_lent}) {
+        const bool is_long = from == start::one_lent && !is_full();
+        const pool::testing::limits within{
+            .spurious_wake_ups = is_long ? 0 : 1, .schedules = 20'000'000, .time = 1h, .skips_equivalent = true};
+        explore_all(open_operations(), 2, {.from = from, .keys = 2}, within).print("pairs");
+    }
+}
