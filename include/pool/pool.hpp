@@ -3,9 +3,10 @@
 
 #include <pool/bounded_pool.hpp>
 #include <pool/connection_pool.hpp>
+#include <pool/seeded_key.hpp>
 
 /// @file
-/// The one include: the ready-made pools, `basic_pool` and its policies.
+/// The one include: the ready-made pools, `basic_pool` and its policies, and keys with a seeded hash.
 
 /// @namespace pool
 /// Keyed connection pools, their policies, and what callers bring and hold.

@@ -55,6 +55,7 @@ enum class key_fault : unsigned char {
     base_class,        ///< an aggregate with a base class, whose fields cannot be named
     unhashable_field,  ///< a field without a hash
     unhashable,        ///< no hash, and no fields
+    unseedable,        ///< it, or a field of it, has no seeded hash
 };
 
 template <class T>
@@ -74,6 +75,14 @@ consteval key_fault fault_of_fields(std::type_identity<std::tuple<Field...>>) {
 template <class T, std::size_t... I>
 auto elements(std::index_sequence<I...>) -> std::type_identity<std::tuple<std::tuple_element_t<I, T>...>>;
 
+/// The types of the fields of an array, a tuple-like type or an aggregate, as a tuple.
+template <class T>
+consteval auto field_types() {
+    if constexpr (std::is_array_v<T>) return std::type_identity<std::tuple<std::remove_all_extents_t<T>>>{};
+    else if constexpr (tuple_like<T>) return decltype(elements<T>(std::make_index_sequence<std::tuple_size_v<T>>{})){};
+    else return std::type_identity<fields::types<T>>{};
+}
+
 /// The reason why a type cannot be a key or a field, or `none`.
 template <class T>
 consteval key_fault fault_of_key() {
@@ -81,16 +90,26 @@ consteval key_fault fault_of_key() {
         return key_fault::borrowed;
     } else if constexpr (std_hashable<T>) {
         return key_fault::none;
-    } else if constexpr (std::is_array_v<T>) {
-        return fault_of_fields(std::type_identity<std::tuple<std::remove_all_extents_t<T>>>{});
-    } else if constexpr (tuple_like<T>) {
-        return fault_of_fields(decltype(elements<T>(std::make_index_sequence<std::tuple_size_v<T>>{})){});
+    } else if constexpr (std::is_array_v<T> || tuple_like<T>) {
+        return fault_of_fields(field_types<T>());
     } else if constexpr (std::is_aggregate_v<T>) {
         if constexpr (fields::has_base<T>()) return key_fault::base_class;
         else if constexpr (fields::count<T> == 0 || fields::count<T> > fields::most) return key_fault::field_count;
-        else return fault_of_fields(std::type_identity<fields::types<T>>{});
+        else return fault_of_fields(field_types<T>());
     } else {
         return key_fault::unhashable;
+    }
+}
+
+/// Calls `f` with each field of a value that is hashed field by field.
+template <class T, class F>
+void for_each_field(const T& value, const F& f) {
+    if constexpr (std::is_array_v<T>) {
+        for (const auto& element : value) f(element);
+    } else if constexpr (tuple_like<T>) {
+        std::apply([&f](const auto&... element) { (f(element), ...); }, value);
+    } else {
+        fields::apply(value, [&f]<class...>(const auto&... field) { (f(field), ...); });
     }
 }
 
@@ -101,14 +120,7 @@ std::size_t hash_of(const T& value) {
         return std::hash<T>{}(value);
     } else {
         std::size_t seed = 0;
-        const auto combine = [&seed](const auto&... field) { (boost::hash_combine(seed, core::hash_of(field)), ...); };
-        if constexpr (std::is_array_v<T>) {
-            for (const auto& element : value) combine(element);
-        } else if constexpr (tuple_like<T>) {
-            std::apply(combine, value);
-        } else {
-            fields::apply(value, [&combine]<class...>(const auto&... field) { combine(field...); });
-        }
+        for_each_field(value, [&seed](const auto& field) { boost::hash_combine(seed, core::hash_of(field)); });
         return seed;
     }
 }

@@ -18,10 +18,11 @@
 
 namespace pool::core {
 
-/// A key that is compared by value must own its text.
+/// A key that is compared by value must own its text. Traits with a seed say themselves what is wrong with a key.
 template <class Key>
 inline constexpr key_fault fault_of = [] {
     if constexpr (std::is_base_of_v<told_apart_by_value<Key>, key_traits<Key>>) return fault_of_key<Key>();
+    else if constexpr (requires { key_traits<Key>::fault(); }) return key_traits<Key>::fault();
     else return key_fault::none;
 }();
 
@@ -38,6 +39,9 @@ consteval bool check_key() {
         "pool: an aggregate Key with a base class cannot be hashed field by field: it needs a std::hash, or a "
         "key_traits<Key>");
     static_assert(fault != key_fault::unhashable_field, "pool: a field of Key has no std::hash");
+    static_assert(fault != key_fault::unseedable,
+        "pool: a Key with a seeded hash may consist of text, integers, enums and aggregates of these: another Key "
+        "needs a key_traits<Key> that calls pool::seeded_hash");
     static_assert(fault != key_fault::unhashable,
         "pool: Key needs a std::hash, or to be an aggregate of fields that have one, or a key_traits<Key>");
     if constexpr (fault != key_fault::none) {
