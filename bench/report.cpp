@@ -166,6 +166,18 @@ void print_one_thread(const table& all) {
     });
 }
 
+/// What a seed costs.
+void print_seeded(const table& all) {
+    fmt::print("\n| W13 | std::hash: ns | instructions | seeded: ns | instructions |\n|---|---|---|---|---|\n");
+    for (const auto& row : all.rows()) {
+        const cell* seeded = all.find(row, "seeded");
+        if (seeded == nullptr) continue;
+        const cell& unseeded = *all.find(row, "pool");
+        fmt::print("| {} | {:.1f} | {:.0f} | {:.1f} | {:.0f} |\n", row, unseeded.nanoseconds, unseeded.instructions,
+            seeded->nanoseconds, seeded->instructions);
+    }
+}
+
 void print_dead(const table& all) {
     fmt::print("\n| ns per closed connection | pool | H | N | / H | / N |\n|---|---|---|---|---|---|\n");
     for (const auto& row : all.rows()) {
@@ -257,6 +269,7 @@ int main(int argc, char** argv) {
             print_one_thread(all);
             print_two_threads(all);
             print_dead(all);
+            print_seeded(all);
             if (!growth.empty()) write_growth(all, growth);
         }
         if (!steps.empty()) print_steps(read_dumps(steps));

@@ -3,17 +3,20 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <string>
 
 #include <fmt/format.h>
 
 #include <pool/basic_pool.hpp>
+#include <pool/seeded_key.hpp>
 #include <pool/sharded_pool.hpp>
 
 #include <baselines/floor.hpp>
 #include <baselines/hand_written.hpp>
 #include <baselines/naive.hpp>
+#include <hashes.hpp>
 #include <workloads.hpp>
 
 /// @file
@@ -28,6 +31,8 @@ template <class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 using our_shards = pool::sharded_pool<8, std::string, connection, pool::bounded, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
 using our_bounded_pool = pool::basic_pool<std::string, connection, pool::bounded_open>;
+
+using our_seeded_pool = pool::basic_pool<pool::seeded_key<std::string>, connection, pool::bounded>;
 
 /// Calls `visit.operator()<Workload<Pool>>(name, size)` for each pool.
 template <template <class> class Workload, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
@@ -52,6 +57,7 @@ void each_row(auto& visit) {
     each_pool<lease_of_one_key, never, null_mutex, clock>("W1 without a lock", 1, visit);
     each_pool<raw_of_one_key, never, mutex, clock>("W1 take and put", 1, visit);
     each_pool<lease_of_any_key, never, mutex, clock>("W2 1,000 keys", 1'000, visit);
+    visit.template operator()<lease_of_any_key<our_seeded_pool>>("W2 1,000 keys/seeded", 1'000);
     each_pool<raw_of_any_key, never, mutex, clock>("W2 take and put", 1'000, visit);
     each_pool<lease_of_deep_key, never, mutex, clock>("W3 one key, 1,000 idle", 1'000, visit);
     each_pool<churn, never, mutex, clock>("W4 churn", 10'000, visit);
@@ -60,6 +66,10 @@ void each_row(auto& visit) {
     each_pool<lease_of_any_key, after_idle, mutex, clock>("W5 as W2, after_idle", 1'000, visit);
     each_pool<lease_of_one_key, after_idle, mutex, coarse_clock>("W5 as W1, coarse_clock", 1, visit);
     each_pool<lease_of_any_key, after_idle, mutex, coarse_clock>("W5 as W2, coarse_clock", 1'000, visit);
+    visit.template operator()<hash_of_text<std::string>>("W13 hash of 20 characters/pool", 1'024);
+    visit.template operator()<hash_of_text<pool::seeded_key<std::string>>>("W13 hash of 20 characters/seeded", 1'024);
+    visit.template operator()<hash_of_integer<std::uint64_t>>("W13 hash of an integer/pool", 1'024);
+    visit.template operator()<hash_of_integer<pool::seeded_key<std::uint64_t>>>("W13 hash of an integer/seeded", 1'024);
 }
 
 /// The same workloads in pools of growing size.

@@ -32,7 +32,7 @@ say 'measuring times: for about five minutes the machine should do nothing else'
 
 "$programs/report" --times times.json --instructions instructions --allocations allocations.tsv --growth growth |
     tee results.md
-for each in memory pauses wait_queue queue_steps; do "$programs/$each" | tee -a results.md; done
+for each in memory pauses wait_queue queue_steps flooding; do "$programs/$each" | tee -a results.md; done
 "$programs/report" --steps steps | tee -a results.md
 "$programs/compile" | tee -a results.md
 gnuplot -e "data='growth'; plot_file='growth.svg'" "$root/bench/growth.gp"

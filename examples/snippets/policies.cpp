@@ -119,6 +119,20 @@ using many_keys = pool::sharded_pool<8, std::string, session, pool::bounded, poo
 
 }  // namespace
 
+// [seeded]
+struct peer {
+    std::string host;
+    int port;
+
+    bool operator==(const peer&) const = default;
+};
+template <>
+struct pool::key_traits<peer> : pool::seeded_key_traits<peer> {};
+
+using peer_sessions = pool::connection_pool<peer, session>;                           // a key of your own
+using user_sessions = pool::connection_pool<pool::seeded_key<std::string>, session>;  // any other key
+// [/seeded]
+
 int main() {
     tenant_sessions paid{per_tenant{.total = 8, .tenants = {{"acme", 3}}}};
     paid.put("acme", session{});
@@ -134,7 +148,13 @@ int main() {
     many_keys sharded{pool::bounded{.max_idle = 10'000}};
     sharded.put("db", session{});
 
+    peer_sessions peers;
+    peers.put({"db", 5432}, session{});
+    user_sessions users;
+    { auto lent = users.acquire("ada", dial); }
+
     const bool right = paid.stats("acme").idle == 1 && exclusive.stats().idle == 1 && hourly.expire() == 1 &&
-                       sharded.stats().idle == 1 && expires_after_thirty_seconds();
+                       sharded.stats().idle == 1 && peers.stats({"db", 5432}).idle == 1 &&
+                       users.stats("ada").idle == 1 && expires_after_thirty_seconds();
     return right ? 0 : 1;
 }

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
-#include <string_view>
 #include <type_traits>
 
 #include <pool/core/seeded_hash.hpp>
@@ -33,17 +32,6 @@ inline const hash_seed& process_seed() {
     }();
     return seed;
 }
-
-/// What strings are looked up with.
-template <class Key>
-struct seeded_view {
-    using type = const Key&;
-};
-template <class Key>
-    requires is_text<Key>
-struct seeded_view<Key> {
-    using type = std::basic_string_view<typename Key::value_type>;
-};
 
 }  // namespace core
 

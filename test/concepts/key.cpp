@@ -5,13 +5,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <doctest/doctest.h>
 
 #include <pool/key.hpp>
+#include <pool/seeded_key.hpp>
 
 /// @file
 /// Models of the concepts of a key, and near misses. A near miss differs from a model in what its name says.
@@ -108,4 +111,22 @@ TEST_CASE("comparable_key: by operator==, or by key_traits") {
     static_assert(!pool::comparable_key<keys::without_equality>);
     static_assert(!pool::comparable_key<keys::unequal_only>);
     static_assert(!pool::comparable_key<keys::foreign_hashed_to_int>);
+}
+
+TEST_CASE("seedable: text, words, and what is made of them") {
+    static_assert(pool::seedable<std::string>);
+    static_assert(pool::seedable<std::u16string_view>);
+    static_assert(pool::seedable<const int>);
+    static_assert(pool::seedable<keys::region>);
+    static_assert(pool::seedable<const keys::endpoint*>);
+    static_assert(pool::seedable<keys::endpoint>);
+    static_assert(pool::seedable<std::optional<std::pair<std::string, int>>>);
+    static_assert(pool::seedable<std::variant<std::monostate, std::array<char, 4>>>);
+    static_assert(!pool::seedable<double>);
+    static_assert(!pool::seedable<const char*>);
+    static_assert(!pool::seedable<std::vector<int>>);
+    static_assert(!pool::seedable<std::unique_ptr<int>>);
+    static_assert(!pool::seedable<keys::opaque>);
+    static_assert(!pool::seedable<keys::hashed_to_int>);
+    static_assert(!pool::seedable<std::tuple<int, double>>);
 }

@@ -31,10 +31,22 @@ inline constexpr bool is_text<std::basic_string<Char, std::char_traits<Char>, Al
 template <class Char>
 inline constexpr bool is_text<std::basic_string_view<Char>> = is_character<Char>;
 
+/// What a key is looked up with: a view, if it is a string.
+template <class Key>
+struct seeded_view {
+    using type = const Key&;
+};
+template <class Key>
+    requires is_text<Key>
+struct seeded_view<Key> {
+    using type = std::basic_string_view<typename Key::value_type>;
+};
+
 /// A type whose value is one word.
 template <class T>
 inline constexpr bool is_word =
-    (std::is_integral_v<T> || std::is_enum_v<T> || std::is_pointer_v<T>) && sizeof(T) <= sizeof(std::uint64_t);
+    (std::is_integral_v<T> || std::is_enum_v<T> || std::is_pointer_v<T>) && sizeof(T) <= sizeof(std::uint64_t) &&
+    !is_borrowed<T>;
 
 template <class T>
 inline constexpr bool is_optional = false;

@@ -55,8 +55,8 @@ public:
     }
 
 private:
-    /// Returns the bytes behind the last whole word, as a word. On a big-endian machine, the bytes of a word are in
-    /// another order than in the paper. Such a hash is as good.
+    /// Returns the bytes behind the last whole word, as a word. On a big-endian machine, the bytes of a whole word are
+    /// in another order than in the paper. Such a hash is as good.
     std::uint64_t add_whole_words(const void* bytes, std::size_t count) noexcept {
         const char* at = static_cast<const char*>(bytes);
         std::uint64_t word = 0;
@@ -65,7 +65,7 @@ private:
             add(word);
         }
         word = 0;
-        if (count != 0) std::memcpy(&word, at, count);
+        for (; count != 0; --count) word = word << 8 | static_cast<unsigned char>(at[count - 1]);
         return word;
     }
 
