@@ -35,8 +35,8 @@ inline const hash_seed& process_seed() {
 
 }  // namespace core
 
-/// A value that `seeded_hash` can hash: a string or a view of one, an integer, an enum, a pointer, and an optional, a
-/// variant, a pair, a tuple, an array or an aggregate of these, if it has no `std::hash` of its own.
+/// A value that `seeded_hash` can hash: a string or a view of one, an integer, an enum, a pointer (but not to characters),
+/// and an optional, a variant, a pair, a tuple, an array or an aggregate of these, if it has no `std::hash` of its own.
 template <class T>
 concept seedable = core::has_seeded_hash<std::remove_cv_t<T>>();
 
