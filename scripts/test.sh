@@ -31,6 +31,7 @@ if [[ ${chosen[*]} == *bench* ]]; then
     build_tools+=("${bench_tools[@]}")
     build_packages+=("${bench_packages[@]}")
 fi
+if [[ ${chosen[*]} == *-debug* || ${chosen[*]} == *-boost-* ]]; then build_packages+=(relacy-dev); fi
 if [[ " ${chosen[*]} " == *" consumers "* ]]; then
     build_tools+=(pkg-config python3)
     build_packages+=('pkg-config|pkgconf' python3)
