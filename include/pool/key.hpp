@@ -28,6 +28,8 @@ struct told_apart_by_value {};
 /// Specialise it for a Key of your own with these three members. `view` is the type that a caller looks up with. A Key
 /// must convert to it, and must be constructible from it. Both must have the same hash. A specialisation may also take
 /// keys that do not own their text, such as a `std::string_view` of literals; the text must then outlive the pool.
+///
+/// For keys that others choose, derive it from `seeded_key_traits`, or take a `seeded_key`.
 template <class Key>
 struct key_traits : core::told_apart_by_value<Key> {
     using view = const Key&;  ///< what it is looked up with
