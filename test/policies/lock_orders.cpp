@@ -13,8 +13,8 @@
 
 /// @file
 /// The memory orders of `adaptive_mutex`, in the memory model of Relacy: a load may return an older value, as far as the
-/// orders allow, and an access to plain data is a race unless the orders put it after the last one. Relacy runs each
-/// schedule of a few threads.
+/// orders allow, and an access to plain data is a race unless the orders put it after the last one. Relacy runs the
+/// schedules of a few threads, each with all values that the loads may return.
 ///
 /// A sleeping thread is one that looks again and again, so nobody has to wake it. lock_schedules.cpp checks the
 /// notifications, with sequential consistency. In a complete search, a load returns the last value or the one before it,
@@ -145,7 +145,7 @@ bool ends(rl::test_result_e expected, const char* what, const search& among) {
     std::ostream silent{nullptr};  // a stream with a buffer would allocate, which Relacy takes for a step of the test
     const rl::test_params ended = run<Test>(among, silent);
     std::cout << what << ": " << rl::test_result_str(ended.test_result) << " after " << ended.stop_iteration
-              << " schedules, with " << reserved_releases << " releases of a reserved lock\n";
+              << " runs, with " << reserved_releases << " releases of a reserved lock\n";
     if (ended.test_result == expected) return true;
     run<Test>(among, std::cerr);
     return false;
