@@ -148,7 +148,13 @@ total explore_async(const std::vector<operation<Pool>>& beside, const pool::test
 }  // namespace
 
 TEST_CASE("async_acquire: beside every operation, a pool keeps its promises") {
-    const pool::testing::limits within{.time = 5min, .skips_equivalent = true, .uses_threads = true};
+    // Real threads are slow, with the thread sanitizer above all.
+    const int preemptions = is_full() ? pool::testing::limits{}.preemptions : has_thread_sanitizer ? 1 : 2;
+    const pool::testing::limits within{.preemptions = preemptions,
+        .schedules = 1'000'000'000,
+        .time = 10min,
+        .skips_equivalent = true,
+        .uses_threads = true};
     explore_async(idle_operations(), within).print("a pool that bounds what is idle");
     explore_async(open_operations(), within).print("a pool that bounds what is open");
 }

@@ -111,7 +111,7 @@ inline std::vector<operation<open_pool>> open_operations() {
             [](scene& all, std::size_t) {
                 ++all.most;
                 all.conns->reconfigure(maker<open_pool>::bounds(all.most, all.patience));
-                all.permits = all.most;
+                all.permits = all.most.load();
             }},
         {"fewer connections",
             [](scene& all, std::size_t) {

@@ -35,8 +35,9 @@ total explore_beside_reaper(const std::vector<operation<Pool>>& operations) {
             const bool ends_otherwise = each.ends_pool || std::string{each.name} == "stop";
             if (ends_otherwise) continue;
             const auto scenario = [&](exploration& test) { play_beside_reaper(test, each, {.from = from}); };
-            sum.add("reaper | " + std::string{each.name},
-                pool::testing::explore(scenario, {.early_time_outs = 1, .skips_equivalent = true}));
+            pool::testing::limits within{.early_time_outs = 1, .schedules = 1'000'000'000, .skips_equivalent = true};
+            if (!is_full()) within.preemptions = 2;
+            sum.add("reaper | " + std::string{each.name}, pool::testing::explore(scenario, within));
         }
     }
     return sum;

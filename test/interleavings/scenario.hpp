@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -56,8 +57,8 @@ constexpr std::size_t most_operations = 3;
 /// A scenario counts its connections, and fails on misuse.
 struct connection_count {
     exploration& test;
-    int dialled = 0;
-    int open = 0;
+    std::atomic<int> dialled = 0;
+    std::atomic<int> open = 0;
 };
 
 /// Its dial and its close are points where a thread may be stopped.
@@ -145,8 +146,8 @@ struct scene {
     connection_count counted;
     int keys;
     std::chrono::nanoseconds patience;
-    std::size_t most;     ///< so many connections may be open, while new bounds are set at most
-    std::size_t permits;  ///< so many may be open, at least
+    std::atomic<std::size_t> most;     ///< so many connections may be open, while new bounds are set at most
+    std::atomic<std::size_t> permits;  ///< so many may be open, at least
     std::optional<Pool> conns;
     std::array<std::optional<lease>, most_operations + 1> leases;  ///< the last is that of the start
     std::array<std::optional<connection>, most_operations> own;
@@ -154,9 +155,9 @@ struct scene {
 
     // What the invariant has to know.
     std::size_t puts = 0;
-    std::size_t other_sleepers = 0;  ///< at most so many threads sleep that do not wait for a connection
-    bool is_closed = false;
-    std::size_t lent_at_close = 0;
+    std::atomic<std::size_t> other_sleepers = 0;  ///< at most so many threads sleep that do not wait for a connection
+    std::atomic<bool> is_closed = false;
+    std::atomic<std::size_t> lent_at_close = 0;
     std::uint64_t overtaken = 0;
     std::size_t waiting = 0;
     std::chrono::nanoseconds waiting_since{};

@@ -43,7 +43,9 @@ public:
 
     exploration(std::function<void(exploration&)> test, limits within)
         : test_{std::move(test)},
-          within_{std::move(within)} {}
+          within_{std::move(within)} {
+        kernel::start_a_thread();
+    }
     exploration(const exploration&) = delete;
     exploration& operator=(const exploration&) = delete;
     ~exploration() { abandon_failed(); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <thread>
 
 /// @file
 /// What the sanitizers have to be told about stacks, and about locks that they do not know.
@@ -89,6 +90,12 @@ inline void acquire(void* object) noexcept {
     if (__tsan_acquire != nullptr) __tsan_acquire(object);
 }
 
+/// Until a program has started a thread, libstdc++ counts references without atomic operations, and the thread sanitizer
+/// would take two fibers that do so for a race.
+inline void start_a_thread() {
+    if (__tsan_release != nullptr) std::thread{[] {}}.join();
+}
+
 /// What leaks on purpose.
 inline void leak(const void* object) noexcept {
     if (__lsan_ignore_object != nullptr) __lsan_ignore_object(object);
@@ -116,6 +123,7 @@ public:
 
 inline void release(void*) noexcept {}
 inline void acquire(void*) noexcept {}
+inline void start_a_thread() noexcept {}
 inline void leak(const void*) noexcept {}
 class unwatched {
 public:
