@@ -22,8 +22,9 @@ using entry_type = state_type::entry;
 
 /// A caller's request in the pool, and in the model.
 struct asker final : requests::request<pool_type> {
-    asker(bool blocked_by_dial, time_point deadline, chance* luck)
+    asker(int its_number, bool blocked_by_dial, time_point deadline, chance* luck)
         : request{blocked_by_dial, deadline},
+          number{its_number},
           refusals{blocked_by_dial ? nullptr : luck} {}
 
     bool notified() noexcept override {
@@ -34,7 +35,8 @@ struct asker final : requests::request<pool_type> {
     }
     bool is_stop_requested() const noexcept override { return is_stopped; }
 
-    chance* refusals;         ///< when it has no memory to be notified
+    int number;
+    chance* refusals;         ///< when it has no memory to be notified; nullptr is never
     bool is_pending = false;  ///< a notification could not be delivered
     int deliveries = 0;
     int attempts = 0;      ///< to deliver one

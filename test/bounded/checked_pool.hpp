@@ -6,8 +6,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -20,7 +18,9 @@
 #include <bounded/model.hpp>
 #include <bounded/waiting_rules.hpp>
 #include <support/chance.hpp>
+#include <support/differences.hpp>
 #include <support/fake.hpp>
+#include <support/histories.hpp>
 
 /// @file
 /// A pool and its model, which are compared after each step.
@@ -32,9 +32,8 @@ using namespace std::chrono_literals;
 /// A pool and its model. Both take the same steps. Whatever differs ends the program.
 class checked_pool : protected chance {
 public:
-    explicit checked_pool(std::uint64_t seed) : chance{seed}, luck_{seed}, seed_{seed} {
+    checked_pool(choice_source& from, histories::teller& tell) : chance{from}, tell_{tell} {
         net_.prepare([this](fake::line& far) { far.on_close = [this, id = far.id] { closing(id); }; });
-        renew();
     }
     checked_pool(const checked_pool&) = delete;
     checked_pool& operator=(const checked_pool&) = delete;
@@ -44,29 +43,35 @@ protected:
 
     ~checked_pool() = default;
 
-    /// Does something: also within a close, and after the pool was destroyed.
-    virtual void operate() = 0;
+    /// Happens while a connection is closed: other operations, perhaps.
+    virtual void meanwhile() = 0;
 
-    void renew() {
-        const std::array<pool::after_idle, 8> ttls{
-            pool::after_idle{}, pool::after_idle{}, pool::after_idle{}, 0ns, 30ns, 200ns, 1us, 3us};
-        const pool::after_idle ttl = ttls[below(ttls.size())];
-        const pool::reuse_order reuse = any_of(pool::reuse_order::oldest_first, pool::reuse_order::newest_first);
-        capacity_ = any_bounds();
-        pool_.emplace(capacity_, ttl, pool::pool_settings{.reuse = reuse}, clock_);
+    /// A new pool.
+    void begin(const model_settings& chosen) {
+        if (tell_.is_heard()) {
+            const auto ttl = chosen.ttl.ttl();
+            tell_.note("a pool: ", text(chosen.capacity), ttl == ttl.max() ? ", for ever" : ", for a time",
+                chosen.reuse == pool::reuse_order::oldest_first ? ", oldest first" : ", newest first");
+        }
+        capacity_ = chosen.capacity;
+        pool_.emplace(capacity_, chosen.ttl, pool::pool_settings{.reuse = chosen.reuse}, clock_);
         state_ = pool::core::pool_access::state(*pool_);
-        model_.emplace(model_settings{capacity_, ttl, reuse}, net_, clock_);
+        model_.emplace(chosen, net_, clock_);
         most_open_ = 0;
         most_open_of_ = {};
         look_ups_ = 0;
     }
 
-    /// Destroys the pool while requests and leases exist. Then all that is under way ends.
-    void destroy() {
+    /// Destroys the pool. Requests and leases may go on.
+    void end_pool() {
+        tell_("the pool ends");
         check(depth_ == 0, "no operation is under way");
-        if (one_in(2)) close();
         play([&] { model_->close(); }, [&] { pool_.reset(); });
-        while (!askers_.empty() || (!leases_.empty() && !one_in(20))) operate();
+    }
+
+    /// Nothing is left but leases: these end, and then the state of the pool.
+    void end_state() {
+        check(askers_.empty(), "no request is left");
         check(state_->stats().dialing + state_->stats().waiting == 0, "the end");
         model_.reset();
         is_over_ = true;
@@ -80,28 +85,13 @@ protected:
     }
 
     void close() {
+        tell_("close");
         play([&] { model_->close(); }, [&] { (void)pool_->close(); });
-    }
-
-    bounds any_bounds() {
-        constexpr std::size_t none = pool::no_limit;
-        const std::size_t one = 1;
-        const std::array<std::chrono::nanoseconds, 5> patiences{0ns, 0ns, 5ns, 30ns, 2000ns};
-        return bounds{
-            .max_open = any_of(one, 2 * one, 3 * one, 4 * one, 6 * one, 9 * one, none),
-            .max_open_per_key = any_of(one, 2 * one, 3 * one, none, none),
-            .max_idle = any_of(0 * one, one, 3 * one, 5 * one, none, none, none, none),
-            .max_idle_per_key = any_of(0 * one, one, 2 * one, 3 * one, none, none, none, none),
-            .max_waiting = any_of(0 * one, 2 * one, 4 * one, none, none, none),
-            .max_dials_per_key = any_of(one, 2 * one, none, none),
-            .patience = patiences[below(patiences.size())],
-        };
     }
 
     /// One operation, in the model and in the pool.
     template <class InModel, class InPool>
     std::size_t play(const InModel& in_model, const InPool& in_pool) {
-        ++step_;
         clock_.advance(1ns);  // so no two connections expire at the same time: their order is left open
         look_at_all();
         for (const auto& each : askers_) each->old_attempts = each->attempts;
@@ -117,18 +107,20 @@ protected:
         return count;
     }
 
-    /// Not an assertion of doctest: a million of those take too long, and the pool would catch what they throw in a
-    /// close.
-    void check(bool holds, const char* what) const {
-        if (holds) return;
-        std::fprintf(stderr, "%s: seed %llu, step %d\n", what, static_cast<unsigned long long>(seed_), step_);
-        std::abort();
+    static void check(bool holds, const char* what) {
+        if (!holds) histories::fail(std::string{"differs: "} + what);
+    }
+
+    static std::string text(std::size_t bound) { return bound == pool::no_limit ? "any" : std::to_string(bound); }
+    static std::string text(const bounds& all) {
+        return text(all.max_open()) + " open, " + text(all.max_open_per_key) + " of one key, " + text(all.max_idle()) +
+               " idle, " + text(all.max_idle_per_key) + " of one key, " + text(all.max_waiting()) + " waiting, " +
+               text(all.max_dials_per_key) + " dials of one key, patience " + std::to_string(all.patience().count());
     }
 
     static state_type::hashed hashed(std::size_t of) { return state_type::hashed{keys[of]}; }
 
-    chance luck_;  ///< of the notifications: the pool decides when they ask
-    int step_ = 0;
+    histories::teller& tell_;
     int depth_ = 0;  ///< operations that are under way
     pool::manual_clock clock_;
     fake::network net_;
@@ -143,6 +135,7 @@ protected:
     int is_trimming_ = 0;                  ///< new bounds are set, and not all that exceeds them has gone
     std::size_t most_open_ = 0;            ///< after the last step
     bool is_closing_own_ = false;
+    bool is_over_ = false;  ///< the pool and its model have gone
 
 private:
     /// A caller, as it was before a step.
@@ -152,29 +145,18 @@ private:
         bool has_given_up;
     };
 
-    /// What the pool sees only in its next step: while a close hangs, callers give up, and connections die.
-    void happen_meanwhile() {
-        clock_.advance(std::chrono::nanoseconds{below(100)});
-        for (const auto& each : askers_)
-            if (each->is_submitted() && one_in(4)) each->is_stopped = each->expected->is_stopped = true;
-        for (const auto& each : model_->open_ones())
-            if (one_in(3)) net_[each.id].dead = true;
-    }
-
     /// The pool closes a connection.
     void closing(int id) {
         if (is_closing_own_) return;
         if (!is_over_) {
             check(model_->close_begins(id), "the order of the closes");
             compare();
-            if (one_in(4)) happen_meanwhile();
-            if (depth_ < 4 && one_in(2)) {
-                for (std::size_t left = one_in(8) ? 30 : below(4); left != 0; --left) operate();
-            }
-            look_at_all();
-        } else if (!leases_.empty() && one_in(2)) {
-            any_out_of(leases_).give_back();
         }
+        tell_.note(id, " is being closed");
+        ++tell_.depth;
+        meanwhile();
+        --tell_.depth;
+        if (!is_over_) look_at_all();
         if (close_throws(id)) throw std::runtime_error{"the close of a connection"};
     }
 
@@ -192,10 +174,13 @@ private:
 
     void compare() {
         const pool::stats seen = state_->stats();
-        pool::stats expected = model_->stats();
-        check(seen == expected, "the figures of the pool");
-        for (std::size_t of = 0; of != keys.size(); ++of)
-            check(state_->stats(hashed(of)) == model_->stats(of), "the figures of a key");
+        const pool::stats expected = model_->stats();
+        if (seen != expected) histories::fail("differs: the figures of the pool: " + differences::of(seen, expected));
+        for (std::size_t of = 0; of != keys.size(); ++of) {
+            const pool::key_stats its = state_->stats(hashed(of)), right = model_->stats(of);
+            if (its != right)
+                histories::fail("differs: the figures of key " + keys[of] + ": " + differences::of(its, right));
+        }
         for (const auto& each : askers_)
             if (each->is_submitted()) compare(*each);
         check_sums(seen);
@@ -283,10 +268,8 @@ private:
         }
     }
 
-    std::uint64_t seed_;
     std::vector<seen_before> before_;
     std::array<std::size_t, keys.size()> most_open_of_{};
-    bool is_over_ = false;
     int checked_ = 0;
 };
 

@@ -12,6 +12,8 @@
 #include <doctest/doctest.h>
 
 #include <bounded/callers.hpp>
+#include <support/histories.hpp>
+#include <support/tier.hpp>
 
 // Random operations on a pool that bounds the open connections, and on its model. Callers that wait are requests
 // without a thread, so one thread plays them all. A close may run further operations. Before each close and after each
@@ -23,49 +25,110 @@ using namespace bounded_models;
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // slower by far
-constexpr std::uint64_t histories = 4, crowds = 1;
+constexpr std::uint64_t seeds = 110, crowds = 1;
 #else
-constexpr std::uint64_t histories = 40, crowds = 5;
+constexpr std::uint64_t seeds = 1'100, crowds = 5;
 #endif
-constexpr int steps = 25'000;      ///< in each history
-constexpr int crowd_steps = 1000;  ///< in each with hundreds of callers
+constexpr std::size_t operations = 2'500;        ///< in each history
+constexpr std::size_t crowd_operations = 1'000;  ///< in each with hundreds of callers
 
 /// Random operations.
-class history final : callers {
+class random_history final : callers {
 public:
     /// `most_askers` is how many callers there may be at once.
-    history(std::uint64_t seed, std::size_t most_askers) : callers{seed}, most_ever_{most_askers} { change_mood(); }
+    random_history(choice_source& from, histories::teller& tell, std::size_t most_askers)
+        : callers{from, tell},
+          most_ever_{most_askers} {
+        begin(any_settings());
+        change_mood();
+    }
 
-    /// Makes so many operations, and ends.
-    void run(int count) {
-        while (step_ < count) operate();
-        destroy();
+    void run() {
+        while (begin_operation()) operate();
+        end();
     }
 
 private:
     /// What may happen, and how often.
-    struct choice {
-        void (history::*happens)();
+    struct happening {
+        void (random_history::*happens)();
         std::size_t often;
         bool needs_pool = true;
         std::size_t weight = 0;  ///< now
     };
 
+    model_settings any_settings() {
+        const std::array<pool::after_idle, 8> ttls{
+            pool::after_idle{}, pool::after_idle{}, pool::after_idle{}, 0ns, 30ns, 200ns, 1us, 3us};
+        return {any_bounds(), ttls[below(ttls.size())],
+            any_of(pool::reuse_order::oldest_first, pool::reuse_order::newest_first)};
+    }
+
+    bounds any_bounds() {
+        constexpr std::size_t none = pool::no_limit;
+        const std::size_t one = 1;
+        const std::array<std::chrono::nanoseconds, 5> patiences{0ns, 0ns, 5ns, 30ns, 2000ns};
+        return bounds{
+            .max_open = any_of(one, 2 * one, 3 * one, 4 * one, 6 * one, 9 * one, none),
+            .max_open_per_key = any_of(none, none, one, 2 * one, 3 * one),
+            .max_idle = any_of(none, none, none, none, one, 3 * one, 5 * one, 0 * one),
+            .max_idle_per_key = any_of(none, none, none, none, one, 2 * one, 3 * one, 0 * one),
+            .max_waiting = any_of(none, none, one, 2 * one, 4 * one, 0 * one),
+            .max_dials_per_key = any_of(none, none, one, 2 * one),
+            .patience = patiences[below(patiences.size())],
+        };
+    }
+
+    /// Destroys the pool while requests and leases exist. Then all that is under way ends.
+    void end() {
+        if (one_in(2)) close();
+        end_pool();
+        while (!askers_.empty() || (!leases_.empty() && !one_in(20))) {
+            if (one_in(2)) operate();
+            else wind_up([this](std::size_t count) { return below(count); });
+        }
+        end_state();
+    }
+
+    void meanwhile() override {
+        if (is_over_) {
+            if (!leases_.empty() && one_in(2)) any_out_of(leases_).give_back();
+            return;
+        }
+        if (one_in(4)) change_unseen();
+        if (depth_ < 4 && one_in(2)) {
+            for (std::size_t left = one_in(8) ? 30 : below(4); left != 0; --left)
+                if (begin_operation() || !pool_) operate();  // an operation that can be left out, until the pool ends
+        }
+    }
+
+    /// What the pool sees only in its next step: while a close hangs, callers give up, and connections die.
+    void change_unseen() {
+        advance(std::chrono::nanoseconds{below(100)});
+        for (const auto& each : askers_)
+            if (each->is_submitted() && one_in(4)) stop(*each);
+        for (const auto& each : model_->open_ones())
+            if (one_in(3)) kill(each.id);
+    }
+
     /// Some things happen more often for a while, and others never.
     void change_mood() {
-        for (choice& each : choices_)
-            each.weight = each.often * (each.happens == &history::change_mood ? 1 : any_of(0u, 0u, 1u, 1u, 2u, 6u));
+        for (happening& each : happenings_)
+            each.weight =
+                each.often * (each.happens == &random_history::change_mood ? 1 : any_of(0u, 0u, 1u, 1u, 2u, 6u));
         most_askers_ = std::max<std::size_t>(1, most_ever_ / any_of(1u, 2u, 4u, 7u, 14u));
         used_keys_ = 1 + below(keys.size());
     }
 
-    void operate() override {
-        if (one_in(20)) clock_.advance(std::chrono::nanoseconds{below(60)});
-        const auto weight = [&](const choice& each) { return pool_ ? each.weight : each.needs_pool ? 0 : each.often; };
+    void operate() {
+        if (one_in(20)) advance(std::chrono::nanoseconds{below(60)});
+        const auto weight = [&](const happening& each) {
+            return pool_ ? each.weight : each.needs_pool ? 0 : each.often;
+        };
         std::size_t sum = 0;
-        for (const choice& each : choices_) sum += weight(each);
+        for (const happening& each : happenings_) sum += weight(each);
         std::size_t place = below(sum);
-        for (const choice& each : choices_) {
+        for (const happening& each : happenings_) {
             if (place < weight(each)) return (this->*each.happens)();
             place -= weight(each);
         }
@@ -74,17 +137,13 @@ private:
     /// The key of the connection that changed last is used more often.
     std::size_t any_key() { return one_in(3) ? changed_ : below(used_keys_); }
 
-    void close_or_renew() {
-        if (one_in(10)) close();
-        if (depth_ != 0 || !one_in(2)) return;
-        destroy();
-        renew();
-        change_mood();
+    void close_once() {
+        if (!model_->is_closed() && one_in(40)) close();
     }
 
     void submit_any() {
         for (std::size_t left = 1 + most_askers_ / 20; left != 0 && askers_.size() < most_askers_; --left)
-            submit(any_key(), any_deadline());
+            submit(any_key(), one_in(2), any_deadline(), this);
     }
 
     /// A crowd gives up all at once.
@@ -113,86 +172,50 @@ private:
         if (asker* const caller = any_asker(request_state::closing)) cancel(*caller);
     }
     void stop_any() {
-        if (asker* const caller = any_asker()) caller->is_stopped = caller->expected->is_stopped = true;
+        if (asker* const caller = any_asker()) stop(*caller);
     }
     void end_any_dial() {
-        const auto has_begun = [](const asker& each) {
-            return each.expected->dials && each.expected->state != request_state::may_dial;
-        };
-        if (asker* const caller = any_asker(has_begun)) end_dial(*caller);
+        if (asker* const caller = any_asker(has_begun_to_dial)) end_dial(*caller, one_in(4));
     }
     void any_leaves() {
-        const auto is_over = [](const asker& each) { return each.expected->is_over() && !each.is_pending; };
         if (asker* const caller = any_asker(is_over)) leave(*caller);
     }
-    void end_any_lease() {
-        if (!leases_.empty()) end_lease(any_out_of(leases_));
-    }
+    void try_acquire_any() { try_acquire(any_key()); }
 
-    void try_acquire() {
-        const std::size_t of = any_key();
-        std::optional<int> expected;
-        lease got;
-        ++look_ups_;
-        play([&] { model_->try_acquire(of, expected); },
-            [&] {
-                got = pool_->try_acquire(keys[of]);
-                check(
-                    static_cast<bool>(got) == expected.has_value() && (!got || got->id() == *expected), "try_acquire");
-                if (got) taken_of_ = of;
-            });
-        if (got) leases_.push_back(std::move(got));
-    }
-
-    void take() {
-        const std::size_t of = any_key();
-        std::optional<int> expected;
-        std::optional<fake::connection> got;
-        ++look_ups_;
-        play([&] { model_->take(of, expected); },
-            [&] {
-                got = pool_->take(keys[of]);
-                check(got.has_value() == expected.has_value() && (!got || got->id() == *expected), "take");
-            });
-        if (got) keep_or_close(std::move(*got));
+    void take_any() {
+        if (auto got = take(any_key())) keep_or_close(std::move(*got));
     }
 
     void keep_or_close(fake::connection conn) {
-        if (one_in(2)) return put(below(keys.size()), std::move(conn));
-        is_closing_own_ = true;
-        if (!conn.closed()) fake::hang_up(std::move(conn));
-        is_closing_own_ = false;
+        if (one_in(2)) put_any(below(keys.size()), std::move(conn));
+        else hang_up(std::move(conn));
     }
 
     /// The model does not do a large sweep in batches.
     void put_new() {
-        if (model_->open_ones().size() < 40) put(any_key(), net_.dial());
+        if (model_->open_ones().size() < 40) put_any(any_key(), net_.dial());
     }
 
-    void put(std::size_t of, fake::connection conn) {
-        const int id = conn.id();
-        if (one_in(10)) net_[id].dead = true;
-        if (one_in(8)) net_[id].blocked = true;
-        ++most_open_;  // its caller has opened it
-        play([&] { model_->put(id, of); }, [&] { pool_->put(keys[of], std::move(conn)); });
+    void put_any(std::size_t of, fake::connection conn) {
+        if (one_in(10)) net_[conn.id()].dead = true;
+        if (one_in(8)) net_[conn.id()].blocked = true;
+        put(of, std::move(conn));
     }
 
-    void end_lease(lease ending) {
-        const int id = ending->id();
+    void end_any_lease() {
+        if (leases_.empty()) return;
+        lease ending = any_out_of(leases_);
         switch (below(10)) {
-        case 0:
-            return void(play([&] { model_->discard(id); }, [&] { ending.discard(); }));
-        case 1: {
-            std::optional<fake::connection> kept;
-            play([&] { model_->detach(id); }, [&] { kept.emplace(ending.detach()); });
-            if (pool_) return keep_or_close(std::move(*kept));
-            is_closing_own_ = true;
-            if (!kept->closed()) fake::hang_up(std::move(*kept));
-            is_closing_own_ = false;
+        case 8:
+            return discard(std::move(ending));
+        case 9: {
+            fake::connection kept = detach(std::move(ending));
+            if (pool_) keep_or_close(std::move(kept));
+            else hang_up(std::move(kept));
             return;
         }
         default:
-            play([&] { model_->give_back(id); }, [&] { ending.give_back(); });
+            return give_back(std::move(ending));
         }
     }
 
@@ -200,67 +223,35 @@ private:
         const auto open = model_->open_ones();
         if (open.empty()) return;
         const auto& changed = open[below(open.size())];
-        fake::line& far = net_[changed.id];
-        if (one_in(8)) far.dead = true;
-        else far.blocked = !far.blocked;
         changed_ = changed.of;
+        one_in(8) ? kill(changed.id) : block(changed.id);
     }
 
-    void look_again() {
-        play([&] { model_->look_again(); }, [&] { state_->look_again(); });
-    }
+    void clear_all() { clear(); }
+    void clear_one_key() { clear(any_key()); }
+    void reconfigure_any() { reconfigure(any_bounds()); }
 
-    void expire() {
-        std::size_t count = 0;
-        const std::size_t expected = play([&] { model_->expire(); }, [&] { count = pool_->expire(); });
-        check(count == expected, "how many expire");
-    }
-
-    void clear() {
-        std::size_t count = 0;
-        const std::size_t expected = play([&] { model_->clear(std::nullopt); }, [&] { count = pool_->clear(); });
-        check(count == expected, "how many are cleared");
-    }
-
-    void clear_one_key() {
-        const std::size_t of = any_key();
-        std::size_t count = 0;
-        const std::size_t expected = play([&] { model_->clear(of); }, [&] { count = pool_->clear(keys[of]); });
-        check(count == expected, "how many of a key are cleared");
-    }
-
-    void reconfigure() {
-        capacity_ = any_bounds();
-        is_trimming_ += 1;
-        std::size_t count = 0;
-        const bounds fresh = capacity_;
-        const std::size_t expected =
-            play([&] { model_->reconfigure(fresh); }, [&] { count = pool_->reconfigure(fresh); });
-        check(count == expected, "how many exceed new bounds");
-        is_trimming_ -= 1;
-    }
-
-    std::array<choice, 20> choices_{{
-        {&history::submit_any, 50},
-        {&history::end_any_lease, 80, false},
-        {&history::look_of_notified, 100, false},
-        {&history::look_of_any, 10, false},
-        {&history::end_any_dial, 50, false},
-        {&history::any_leaves, 50, false},
-        {&history::close_for_any, 25, false},
-        {&history::cancel_any, 6, false},
-        {&history::stop_any, 6, false},
-        {&history::try_acquire, 20},
-        {&history::take, 3},
-        {&history::put_new, 12},
-        {&history::change_a_line, 30, false},
-        {&history::look_again, 12, false},
-        {&history::expire, 6},
-        {&history::clear, 1},
-        {&history::clear_one_key, 2},
-        {&history::reconfigure, 2},
-        {&history::change_mood, 3, false},
-        {&history::close_or_renew, 1},
+    std::array<happening, 20> happenings_{{
+        {&random_history::submit_any, 50},
+        {&random_history::end_any_lease, 80, false},
+        {&random_history::look_of_notified, 100, false},
+        {&random_history::look_of_any, 10, false},
+        {&random_history::end_any_dial, 50, false},
+        {&random_history::any_leaves, 50, false},
+        {&random_history::close_for_any, 25, false},
+        {&random_history::cancel_any, 6, false},
+        {&random_history::stop_any, 6, false},
+        {&random_history::try_acquire_any, 20},
+        {&random_history::take_any, 3},
+        {&random_history::put_new, 12},
+        {&random_history::change_a_line, 30, false},
+        {&random_history::look_again, 12, false},
+        {&random_history::expire, 6},
+        {&random_history::clear_all, 1},
+        {&random_history::clear_one_key, 2},
+        {&random_history::reconfigure_any, 2},
+        {&random_history::change_mood, 3, false},
+        {&random_history::close_once, 1},
     }};
     const std::size_t most_ever_;
     std::size_t most_askers_ = 0;
@@ -268,15 +259,23 @@ private:
     std::size_t changed_ = 0;  ///< the key of the connection that changed last
 };
 
+void run_all(std::size_t most_askers, std::uint64_t count, std::size_t length) {
+    const std::uint64_t last = is_full_tier() ? 10 * count : count;
+    const auto run = [=](choice_source& from, const auto&, histories::teller& tell) {
+        random_history{from, tell, most_askers}.run();
+    };
+    const histories::counts all = histories::run_at_random(run, 1, last, length);
+    MESSAGE("seeds 1 to " << last << ", " << length << " choices of an operation each: " << all.operations
+                          << " operations");
+}
+
 }  // namespace
 
 TEST_CASE("bounded model: many random operations have the results that the model has [C1, C2, C16]") {
-    for (std::uint64_t seed = 1; seed <= histories; ++seed) CHECK_NOTHROW(history{seed, 14}.run(steps));
-    MESSAGE("seeds 1 to " << histories << ", " << steps << " operations each");
+    run_all(14, seeds, operations);
 }
 
 // A step of the pool then ends early, and goes on in another one.
 TEST_CASE("bounded model: hundreds of callers have the results that the model has [C1, C2, C16]") {
-    for (std::uint64_t seed = 1; seed <= crowds; ++seed) CHECK_NOTHROW(history{seed, 400}.run(crowd_steps));
-    MESSAGE("seeds 1 to " << crowds << ", " << crowd_steps << " operations each");
+    run_all(400, crowds, crowd_operations);
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include <doctest/doctest.h>
 
-#include <support/chance.hpp>
+#include <support/choices.hpp>
 #include <support/contest.hpp>
 
 // Schedules of threads that contend for an `adaptive_mutex`. Few threads with few stops are tried in every way: nearly
@@ -16,31 +15,6 @@ using schedules::contest;
 using schedules::patience;
 
 namespace {
-
-/// Chooses in every way, one run after the other.
-class every_way {
-public:
-    std::size_t below(std::size_t end) {
-        if (at_ == choices_.size()) choices_.push_back({0, end});
-        return choices_[at_++].chosen;
-    }
-
-    /// Goes on to the next run; false if there is none.
-    bool next() {
-        at_ = 0;
-        while (!choices_.empty() && ++choices_.back().chosen == choices_.back().end) choices_.pop_back();
-        return !choices_.empty();
-    }
-
-private:
-    struct choice {
-        std::size_t chosen;
-        std::size_t end;
-    };
-
-    std::vector<choice> choices_;  ///< so far; at the start of a run those that it repeats
-    std::size_t at_ = 0;
-};
 
 /// All schedules within the limits.
 void run_every_way(contest& all) {
@@ -58,7 +32,7 @@ void run_every_way(contest& all) {
 void run_at_random(contest& all) {
     constexpr std::uint64_t seeds = 100;
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-        chance random{seed};
+        random_choices random{seed};
         const bool holds = all.run([&](std::size_t end) { return random.below(end); });
         if (!holds) FAIL("seed " << seed << '\n' << all.failure());
     }

@@ -3,22 +3,24 @@
 
 #include <array>
 #include <cstddef>
-#include <cstdint>
-#include <random>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
-/// @file
-/// The random decisions of a random history. The same seed gives the same history.
+#include <support/choices.hpp>
 
-/// A source of random decisions.
+/// @file
+/// The decisions of a history, in the forms in which it needs them.
+
+/// Decides as its source does. The first of several values is the simplest, and `one_in` is simplest if it is false.
 class chance {
 public:
-    explicit chance(std::uint64_t seed) : random_{seed} {}
+    explicit chance(choice_source& from) : from_{from} {}
 
-    std::size_t below(std::size_t end) { return static_cast<std::size_t>(random_() % end); }
-    bool one_in(std::size_t n) { return below(n) == 0; }
+    bool has_operation() const { return from_.has_operation(); }
+    bool begin_operation() { return from_.begin_operation(); }
+    std::size_t below(std::size_t end) { return end == 1 ? 0 : from_.below(end); }
+    bool one_in(std::size_t n) { return below(n) + 1 == n; }
 
     /// Returns one of the values, each as likely as the others.
     template <class... Values>
@@ -37,5 +39,5 @@ public:
     }
 
 private:
-    std::mt19937_64 random_;
+    choice_source& from_;
 };

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <utility>
+
+#include <doctest/doctest.h>
+
+#include <pool/policies/capacity.hpp>
+
+#include <histories/checked_pool.hpp>
+#include <support/chance.hpp>
+#include <support/tier.hpp>
+
+// Random operations on a pool and on its model, for all combinations of the policies.
+
+using namespace histories;
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // slower by far
+constexpr std::size_t choices_in_all = 250'000;
+#else
+constexpr std::size_t choices_in_all = 1'500'000;
+#endif
+constexpr std::size_t choices_of_one = 2'000;  ///< of an operation. Some cannot be done then
+
+class random_history : checked_pool, chance {
+public:
+    random_history(const policies& kind, choice_source& from, std::function<bool()> is_new, teller& tell)
+        : checked_pool{kind, std::move(is_new), tell},
+          chance{from} {
+        begin(any_settings());
+    }
+
+    void run() {
+        while (begin_operation()) operate();
+        end_all();
+    }
+
+private:
+    std::size_t any_key() { return below(keys.size()); }
+
+    std::size_t any_bound() {
+        constexpr std::array<std::size_t, 7> all{pool::no_limit, 1, 2, 5, 5, 9, 0};
+        return all[below(all.size())];
+    }
+    std::size_t any_bound_per_key() {
+        constexpr std::array<std::size_t, 7> all{pool::no_limit, 1, 2, 3, 3, pool::no_limit, 0};
+        return all[below(all.size())];
+    }
+
+    settings any_settings() {
+        const std::array<pool::after_idle, 5> ttls{40 * tick, 400 * tick, 400 * tick, pool::after_idle{}, 0 * tick};
+        return {.max_idle = any_bound(),
+            .max_idle_per_key = any_bound_per_key(),
+            .ttl = ttls[below(ttls.size())],
+            .reuse = any_of(pool::reuse_order::oldest_first, pool::reuse_order::newest_first)};
+    }
+
+    void operate() {
+        switch (below(23)) {  // the simplest come first
+        case 0:
+            return put_any();
+        case 1:
+        case 2:
+        case 3:
+        case 4:
+            return acquire(any_key(), one_in(10));
+        case 5:
+        case 6:
+        case 7:
+        case 8:
+            return end_any_lease(one_in(8) ? lease_end::discard : lease_end::give_back);
+        case 9:
+        case 10:
+            return try_acquire(any_key());
+        case 11:
+            return take(any_key());
+        case 12:
+            if (!model_->is_closed) invoke(any_key(), one_in(6), one_in(2));
+            return;
+        case 13:
+            if (!model_->is_closed) stream(any_key(), one_in(3));
+            return;
+        case 14:
+            return change_a_line();
+        case 15:
+            return advance(static_cast<int>(below(100)) * tick);
+        case 16:
+            return one_in(2) ? upkeep() : expire();
+        case 17:
+            return ask_next_expiry();
+        case 18:
+            if (one_in(2)) end_any_lease(lease_end::detach);
+            return;
+        case 19:
+            if (one_in(4)) return clear(any_key());
+            if (one_in(20)) return clear();
+            return;
+        case 20:
+            if (one_in(10)) reconfigure(any_bound(), any_bound_per_key());
+            return;
+        case 21:
+            // By a part of a tick, so that no two connections expire at the same time.
+            if (one_in(10)) advance(-static_cast<int>(below(300)) * tick + std::chrono::nanoseconds{1});
+            return;
+        default:
+            if (one_in(400)) close();
+            return;
+        }
+    }
+
+    void end_any_lease(lease_end how) {
+        if (!model_->lent().empty()) end_lease(model_->lent()[below(model_->lent().size())].id, how);
+    }
+
+    /// A new one, or one that was taken.
+    void put_any() {
+        if (taken_.empty() || !one_in(2)) taken_.push_back(net_.dial());
+        fake::connection conn = std::move(taken_.back());
+        taken_.pop_back();
+        if (one_in(8)) conn.far().dead = true;
+        put(any_key(), std::move(conn));
+    }
+
+    void change_a_line() {
+        if (net_.dials() == 0) return;
+        const int recent = std::min(net_.dials(), 20);
+        const int id = net_.dials() - static_cast<int>(below(static_cast<std::size_t>(recent)));
+        if (net_[id].closes > 0) return;
+        one_in(3) ? kill(id) : block(id);
+    }
+};
+
+void run_all(std::span<const policies> kinds, std::size_t kinds_in_all) {
+    const std::size_t most = is_full_tier() ? 10 * choices_in_all : choices_in_all;
+    const std::uint64_t seeds = most / choices_of_one / kinds_in_all + 1;
+    counts all;
+    for (const policies& kind : kinds) {
+        const auto run = [&](choice_source& from, const std::function<bool()>& is_new, teller& tell) {
+            random_history{kind, from, is_new, tell}.run();
+        };
+        all += run_at_random(run, 1, seeds, choices_of_one);
+    }
+    MESSAGE(
+        kinds.size() << " combinations of policies, seeds 1 to " << seeds << ": " << all.operations << " operations");
+}
+
+std::size_t kinds_in_all() {
+    return pools_that_expire().size() + pools_that_never_expire().size() + pools_that_bound_open().size();
+}
+
+}  // namespace
+
+TEST_CASE("random histories: pools that expire have the results that the model has") {
+    run_all(pools_that_expire(), kinds_in_all());
+}
+
+TEST_CASE("random histories: pools that never expire have the results that the model has") {
+    run_all(pools_that_never_expire(), kinds_in_all());
+}
+
+TEST_CASE("random histories: pools that could bound what is open have the results that the model has") {
+    run_all(pools_that_bound_open(), kinds_in_all());
+}
