@@ -3,6 +3,7 @@
 #
 # Installs missing packages, then builds and runs the tests, in every configuration or in the named ones:
 # scripts/test.sh gcc-debug tsan
+# With --full first, tests that have a longer form run that. It takes hours.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -12,6 +13,10 @@ portability=(portability-gcc-11 portability-libc++ portability-aarch64 portabili
 # The last runs only by name, because the sanitizers have the same tests, compiler and Boost.
 known=("${all[@]}" "${portability[@]}" gcc-boost-1.81)
 
+if [[ ${1-} == --full ]]; then
+    export POOL_TESTS_FULL=1
+    shift
+fi
 wanted=("$@")
 [[ $# -gt 0 ]] || wanted=("${all[@]}")
 chosen=()

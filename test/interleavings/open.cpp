@@ -17,12 +17,12 @@ TEST_CASE(
 }
 
 TEST_CASE("a pool that bounds what is open: every pair of operations on two keys keeps its promises") {
-    if (!has_address_sanitizer && !is_full()) {
+    if (!has_address_sanitizer && !is_full_tier()) {
         MESSAGE("only with the address sanitizer");
         return;
     }
     for (const start from : {start::empty, start::one_idle, start::one_lent}) {
-        const bool is_long = from == start::one_lent && !is_full();
+        const bool is_long = from == start::one_lent && !is_full_tier();
         const pool::testing::limits within{
             .spurious_wake_ups = is_long ? 0 : 1, .schedules = 20'000'000, .time = 1h, .skips_equivalent = true};
         explore_all(open_operations(), 2, {.from = from, .keys = 2}, within).print("pairs");

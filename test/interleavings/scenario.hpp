@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -22,6 +21,8 @@
 #include <pool/stats.hpp>
 #include <pool/testing/explore.hpp>
 #include <pool/testing/scheduled_lock.hpp>
+
+#include <support/tier.hpp>
 
 /// @file
 /// What every scenario has: a pool, some operations on it that run at once, and what must hold all the time.
@@ -45,9 +46,6 @@ constexpr bool has_thread_sanitizer = true;
 constexpr bool has_thread_sanitizer = false;
 #endif
 constexpr bool is_plain = !has_address_sanitizer && !has_thread_sanitizer;
-
-/// The full tier is run by hand: scripts/test.sh --full.
-inline bool is_full() { return std::getenv("POOL_TESTS_FULL") != nullptr; }
 
 constexpr auto patience = 20ns;
 constexpr auto soon = 5ns;  ///< a deadline that passes

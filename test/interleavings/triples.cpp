@@ -39,7 +39,7 @@ TEST_CASE("a pool that bounds what is open: three operations keep its promises, 
 }
 
 TEST_CASE("a pool that bounds what is open: three operations keep its promises, however often one is stopped") {
-    if (!is_full() || !is_plain) {
+    if (!is_full_tier() || !is_plain) {
         MESSAGE("only in the full tier, without sanitizers");
         return;
     }
