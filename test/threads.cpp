@@ -110,7 +110,7 @@ void operate(Pool& conns, fake::network& net, pool::manual_clock& clock, std::mt
         break;
     case 13: {
         const auto s = conns.stats();
-        if (s.puts != figures::accounted_puts(s)) fake::misuse(0, "the figures do not add up");
+        if (s.puts != figures::accounted_puts(s)) pool::testing::misused("the figures do not add up");
         break;
     }
     default:

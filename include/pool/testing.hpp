@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <pool/testing/actions.hpp>
+#include <pool/testing/event_log.hpp>
 #include <pool/testing/explore.hpp>
+#include <pool/testing/fake_connection.hpp>
+#include <pool/testing/fake_dialer.hpp>
+#include <pool/testing/gate.hpp>
 #include <pool/testing/scheduled_clock.hpp>
 #include <pool/testing/scheduled_lock.hpp>
 #include <pool/testing/scheduled_stop_callback.hpp>

@@ -19,7 +19,7 @@ using pool_of = pool::basic_pool<std::string, Conn>;
 
 /// Cannot be moved.
 struct pinned_connection : fake::connection {
-    explicit pinned_connection(fake::network& net) : connection{net.dial()} {}
+    explicit pinned_connection(fake::network& net) : fake::connection{net.dial()} {}
     pinned_connection(pinned_connection&&) = delete;
 };
 

@@ -23,10 +23,10 @@ namespace {
 
 /// Counts how often connections are asked whether they are closed or unblocked.
 struct counted_connection : fake::connection {
-    explicit counted_connection(fake::connection from) : connection{std::move(from)} {}
+    explicit counted_connection(fake::connection from) : fake::connection{std::move(from)} {}
 
-    bool closed() const noexcept { return ++questions, connection::closed(); }
-    bool unblocked() const noexcept { return ++questions, connection::unblocked(); }
+    bool closed() const noexcept { return ++questions, fake::connection::closed(); }
+    bool unblocked() const noexcept { return ++questions, fake::connection::unblocked(); }
 
     static inline int questions = 0;
 };

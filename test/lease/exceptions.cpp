@@ -56,10 +56,10 @@ TEST_CASE_FIXTURE(default_fixture, "lease: an exception gives a reusable connect
 
 TEST_CASE("lease: after an exception, a connection that cannot tell whether it is reusable is closed [C14]") {
     struct silent_connection : private fake::connection {
-        explicit silent_connection(connection from) : connection{std::move(from)} {}
-        using connection::close;
-        using connection::closed;
-        using connection::unblocked;
+        explicit silent_connection(fake::connection from) : fake::connection{std::move(from)} {}
+        using fake::connection::close;
+        using fake::connection::closed;
+        using fake::connection::unblocked;
     };
     static_assert(!pool::reusable_reporting<silent_connection>);
 

@@ -33,7 +33,7 @@ constexpr auto id = &fake::connection::id;
 /// A connection with calls of its own. Their results say how the arguments arrive.
 class client : public fake::connection {
 public:
-    explicit client(fake::connection&& from) : connection{std::move(from)} {}
+    explicit client(fake::connection&& from) : fake::connection{std::move(from)} {}
 
     std::string invoke(std::string&) { return "lvalue"; }
     std::string invoke(const std::string&) { return "const lvalue"; }

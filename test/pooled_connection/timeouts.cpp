@@ -40,7 +40,7 @@ struct fixture : bounded_pools::fixture<> {
 /// A connection with calls of its own, which take a time.
 class client : public fake::connection {
 public:
-    explicit client(fake::connection&& from) : connection{std::move(from)} {}
+    explicit client(fake::connection&& from) : fake::connection{std::move(from)} {}
 
     std::string invoke(std::chrono::milliseconds) { return "a time"; }
     std::string invoke(std::chrono::milliseconds, int) { return "a time and a number"; }

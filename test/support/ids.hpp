@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ostream>
-#include <utility>
-#include <vector>
+#include <pool/testing/event_log.hpp>
 
 /// @file
 /// The numbers of connections, in an order that a test checks.
@@ -11,16 +9,6 @@
 namespace fake {
 
 /// A vector that a failed assertion prints. A file that uses it says `using fake::ids;`.
-struct ids : std::vector<int> {
-    using vector::vector;
-    ids(vector all) : vector{std::move(all)} {}
-
-    friend std::ostream& operator<<(std::ostream& out, const ids& all) {
-        out << '{';
-        const char* separator = "";
-        for (const int id : all) out << std::exchange(separator, ", ") << id;
-        return out << '}';
-    }
-};
+using ids = pool::testing::sequence<int>;
 
 }  // namespace fake

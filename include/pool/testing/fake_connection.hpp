@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pool/testing/scheduler.hpp>
+
+/// @file
+/// A connection to nowhere. A `fake_dialer` opens it. The test holds its far end, and decides there what it answers and
+/// how it ends.
+///
+/// A connection that is misused ends the program, or the run of an exploration, and says which connection it is and what
+/// has happened to it before: it is closed twice, closed after its peer has gone, used after its close, used while it is
+/// blocked, used after it was moved from, or destroyed without a close.
+
+namespace pool::testing {
+
+/// The far end of one connection. It lives as long as its dialer and the connections of that. All members are
+/// thread-safe, but the functions.
+class far_end {
+public:
+    /// The dialer makes it. `tell_closed` is called with each close.
+    far_end(int number, std::string its_key, std::function<void(const far_end&)> tell_closed)
+        : id{number},
+          key{std::move(its_key)},
+          tell_closed_{std::move(tell_closed)} {}
+    far_end(const far_end&) = delete;
+    far_end& operator=(const far_end&) = delete;
+
+    const int id;           ///< 1 for the first of a dialer
+    const std::string key;  ///< as text; empty if it was opened without a key
+
+    std::atomic<bool> dead{false};      ///< the peer has gone: `closed()` is true, and nobody may close it
+    std::atomic<bool> blocked{false};   ///< the connection is still ending a cancelled call
+    std::atomic<bool> reusable{false};  ///< the connection may be used after a failure
+    std::atomic<bool> stuck{false};     ///< moving a `fragile_connection` throws
+    std::atomic<int> closes{0};         ///< how many times it was closed: never more than once
+    std::atomic<int> uses{0};           ///< how many times it was used
+
+    /// Called by its close, after which it is closed. It may throw, block, and call the pool: see `fails`, `hangs` and
+    /// `takes`. Set it before the connection is shared between threads.
+    std::function<void()> on_close = [] {};
+    std::function<void()> on_use = [] {};  ///< called by each use, in the same way
+
+    /// The peer goes at this time.
+    template <class Clock>
+    void die_at(const Clock& clock, typename Clock::time_point when) {
+        set(has_gone_, [clock, when] { return clock.now() >= when; });
+    }
+
+    /// The peer goes during a use: the `count`-th from now, where 1 is the next. That use throws.
+    void die_at_use(int count) { last_use_ = uses + count; }
+
+    /// It is blocked until this time.
+    template <class Clock>
+    void block_until(const Clock& clock, typename Clock::time_point when) {
+        set(is_busy_, [clock, when] { return clock.now() < when; });
+    }
+
+    /// Whether the peer has gone.
+    bool is_dead() const { return dead || ask(has_gone_); }
+    /// Whether it takes no call now.
+    bool is_blocked() const { return blocked || ask(is_busy_); }
+    /// Whether it is neither closed nor dead.
+    bool is_open() const { return closes == 0 && !is_dead(); }
+
+    /// Adds a line of the test's own to the history.
+    void note(std::string what) {
+        const std::scoped_lock guard{mutex_};
+        if (!history_.empty() && history_.back().what == what) ++history_.back().times;
+        else history_.push_back({std::move(what)});
+    }
+
+    /// What has happened to it.
+    std::string history() const {
+        const std::scoped_lock guard{mutex_};
+        std::string all = key.empty() ? "opened" : "dialled for " + key;
+        for (const auto& [what, times] : history_) {
+            all += ", " + what;
+            if (times > 1) all += ' ' + std::to_string(times) + " times";
+        }
+        if (dead) all += ", its peer has gone";
+        if (blocked) all += ", it is blocked";
+        return all;
+    }
+
+private:
+    friend class fake_connection;
+    using condition = std::function<bool()>;
+    struct happening {
+        std::string what;
+        int times = 1;  ///< one after the other
+    };
+
+    [[noreturn]] void misused(const char* what) const {
+        testing::misused("connection " + std::to_string(id) + ": " + what + "\n  its history: " + history());
+    }
+
+    void close() {
+        at("closes");
+        if (is_dead()) misused("closed after its death");
+        if (++closes > 1) misused("closed twice");
+        note("closed");
+        tell_closed_(*this);
+        on_close();
+    }
+
+    void use(const char* what) {
+        at(what);
+        if (closes > 0) misused("used after its close");
+        if (is_blocked()) misused("used while it is blocked");
+        note(what);
+        if (++uses == last_use_) dead = true;
+        if (is_dead()) throw std::runtime_error{"the peer of connection " + std::to_string(id) + " has gone"};
+        on_use();
+    }
+
+    void set(condition& which, condition what) {
+        const std::scoped_lock guard{mutex_};
+        which = std::move(what);
+    }
+    bool ask(const condition& which) const {
+        const std::scoped_lock guard{mutex_};
+        return which && which();
+    }
+
+    std::atomic<int> last_use_{0};
+    const std::function<void(const far_end&)> tell_closed_;
+    mutable std::mutex mutex_;  ///< guards all below; the clock of a condition is read under it
+    condition has_gone_;
+    condition is_busy_;
+    std::vector<happening> history_;
+};
+
+/// Move-only. As with a real one, different threads may use it one after the other.
+class fake_connection {
+public:
+    /// The near end of `far`. Dialers call it.
+    explicit fake_connection(std::shared_ptr<far_end> far) noexcept : far_{std::move(far)} {}
+    fake_connection(fake_connection&& other) noexcept = default;  ///< `other` must not be used any more
+    /// The connection that this one has been must be closed, or dead.
+    fake_connection& operator=(fake_connection&& other) noexcept {
+        if (this != &other) {
+            abandon();
+            far_ = std::move(other.far_);
+        }
+        return *this;
+    }
+    ~fake_connection() { abandon(); }
+
+    void close() { far().close(); }                                  ///< throws what `far().on_close` throws
+    bool closed() const noexcept { return !far().is_open(); }        ///< closed, or its peer has gone
+    bool unblocked() const noexcept { return !far().is_blocked(); }  ///< what the test has said
+    bool reusable() const noexcept { return far().reusable; }        ///< what the test has said
+
+    /// A call over it. `what` is for the history, and must outlive an exploration. Throws what `far().on_use` throws,
+    /// and a `std::runtime_error` if the peer has gone.
+    void use(const char* what = "used") { far().use(what); }
+
+    /// 1 for the first of a dialer.
+    int id() const noexcept { return far().id; }
+
+    /// What the test holds.
+    far_end& far() const noexcept {
+        if (!far_) misused("a connection was used after it was moved from");
+        return *far_;
+    }
+
+private:
+    void abandon() noexcept {
+        if (far_ && far_->is_open()) far_->misused("lost without a close");
+    }
+
+    std::shared_ptr<far_end> far_;
+};
+
+/// A connection whose move can throw.
+class fragile_connection : public fake_connection {
+public:
+    /// The same connection. This move does not throw.
+    explicit fragile_connection(fake_connection&& from) noexcept : fake_connection{std::move(from)} {}
+    /// Throws a `std::runtime_error` if its far end is stuck. Then `other` still has the connection.
+    fragile_connection(fragile_connection&& other) : fake_connection{movable(other)} {}
+
+private:
+    static fake_connection&& movable(fake_connection& other) {
+        if (other.far().stuck) throw std::runtime_error{"stuck"};
+        return std::move(other);
+    }
+};
+
+}  // namespace pool::testing

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include <pool/testing/fake_connection.hpp>
+#include <pool/testing/fake_dialer.hpp>
+#include <pool/testing/gate.hpp>
+
+// Misuses a part of the testing kit in the way that its argument names. The kit has to end the program, with a sentence,
+// which the test reads.
+
+using namespace pool::testing;
+
+namespace {
+
+struct two_connections {
+    fake_dialer dials;
+    fake_connection first = dials(std::string{"a"});
+    fake_connection second = dials(std::string{"b"});
+};
+
+void close_twice() {
+    two_connections conns;
+    conns.second.use();
+    conns.second.use();
+    conns.second.close();
+    conns.second.close();
+}
+void close_a_dead_one() {
+    two_connections conns;
+    conns.dials[2].dead = true;
+    conns.second.close();
+}
+void lose() {
+    fake_dialer dials;
+    const std::optional conn{dials(std::string{"a"})};
+}
+void lose_by_assignment() {
+    two_connections conns;
+    conns.first = std::move(conns.second);
+}
+void use_a_closed_one() {
+    two_connections conns;
+    conns.first.close();
+    conns.first.use("asks");
+}
+void use_a_blocked_one() {
+    two_connections conns;
+    conns.first.far().blocked = true;
+    conns.first.use("asks");
+}
+void use_after_a_move() {
+    two_connections conns;
+    const auto moved = std::move(conns.first);
+    (void)conns.first.closed();
+}
+void destroy_a_gate_in_use() {
+    std::optional<gate> here{std::in_place};
+    std::thread waits{[&] { here->pass(); }};
+    here->await_arrivals();
+    here.reset();
+    waits.join();
+}
+
+struct misuse {
+    std::string_view name;
+    void (*act)();
+};
+constexpr std::array misuses{
+    misuse{"close_twice", close_twice},
+    misuse{"close_a_dead_one", close_a_dead_one},
+    misuse{"lose", lose},
+    misuse{"lose_by_assignment", lose_by_assignment},
+    misuse{"use_a_closed_one", use_a_closed_one},
+    misuse{"use_a_blocked_one", use_a_blocked_one},
+    misuse{"use_after_a_move", use_after_a_move},
+    misuse{"destroy_a_gate_in_use", destroy_a_gate_in_use},
+};
+
+/// The kit has said its sentence. A test that is killed by a signal would count as failed.
+extern "C" void aborted(int) { std::_Exit(EXIT_SUCCESS); }
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    std::signal(SIGABRT, aborted);
+    for (const auto& [name, act] : misuses) {
+        if (count != 2 || name != arguments[1]) continue;
+        act();
+        std::puts("nothing stopped it");
+        return EXIT_FAILURE;
+    }
+    std::puts("no such misuse");
+    return EXIT_FAILURE;
+}
