@@ -12,15 +12,16 @@
 
 #include <pool/basic_pool.hpp>
 #include <pool/sharded_pool.hpp>
+#include <pool/testing/probe_lock.hpp>
 
 #include <support/fake.hpp>
 #include <support/figures.hpp>
-#include <support/held_lock.hpp>
 
 // One suite that runs on every combination of the policies. It leaves out the checks that do not apply to a
 // combination.
 
 using namespace std::chrono_literals;
+using pool::testing::probe_lock;
 
 namespace {
 
@@ -100,14 +101,13 @@ struct fixture {
         POOL_OF_EACH_LOCK_AND_CLOCK(pool::bounded, pool::after_idle), POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::never), \
         POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::after_idle),                                                          \
         pool_of<small, pool::after_idle, pool::adaptive_mutex, pool::coarse_clock>,                                    \
-        pool_of<pool::bounded, pool::after_idle, held_lock, manual>,                                                   \
-        pool_of<pool::bounded_open, pool::after_idle, held_lock, manual>,                                              \
-        POOL_THAT_WAITS_OF_EACH_CLOCK(pool::never), POOL_THAT_WAITS_OF_EACH_CLOCK(pool::after_idle),                   \
-        shards_of<2, pool::unlimited, pool::never, std::mutex, real>,                                                  \
+        pool_of<pool::bounded, pool::after_idle, probe_lock, manual>,                                                  \
+        pool_of<pool::bounded_open, pool::after_idle, probe_lock, manual>, POOL_THAT_WAITS_OF_EACH_CLOCK(pool::never), \
+        POOL_THAT_WAITS_OF_EACH_CLOCK(pool::after_idle), shards_of<2, pool::unlimited, pool::never, std::mutex, real>, \
         shards_of<3, pool::bounded, pool::after_idle, std::mutex, manual>,                                             \
         shards_of<8, small_keys, pool::after_idle, pool::adaptive_mutex, pool::coarse_clock>,                          \
         shards_of<2, small_keys, pool::never, pool::null_mutex, manual>,                                               \
-        shards_of<2, small_keys, pool::after_idle, held_lock, manual>
+        shards_of<2, small_keys, pool::after_idle, probe_lock, manual>
 
 }  // namespace
 

@@ -13,21 +13,22 @@
 #include <pool/basic_pool.hpp>
 #include <pool/reaper.hpp>
 #include <pool/sharded_pool.hpp>
+#include <pool/testing/probe_lock.hpp>
 
 #include <support/fake.hpp>
-#include <support/held_lock.hpp>
 
 // Every operation over a lock that knows its holder: the pool then asserts that its connections are only used with the
 // lock. The other half of the rule is checked here: no connection is dialled or closed with it.
 
 using namespace std::chrono_literals;
+using pool::testing::probe_lock;
 
 namespace {
 
 template <class Capacity>
 using pool_of =
-    pool::basic_pool<std::string, fake::connection, Capacity, pool::after_idle, held_lock, pool::manual_clock>;
-using shards_of = pool::sharded_pool<2, std::string, fake::connection, pool::bounded, pool::after_idle, held_lock,
+    pool::basic_pool<std::string, fake::connection, Capacity, pool::after_idle, probe_lock, pool::manual_clock>;
+using shards_of = pool::sharded_pool<2, std::string, fake::connection, pool::bounded, pool::after_idle, probe_lock,
     pool::manual_clock>;
 
 /// Dials and closes only without any lock.
@@ -36,13 +37,13 @@ struct fixture {
         net.prepare([this](fake::line& line) {
             line.on_close = [this] {
                 ++closes;
-                CHECK_FALSE(held_lock::any_is_mine());
+                CHECK_FALSE(probe_lock::any_is_mine());
             };
         });
     }
     auto dialer() {
         return [this](const std::string&) {
-            CHECK_FALSE(held_lock::any_is_mine());
+            CHECK_FALSE(probe_lock::any_is_mine());
             return net.dial();
         };
     }
@@ -54,9 +55,9 @@ struct fixture {
 
 }  // namespace
 
-static_assert(requires(const held_lock& lock) { pool::lock_traits<held_lock>::held(lock); });
-static_assert(requires(const pool::core::padded_lock<held_lock>& lock) {
-    pool::lock_traits<pool::core::padded_lock<held_lock>>::held(lock);
+static_assert(requires(const probe_lock& lock) { pool::lock_traits<probe_lock>::held(lock); });
+static_assert(requires(const pool::core::padded_lock<probe_lock>& lock) {
+    pool::lock_traits<pool::core::padded_lock<probe_lock>>::held(lock);
 });
 
 TEST_CASE_TEMPLATE_DEFINE(
@@ -68,7 +69,7 @@ TEST_CASE_TEMPLATE_DEFINE(
     conns.put("a", f.net.dial());
     conns.put("b", f.net.dial());
     auto lazy = conns.get("a", f.dialer());
-    CHECK(lazy.invoke([](fake::connection&) { return held_lock::any_is_mine(); }) == false);
+    CHECK(lazy.invoke([](fake::connection&) { return probe_lock::any_is_mine(); }) == false);
     conns.acquire("c", f.dialer()).discard();
     CHECK(f.closes == 1);
     auto kept = conns.acquire("c", f.dialer()).detach();
@@ -132,7 +133,7 @@ TEST_CASE_TEMPLATE("lock: a reaper sweeps with it, and closes without it", Pool,
     std::latch closed{2};
     f.net.prepare([&](fake::line& line) {
         line.on_close = [&] {
-            CHECK_FALSE(held_lock::any_is_mine());
+            CHECK_FALSE(probe_lock::any_is_mine());
             closed.count_down();
         };
     });

@@ -7,6 +7,8 @@
 #include <pool/testing/fake_connection.hpp>
 #include <pool/testing/fake_dialer.hpp>
 #include <pool/testing/gate.hpp>
+#include <pool/testing/held_locks.hpp>
+#include <pool/testing/probe_lock.hpp>
 #include <pool/testing/scheduled_clock.hpp>
 #include <pool/testing/scheduled_lock.hpp>
 #include <pool/testing/scheduled_stop_callback.hpp>

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include <pool/testing/fake_connection.hpp>
 #include <pool/testing/fake_dialer.hpp>
 #include <pool/testing/gate.hpp>
+#include <pool/testing/probe_lock.hpp>
 
 // Misuses a part of the testing kit in the way that its argument names. The kit has to end the program, with a sentence,
 // which the test reads.
@@ -69,6 +71,47 @@ void destroy_a_gate_in_use() {
     waits.join();
 }
 
+void lock_twice() {
+    probe_lock lock;
+    lock.lock();
+    lock.lock();
+}
+void unlock_for_another() {
+    probe_lock lock;
+    lock.lock();
+    std::thread{[&] { lock.unlock(); }}.join();
+}
+void wait_without_the_lock() {
+    probe_lock lock;
+    pool::lock_traits<probe_lock>::condition_variable changed;
+    std::unique_lock guard{lock, std::defer_lock};
+    changed.wait(guard);
+}
+void dial_under_a_lock() {
+    probe_lock lock;
+    const std::scoped_lock guard{lock};
+    (void)fake_dialer{}();
+}
+void close_under_a_lock() {
+    two_connections conns;
+    probe_lock lock;
+    const std::scoped_lock guard{lock};
+    conns.first.close();
+}
+void use_under_a_lock() {
+    two_connections conns;
+    probe_lock lock;
+    const std::scoped_lock guard{lock};
+    conns.first.use();
+}
+void destroy_under_a_lock() {
+    two_connections conns;
+    conns.first.close();
+    probe_lock lock;
+    const std::scoped_lock guard{lock};
+    const auto ends_here = std::move(conns.first);
+}
+
 struct misuse {
     std::string_view name;
     void (*act)();
@@ -82,6 +125,13 @@ constexpr std::array misuses{
     misuse{"use_a_blocked_one", use_a_blocked_one},
     misuse{"use_after_a_move", use_after_a_move},
     misuse{"destroy_a_gate_in_use", destroy_a_gate_in_use},
+    misuse{"lock_twice", lock_twice},
+    misuse{"unlock_for_another", unlock_for_another},
+    misuse{"wait_without_the_lock", wait_without_the_lock},
+    misuse{"dial_under_a_lock", dial_under_a_lock},
+    misuse{"close_under_a_lock", close_under_a_lock},
+    misuse{"use_under_a_lock", use_under_a_lock},
+    misuse{"destroy_under_a_lock", destroy_under_a_lock},
 };
 
 /// The kit has said its sentence. A test that is killed by a signal would count as failed.

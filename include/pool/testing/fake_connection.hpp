@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <pool/testing/held_locks.hpp>
 #include <pool/testing/scheduler.hpp>
 
 /// @file
@@ -18,7 +19,7 @@
 ///
 /// A connection that is misused ends the program, or the run of an exploration, and says which connection it is and what
 /// has happened to it before: it is closed twice, closed after its peer has gone, used after its close, used while it is
-/// blocked, used after it was moved from, or destroyed without a close.
+/// blocked, used after it was moved from, destroyed without a close; or closed, used or destroyed under a `probe_lock`.
 
 namespace pool::testing {
 
@@ -105,6 +106,7 @@ private:
 
     void close() {
         at("closes");
+        if (is_under_lock()) misused("closed under a lock");
         if (is_dead()) misused("closed after its death");
         if (++closes > 1) misused("closed twice");
         note("closed");
@@ -114,6 +116,7 @@ private:
 
     void use(const char* what) {
         at(what);
+        if (is_under_lock()) misused("used under a lock");
         if (closes > 0) misused("used after its close");
         if (is_blocked()) misused("used while it is blocked");
         note(what);
@@ -155,10 +158,10 @@ public:
     }
     ~fake_connection() { abandon(); }
 
-    void close() { far().close(); }                                  ///< throws what `far().on_close` throws
-    bool closed() const noexcept { return !far().is_open(); }        ///< closed, or its peer has gone
-    bool unblocked() const noexcept { return !far().is_blocked(); }  ///< what the test has said
-    bool reusable() const noexcept { return far().reusable; }        ///< what the test has said
+    void close() { far().close(); }                                          ///< throws what `far().on_close` throws
+    bool closed() const noexcept { return step(), !far().is_open(); }        ///< closed, or its peer has gone
+    bool unblocked() const noexcept { return step(), !far().is_blocked(); }  ///< what the test has said
+    bool reusable() const noexcept { return far().reusable; }                ///< what the test has said
 
     /// A call over it. `what` is for the history, and must outlive an exploration. Throws what `far().on_use` throws,
     /// and a `std::runtime_error` if the peer has gone.
@@ -175,7 +178,9 @@ public:
 
 private:
     void abandon() noexcept {
-        if (far_ && far_->is_open()) far_->misused("lost without a close");
+        if (!far_) return;
+        if (is_under_lock()) far_->misused("destroyed under a lock");
+        if (far_->is_open()) far_->misused("lost without a close");
     }
 
     std::shared_ptr<far_end> far_;

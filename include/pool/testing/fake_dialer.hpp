@@ -17,10 +17,12 @@
 #include <pool/key.hpp>
 #include <pool/testing/event_log.hpp>
 #include <pool/testing/fake_connection.hpp>
+#include <pool/testing/held_locks.hpp>
 #include <pool/testing/scheduler.hpp>
 
 /// @file
-/// Opens fake connections, and remembers all of them.
+/// Opens fake connections, and remembers all of them. To dial under a `probe_lock` ends the program, or the run of an
+/// exploration.
 
 namespace pool::testing {
 
@@ -145,6 +147,7 @@ private:
 
     fake_connection open(const std::string& key, const dial_context& context) {
         at("dials");
+        if (is_under_lock()) misused("a connection is dialled under a lock");
         try {
             if (const action first = next_action()) first(context);
         } catch (...) {
