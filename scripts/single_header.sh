@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
 #
-# Writes the library as three headers into a directory, build/single_header by default:
+# Writes the library as four headers into a directory, build/single_header by default:
 #   pool.hpp       <pool/pool.hpp> and <pool/sharded_pool.hpp>, with all that they include
 #   pool_asio.hpp  what <pool/asio.hpp> adds. It is a file of its own because Boost.Asio takes long to compile.
 #   pool_testing.hpp  what <pool/testing.hpp> adds: the testing kit.
+#   pool_failing_allocation.hpp  what <pool/testing/failing_allocation.hpp> adds, which only one source file may include.
 # Needs bash and any awk. It keeps the includes of the standard library and of Boost, each once.
 set -euo pipefail
 
@@ -108,9 +109,13 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         put("#include \"pool.hpp\"")
         put("")
         inline("pool/testing.hpp", 0)
+        begin("pool_failing_allocation.hpp", "<pool/testing/failing_allocation.hpp> in one file, besides pool_testing.hpp.")
+        put("#include \"pool_testing.hpp\"")
+        put("")
+        inline("pool/testing/failing_allocation.hpp", 0)
         find = "cd \"" headers "\" && find pool -name \"*.hpp\""
         while ((find | getline header) > 0)
-            if (!(header in reached)) fail(header " is included by none of pool.hpp, sharded_pool.hpp, asio.hpp and testing.hpp")
+            if (!(header in reached)) fail(header " is in none of these files")
     }
     END { exit failed }
-' || { rm -f "$directory"/pool{,_asio,_testing}.hpp; exit 1; }
+' || { rm -f "$directory"/pool{,_asio,_testing,_failing_allocation}.hpp; exit 1; }

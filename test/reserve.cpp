@@ -33,9 +33,9 @@ template <class Pool>
 std::uint64_t growths(Pool& conns, fake::network& net, int count, int keys) {
     std::vector<fake::connection> fresh;
     for (int i = 0; i != count; ++i) fresh.push_back(net.dial());
-    const auto before = allocations::count();
+    const allocations::counter made;
     for (int i = 0; i != count; ++i) conns.put(i % keys, std::move(fresh[static_cast<std::size_t>(i)]));
-    return allocations::count() - before - static_cast<std::uint64_t>(count + keys);
+    return made.count() - static_cast<std::uint64_t>(count + keys);
 }
 
 }  // namespace

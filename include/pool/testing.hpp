@@ -4,8 +4,11 @@
 #include <pool/testing/actions.hpp>
 #include <pool/testing/event_log.hpp>
 #include <pool/testing/explore.hpp>
+#include <pool/testing/failure_point.hpp>
+#include <pool/testing/failures.hpp>
 #include <pool/testing/fake_connection.hpp>
 #include <pool/testing/fake_dialer.hpp>
+#include <pool/testing/fallible.hpp>
 #include <pool/testing/gate.hpp>
 #include <pool/testing/held_locks.hpp>
 #include <pool/testing/probe_lock.hpp>

@@ -28,9 +28,9 @@ TEST_CASE("recycling_allocator: a block that is freed is allocated next") {
     memory records{spare};
     record* const first = records.allocate(1);
     records.deallocate(first, 1);
-    const auto before = allocations::count();
+    const allocations::counter made;
     record* const second = records.allocate(1);
-    CHECK(allocations::count() == before);
+    CHECK(made.count() == 0);
     CHECK(second == first);
     records.deallocate(second, 1);
 }
@@ -57,9 +57,9 @@ TEST_CASE("recycling_allocator: no more than a few blocks are kept [C17]") {
     std::vector<record*> used;
     for (std::size_t i = 0; i != count; ++i) used.push_back(records.allocate(1));
     for (record* const each : used) records.deallocate(each, 1);
-    const auto before = allocations::count();
+    const allocations::counter made;
     for (record*& each : used) each = records.allocate(1);
-    CHECK(allocations::count() - before == count - pool::core::block_cache::most);
+    CHECK(made.count() == count - pool::core::block_cache::most);
     for (record* const each : used) records.deallocate(each, 1);
 }
 
@@ -68,9 +68,9 @@ TEST_CASE("recycling_allocator: memory for several objects does not come from th
     memory records{spare};
     record* const several = records.allocate(2);
     records.deallocate(several, 2);
-    const auto before = allocations::count();
+    const allocations::counter made;
     record* const one = records.allocate(1);
-    CHECK(allocations::count() - before == 1);
+    CHECK(made.count() == 1);
     records.deallocate(one, 1);
 }
 
@@ -81,11 +81,11 @@ TEST_CASE("recycling_allocator: blocks of another size than the first are not ca
     pool::core::recycling_allocator<char> characters{records};
     char* const one = characters.allocate(1);
     characters.deallocate(one, 1);
-    const auto before = allocations::count();
+    const allocations::counter made;
     record* const first = records.allocate(1);
-    CHECK(allocations::count() == before);
+    CHECK(made.count() == 0);
     record* const second = records.allocate(1);
-    CHECK(allocations::count() - before == 1);
+    CHECK(made.count() == 1);
     records.deallocate(first, 1);
     records.deallocate(second, 1);
 }

@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include <pool/testing/failure_point.hpp>
+#include <pool/testing/failures.hpp>
 #include <pool/testing/fake_connection.hpp>
 #include <pool/testing/fake_dialer.hpp>
 #include <pool/testing/gate.hpp>
@@ -112,6 +114,25 @@ void destroy_under_a_lock() {
     const auto ends_here = std::move(conns.first);
 }
 
+void fail_where_nothing_may() {
+    explore_failures([](failure_run& run) {
+        run.during([]() noexcept {
+            may_fail(point::dial);
+            may_fail(point::hook);
+        });
+    });
+}
+void lose_after_a_failure() {
+    explore_failures([](failure_run& run) {
+        fake_dialer dials;
+        run.during([&] {
+            const auto conn = dials();
+            fragile_connection moved{dials()};
+            const auto again = std::move(moved);
+        });
+    });
+}
+
 struct misuse {
     std::string_view name;
     void (*act)();
@@ -132,6 +153,8 @@ constexpr std::array misuses{
     misuse{"close_under_a_lock", close_under_a_lock},
     misuse{"use_under_a_lock", use_under_a_lock},
     misuse{"destroy_under_a_lock", destroy_under_a_lock},
+    misuse{"fail_where_nothing_may", fail_where_nothing_may},
+    misuse{"lose_after_a_failure", lose_after_a_failure},
 };
 
 /// The kit has said its sentence. A test that is killed by a signal would count as failed.

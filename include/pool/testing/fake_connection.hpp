@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <pool/testing/failure_point.hpp>
 #include <pool/testing/held_locks.hpp>
 #include <pool/testing/scheduler.hpp>
 
@@ -101,7 +102,10 @@ private:
     };
 
     [[noreturn]] void misused(const char* what) const {
-        testing::misused("connection " + std::to_string(id) + ": " + what + "\n  its history: " + history());
+        const failure_plan* const plan = failure_plan::of_this_thread();
+        const disarmed unnoticed;
+        testing::misused("connection " + std::to_string(id) + ": " + what + "\n  its history: " + history() +
+                         (plan != nullptr ? "\n  " + plan->text() : ""));
     }
 
     void close() {
@@ -109,8 +113,12 @@ private:
         if (is_under_lock()) misused("closed under a lock");
         if (is_dead()) misused("closed after its death");
         if (++closes > 1) misused("closed twice");
-        note("closed");
-        tell_closed_(*this);
+        {
+            const disarmed unnoticed;
+            note("closed");
+            tell_closed_(*this);
+        }
+        may_fail(point::close);
         on_close();
     }
 
@@ -119,7 +127,10 @@ private:
         if (is_under_lock()) misused("used under a lock");
         if (closes > 0) misused("used after its close");
         if (is_blocked()) misused("used while it is blocked");
-        note(what);
+        {
+            const disarmed unnoticed;
+            note(what);
+        }
         if (++uses == last_use_) dead = true;
         if (is_dead()) throw std::runtime_error{"the peer of connection " + std::to_string(id) + " has gone"};
         on_use();
@@ -186,16 +197,17 @@ private:
     std::shared_ptr<far_end> far_;
 };
 
-/// A connection whose move can throw.
+/// A connection whose move can throw: it is a failure point.
 class fragile_connection : public fake_connection {
 public:
     /// The same connection. This move does not throw.
     explicit fragile_connection(fake_connection&& from) noexcept : fake_connection{std::move(from)} {}
-    /// Throws a `std::runtime_error` if its far end is stuck. Then `other` still has the connection.
+    /// If it throws, as it does while its far end is stuck, `other` still has the connection.
     fragile_connection(fragile_connection&& other) : fake_connection{movable(other)} {}
 
 private:
     static fake_connection&& movable(fake_connection& other) {
+        may_fail(point::move);
         if (other.far().stuck) throw std::runtime_error{"stuck"};
         return std::move(other);
     }

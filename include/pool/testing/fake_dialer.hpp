@@ -16,6 +16,7 @@
 #include <pool/dial.hpp>
 #include <pool/key.hpp>
 #include <pool/testing/event_log.hpp>
+#include <pool/testing/failure_point.hpp>
 #include <pool/testing/fake_connection.hpp>
 #include <pool/testing/held_locks.hpp>
 #include <pool/testing/scheduler.hpp>
@@ -139,6 +140,7 @@ private:
 
     template <class Key>
     static std::string text(const Key& key) {
+        const disarmed unnoticed;
         if constexpr (std::same_as<Key, no_key>) return {};
         else if constexpr (std::convertible_to<const Key&, std::string_view>)
             return std::string{static_cast<std::string_view>(key)};
@@ -149,12 +151,15 @@ private:
         at("dials");
         if (is_under_lock()) misused("a connection is dialled under a lock");
         try {
+            may_fail(point::dial);
             if (const action first = next_action()) first(context);
         } catch (...) {
+            const disarmed unnoticed;
             const std::scoped_lock guard{shared_->mutex};
             shared_->note("fails to dial", 0, key);
             throw;
         }
+        const disarmed unnoticed;
         const std::scoped_lock guard{shared_->mutex};
         const int id = static_cast<int>(shared_->ends.size()) + 1;
         far_end& far =
@@ -165,6 +170,7 @@ private:
     }
 
     action next_action() {
+        const disarmed unnoticed;
         const std::scoped_lock guard{shared_->mutex};
         const auto found = shared_->script.find(++shared_->attempts);
         if (found == shared_->script.end()) return shared_->others;
