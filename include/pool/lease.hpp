@@ -92,13 +92,28 @@ public:
     connection_type detach() {
         static_assert(std::move_constructible<connection_type>, "pool: detach needs a Conn that can be moved");
         if constexpr (std::move_constructible<connection_type>) {
-            connection_type kept(std::move(**this));
-            state_->detach(*std::exchange(entry_, nullptr));
-            return kept;
+            const departure leaving{*this};
+            return connection_type(std::move(**this));  // once: a second move could fail when the pool has forgotten it
         }
     }
 
 private:
+    /// Removes the connection from the pool when it has been moved out. If the move throws, it does nothing.
+    class departure {
+    public:
+        explicit departure(lease& from) noexcept : from_{from} {}
+        departure(const departure&) = delete;
+        departure& operator=(const departure&) = delete;
+        ~departure() {
+            if (std::uncaught_exceptions() > exceptions_) return;
+            from_.state_->detach(*std::exchange(from_.entry_, nullptr));
+        }
+
+    private:
+        lease& from_;
+        const int exceptions_ = std::uncaught_exceptions();
+    };
+
     typename State::entry& entry() const noexcept {
         assert(entry_ != nullptr && "pool: an empty lease has no connection");
         return *entry_;

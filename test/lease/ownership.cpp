@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include <pool/basic_pool.hpp>
+#include <pool/testing/failure_point.hpp>
 
 #include <support/pools.hpp>
 
@@ -119,6 +120,15 @@ TEST_CASE("lease: a detach that cannot move the connection changes nothing [C12]
     CHECK(conns.stats() == pool::stats{.misses = 1, .dials = 1, .lent = 1, .keys = 1});
     lent.give_back();
     CHECK(conns.stats("a").idle == 1);
+}
+
+TEST_CASE("lease: a detach moves the connection once, so that it cannot fail half-way [C12]") {
+    using pool::testing::point;
+    fake::network net;
+    pool::basic_pool<std::string, fake::fragile_connection> conns;
+    auto lent = conns.acquire("a", [&](const std::string&) { return fake::fragile_connection{net.dial()}; });
+    CHECK(pool::testing::points_of(point::move, [&] { lent.detach().close(); }) == 1);
+    CHECK(conns.stats().detached == 1);
 }
 
 // Moves
