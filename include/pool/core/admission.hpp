@@ -32,7 +32,7 @@ public:
     using typename base::request;
 
     /// For the connections of `store`, which has to outlive it.
-    explicit admission(Store& store) noexcept : base{store} {}
+    explicit admission(Store& store) : base{store} {}
 
     /// Whether more connections are open than the bounds allow, the lent connection `e` included. Connections that are
     /// being closed do not count: they make room without a further close.

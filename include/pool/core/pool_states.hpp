@@ -127,6 +127,7 @@ public:
 
     /// Closes all idle connections. From now on, `acquire` throws `pool_closed`, and connections that are given back
     /// are closed. Does not wait for lent connections. Returns all errors of its closes. A second call does nothing.
+    /// Throws `std::bad_alloc` if there is no memory for its result; the pool is closed then.
     close_errors close() {
         std::vector<std::exception_ptr> errors;
         const std::array kept = states_;  // a close may destroy the pool

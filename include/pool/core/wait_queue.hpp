@@ -128,7 +128,7 @@ protected:
     using stage = queues<&queue::in_stage>;
 
     /// For the connections of `store`, which has to outlive it.
-    explicit wait_queue(Store& store) noexcept : store_{store} {}
+    explicit wait_queue(Store& store) : store_{store} {}
     ~wait_queue() = default;
 
     static std::size_t remaining(std::size_t bound, std::size_t used) noexcept {
