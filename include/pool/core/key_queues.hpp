@@ -26,8 +26,8 @@ class key_queues {
 public:
     bool empty() const noexcept { return container_.empty(); }  ///< nobody waits or dials
 
-    /// The queue of a key, or nullptr. O(1).
-    queue* find(const hashed& key) const noexcept {
+    /// The queue of a key, or nullptr. Throws what Key's equality throws. O(1).
+    queue* find(const hashed& key) const {
         if (container_.empty()) return nullptr;
         const auto found = container_.find(key, hash{}, equal{});
         return found == container_.end() ? nullptr : &unconst(*found);
@@ -59,10 +59,10 @@ private:
     };
     struct equal {
         bool operator()(const queue& a, const queue& b) const noexcept { return a.group == b.group; }
-        bool operator()(const hashed& key, const queue& of) const noexcept {
+        bool operator()(const hashed& key, const queue& of) const {
             return key.equals(of.group->key, of.group->hash);
         }
-        bool operator()(const queue& of, const hashed& key) const noexcept { return (*this)(key, of); }
+        bool operator()(const queue& of, const hashed& key) const { return (*this)(key, of); }
     };
 
     using index = boost::multi_index::hashed_unique<boost::multi_index::identity<kept_queue>, hash, equal>;

@@ -54,7 +54,7 @@ public:
     }
 
     /// The group of a key for which requests wait or dial; nullptr if there is none. O(1).
-    group* group_of(const hashed& key) const noexcept {
+    group* group_of(const hashed& key) const {
         const queue* const of = queues_.find(key);
         return of != nullptr ? of->group : nullptr;
     }
