@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@ namespace pool::testing {
 /// What `explore_failures` does.
 struct failure_options {
     bool persists = false;             ///< from the n-th point on, all of its kind fail in that run
+    std::optional<point> only{};       ///< only points of this kind fail, and are counted
     std::uint64_t most_runs = 10'000;  ///< then it gives up, and says that the test does not end
 };
 
@@ -144,7 +146,7 @@ failures_result explore_failures(Test test, failure_options options = {}) {
     const terminate_report reports;
     failures_result result;
     for (std::uint64_t n = 1;; ++n) {
-        failure_run run{{n, options.persists, {}}};
+        failure_run run{{n, options.persists, options.only}};
         std::vector<std::string> wrong;
         try {
             test(run);

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include <doctest/doctest.h>
+
+#include <support/failing_pool.hpp>
+
+// Each call of foreign code fails in turn, while a pool clears up: it expires, clears, reconfigures, closes, ends.
+
+using namespace failing;
+
+namespace {
+
+/// Idle connections, a dead one and a blocked one among them, and one that is lent.
+constexpr auto used = [](auto& w) {
+    w.put(w.a);
+    w.put(w.a);
+    w.acquire(w.b);
+    w.put(w.c);
+    w.dials[2].dead = true;
+    w.dials[4].blocked = true;
+};
+constexpr auto used_and_due = [](auto& w) {
+    used(w);
+    w.clock.advance(w.lifetime);
+};
+
+template <class Pool>
+auto bounds_of(std::size_t most) {
+    auto all = usual_bounds<Pool>();
+    all.max_idle = most;
+    if constexpr (std::is_same_v<Pool, open_pool>) all.max_open = most;
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("failures: expire, upkeep, clear and reserve [C12, C13]", Pool, idle_pool, open_pool, shards) {
+    using world = world_of<Pool>;
+    scenarios all;
+    all.add<world>("expire", promise::none, used_and_due, [](world& w) { w.conns->expire(); });
+    all.add<world>("expire, with nothing due", promise::none, used, [](world& w) { w.conns->expire(); });
+    all.add<world>("upkeep", promise::none, used_and_due, [](world& w) { w.conns->upkeep(); });
+    all.add<world>("look_again", promise::none, used, [](world& w) { w.conns->look_again(); });
+    all.add<world>("clear", promise::none, used, [](world& w) { w.conns->clear(); });
+    all.add<world>("clear of a key", promise::strong, used, [](world& w) { w.conns->clear(w.a); });
+    all.add<world>("clear of a key with nothing idle", promise::strong, used, [](world& w) { w.conns->clear(w.b); });
+    all.add<world>("reserve", promise::strong, used, [](world& w) { w.conns->reserve(1'000); });
+    all.add<world>("the figures", promise::strong, used, [](world& w) {
+        (void)w.conns->stats();
+        (void)w.conns->next_expiry();
+        (void)w.conns->stats(w.a);
+    });
+}
+
+TEST_CASE_TEMPLATE("failures: new bounds [C12]", Pool, idle_pool, open_pool, shards) {
+    using world = world_of<Pool>;
+    scenarios all;
+    all.add<world>("narrower", promise::strong, used, [](world& w) {
+        const auto narrow = [] {
+            const disarmed unnoticed;
+            return bounds_of<Pool>(1);
+        }();
+        w.conns->reconfigure(narrow);
+        const disarmed unnoticed;
+        w.conns->reconfigure(usual_bounds<Pool>());
+    });
+    all.add<world>("wider", promise::strong, used, [](world& w) {
+        const auto wide = bounds_of<Pool>(5);
+        w.conns->reconfigure(wide);
+        const disarmed unnoticed;
+        w.conns->reconfigure(usual_bounds<Pool>());
+    });
+}
+
+TEST_CASE_TEMPLATE("failures: close, and the end of a pool [C11, C13]", Pool, idle_pool, open_pool, shards) {
+    using world = world_of<Pool>;
+    scenarios all;
+    const auto close = [](world& w) {
+        w.is_closed = true;
+        (void)w.conns->close();
+    };
+    // There may be no memory for its result: the pool is closed then.
+    all.add<world>("close", promise::basic, used, close);
+    all.add<world>("close, of what has expired", promise::basic, used_and_due, close);
+    all.add<world>(
+        "a second close", promise::strong, [&](world& w) { used(w), close(w); }, close);
+    all.add<world>("the end", promise::none, used, [](world& w) { w.conns.reset(); });
+    all.add<world>("the end, and then that of a lease", promise::none, used, [](world& w) {
+        w.conns.reset();
+        w.held.clear();
+    });
+    all.add<world>(
+        "the end after a close", promise::none, [&](world& w) { used(w), close(w); },
+        [](world& w) { w.conns.reset(); });
+    all.add<world>("construction", promise::none, nothing, [](world& w) {
+        w.conns.reset();
+        try {
+            w.conns.emplace(
+                usual_bounds<Pool>(), w.lifetime, pool::pool_settings{.name = "a name that is not short"}, w.clock);
+        } catch (const std::bad_alloc&) {
+        } catch (const pool::testing::injected_failure&) {
+        }
+    });
+}
