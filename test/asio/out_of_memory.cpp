@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -14,31 +13,19 @@
 #include <doctest/doctest.h>
 
 #include <pool/asio/async_acquire.hpp>
-#include <pool/stats.hpp>
+#include <pool/core/reserved_memory.hpp>
 
 #include <support/allocations.hpp>
 #include <support/async_calls.hpp>
-#include <support/figures.hpp>
 
-// Memory that runs out in the middle of an asynchronous acquire. Each case fails the n-th allocation, or that and all
-// that follow, for every n, until nothing fails. Fake connections abort if one is lost.
+// Memory that runs out where an asynchronous acquire must do without, and executors that need memory of their own. All
+// other failures are in test/failures/asio.cpp.
 
 using namespace std::chrono_literals;
 using namespace async_calls;
 using allocations::failing;
 
 namespace {
-
-constexpr std::uint64_t enough = 1'000;
-
-/// Calls `make(n, which)` for every n until nothing fails in it: it returns whether something has failed.
-template <class Make>
-void for_each_failure(Make make) {
-    for (const auto which : {failing::those::one, failing::those::all_from_there}) {
-        std::uint64_t n = 1;
-        while (make(n, which)) REQUIRE(++n < enough);
-    }
-}
 
 /// A handler that needs no memory for its result.
 template <class Pool>
@@ -56,25 +43,6 @@ struct answer {
     }
 };
 
-/// Nothing is lost: another caller can still use the pool, up to its bound.
-template <class Fixture>
-void check_whole(Fixture& f) {
-    f.run();
-    const pool::stats s = f.conns->stats();
-    CHECK(s.dialing + s.waiting + s.closing + s.lent == 0);
-    CHECK(s.puts == figures::accounted_puts(s));
-    CHECK(s.hits + s.misses <= s.dials + s.failed_dials + s.hits + 2);
-    auto one = f.ask("a");
-    auto two = f.ask("b");
-    f.run();
-    CHECK(one->lease);
-    CHECK(two->lease);
-    one->lease.give_back();
-    two->lease.give_back();
-    f.conns->close();
-    CHECK(f.far.open() == 0);
-}
-
 template <class Check>
 void with_each_pool(Check check) {
     SUBCASE("a pool that bounds what is open") {
@@ -86,94 +54,6 @@ void with_each_pool(Check check) {
 }
 
 }  // namespace
-
-TEST_CASE("asio, out of memory: at the start, the caller gets std::bad_alloc or an error code, and nothing is lost") {
-    with_each_pool([](auto make) {
-        for_each_failure([&](std::uint64_t n, failing::those which) {
-            auto f = make();
-            answer<typename std::remove_reference_t<decltype(*f)>::pool_type> got;
-            bool thrown = false;
-            bool failed = false;
-            {
-                const failing here{n, which};
-                try {
-                    pool::asio::async_acquire(*f->conns, "a", f->dialer(), 1h, got.handler(f->loop));
-                } catch (const std::bad_alloc&) {
-                    thrown = true;
-                }
-                failed = here.happened();
-            }
-            f->run();
-            CHECK(got.calls == (thrown ? 0 : 1));
-            if (got.calls == 1) CHECK((got.error ? got.error == net::error::no_memory : got.lease->id() == 1));
-            got.lease.give_back();
-            check_whole(*f);
-            return failed;
-        });
-    });
-}
-
-TEST_CASE("asio, out of memory: in a turn that dials, the caller gets an error code, and nothing is lost") {
-    with_each_pool([](auto make) {
-        for_each_failure([&](std::uint64_t n, failing::those which) {
-            auto f = make();
-            answer<typename std::remove_reference_t<decltype(*f)>::pool_type> got;
-            std::optional<fake::connection> conn = f->far.dial();  // opened before memory runs out
-            const auto dial = [&](const std::string&, auto handler) {
-                auto kept = std::make_unique<int>(1);  // as a dial does
-                auto moved = std::move(*conn);
-                conn.reset();
-                handler(error_code{}, std::move(moved));
-            };
-            pool::asio::async_acquire(*f->conns, "a", dial, got.handler(f->loop));
-            bool failed = false;
-            {
-                const failing here{n, which};
-                f->run();
-                failed = here.happened();
-            }
-            CHECK(got.calls == 1);
-            if (got.error) CHECK(got.error == net::error::no_memory);
-            else CHECK(got.lease->id() == 1);
-            if (conn) conn->close();  // it never got to the pool
-            conn.reset();
-            got.lease.give_back();
-            check_whole(*f);
-            return failed;
-        });
-    });
-}
-
-TEST_CASE("asio, out of memory: in a dial that ends later, with a connection or an error, nothing is lost") {
-    with_each_pool([](auto make) {
-        const auto end_dial = [&](bool succeeds, std::uint64_t n, failing::those which) {
-            auto f = make();
-            answer<typename std::remove_reference_t<decltype(*f)>::pool_type> got;
-            pool::asio::async_acquire(*f->conns, "a", f->slow(), got.handler(f->loop));
-            f->run();
-            auto done = std::move(f->dials.at(0));
-            f->dials.clear();
-            std::optional<fake::connection> conn;
-            if (succeeds) conn = f->far.dial();
-            bool failed = false;
-            {
-                const failing here{n, which};
-                done(succeeds ? error_code{} : error_code{net::error::connection_refused}, std::move(conn));
-                f->run();
-                failed = here.happened();
-            }
-            CHECK(got.calls == 1);
-            if (!succeeds) CHECK(got.error == net::error::connection_refused);
-            else if (got.error) CHECK(got.error == net::error::no_memory);
-            conn.reset();
-            got.lease.give_back();
-            check_whole(*f);
-            return failed;
-        };
-        for_each_failure([&](std::uint64_t n, failing::those which) { return end_dial(true, n, which); });
-        for_each_failure([&](std::uint64_t n, failing::those which) { return end_dial(false, n, which); });
-    });
-}
 
 TEST_CASE("asio, out of memory: a give-back hands over to an asynchronous caller without memory") {
     for (std::uint64_t n = 1; n < 4; ++n) {
@@ -205,6 +85,17 @@ TEST_CASE("asio, out of memory: a give-back hands over to an asynchronous caller
         f.run();
         CHECK(f.conns->stats().dialing + f.conns->stats().waiting == 0);
     }
+}
+
+TEST_CASE("asio, out of memory: an allocator that was moved from frees what it has allocated") {
+    using allocator = pool::core::reserving_allocator<int, std::allocator<void>>;
+    const auto reserved = std::make_shared<pool::core::reserved_memory>();
+    allocator first{reserved, {}};
+    int* const memory = first.allocate(1);
+    const allocator second = std::move(first);
+    CHECK(first == second);
+    first.deallocate(memory, 1);  // as Asio does, if a timer cannot be started
+    CHECK(reserved->take(1, 1) == memory);
 }
 
 TEST_CASE("asio, out of memory: a timer ends a wait without memory") {

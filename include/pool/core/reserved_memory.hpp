@@ -44,6 +44,9 @@ public:
     reserving_allocator(std::shared_ptr<reserved_memory> reserved, const Allocator& memory) noexcept
         : reserved_{std::move(reserved)},
           other_{memory} {}
+    /// There is no move: who has been moved from must still free what it has allocated.
+    reserving_allocator(const reserving_allocator&) noexcept = default;
+    reserving_allocator& operator=(const reserving_allocator&) noexcept = default;
     template <class U>
     explicit(false) reserving_allocator(const reserving_allocator<U, Allocator>& from) noexcept
         : reserved_{from.reserved_},
