@@ -154,6 +154,34 @@ TEST_CASE("failures, asio: a caller that waits, and who serves it [C12]") {
             false));
 }
 
+TEST_CASE("failures, asio: a caller with a timer [C12]") {
+    using world = async_world<real_time_pool>;
+    scenarios all;
+    const auto start = [](world& w) {
+        pool::asio::async_acquire(*w.conns, w.a, w.at_once(), 1h, w.handler(w.first));
+        w.is_started = true;
+    };
+    all.add_run<world>("dials", promise::strong, nothing, fails_from_the_start(start, turns));
+    all.add_run<world>("finds one", promise::basic, one_idle, fails_from_the_start(start, turns));
+    const auto one_lent = [](world& w) {
+        w.conns->reconfigure(open_bounds{{.max_open = 1, .patience = 0ns}});
+        w.acquire(w.a);
+    };
+    all.add_run<world>("waits", promise::basic, one_lent, fails_from_the_start(start, [](world& w) {
+        w.held.clear();
+        w.poll();
+    }));
+    all.add_run<world>("its deadline has passed", promise::basic, nothing, [](world& w, failure_run& run) {
+        const bool is_started = run.during([&] {
+            pool::asio::async_acquire(*w.conns, w.a, w.at_once(), 0s, w.handler(w.first));
+            w.is_started = true;
+        });
+        run.require(!is_started || run.during([&] { w.poll(); }), "nothing is thrown out of the loop");
+        if (w.is_started) w.finish(run, w.first, false);
+        return is_started;
+    });
+}
+
 TEST_CASE_TEMPLATE(
     "failures, asio: a caller that takes exceptions, whose texts need memory [C12]", Pool, idle_pool, open_pool) {
     using world = async_world<Pool>;

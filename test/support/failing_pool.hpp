@@ -3,7 +3,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -33,8 +36,25 @@ using pool::testing::failure_run;
 using pool::testing::may_fail;
 using pool::testing::point;
 
-/// Too long for the buffer within a `std::string`, so that a copy allocates.
-using key = pool::testing::fallible<std::string>;
+/// Too long for the buffer within a `std::string`, so that a copy allocates. It counts its copies.
+struct host {
+    std::string name;
+    std::shared_ptr<const char> copies = std::make_shared<const char>();
+
+    bool operator==(const host& other) const { return name == other.name; }
+    friend std::ostream& operator<<(std::ostream& out, const host& printed) { return out << printed.name; }
+};
+
+}  // namespace failing
+
+template <>
+struct std::hash<failing::host> {
+    std::size_t operator()(const failing::host& hashed) const { return std::hash<std::string>{}(hashed.name); }
+};
+
+namespace failing {
+
+using key = pool::testing::fallible<host>;
 using conn = pool::testing::fragile_connection;
 
 /// A capacity policy whose copies can fail.
@@ -52,13 +72,16 @@ using idle_pool =
     pool::basic_pool<key, conn, idle_bounds, pool::after_idle, pool::testing::probe_lock, pool::manual_clock>;
 using open_pool =
     pool::basic_pool<key, conn, open_bounds, pool::after_idle, pool::testing::probe_lock, pool::manual_clock>;
+/// Its callers have timers.
+using real_time_pool =
+    pool::basic_pool<key, conn, open_bounds, pool::after_idle, pool::testing::probe_lock, std::chrono::steady_clock>;
 using shards =
     pool::sharded_pool<2, key, conn, pool::bounded, pool::after_idle, pool::testing::probe_lock, pool::manual_clock>;
 
 /// The bounds of a pool in these tests. A shard has a part of a bound over all keys, so shards have none.
 template <class Pool>
 auto usual_bounds() {
-    if constexpr (std::is_same_v<Pool, open_pool>)
+    if constexpr (Pool::bounds_open)
         return open_bounds{{.max_open = 3, .max_idle = 3, .max_idle_per_key = 2, .patience = 0ns}};
     else if constexpr (std::is_same_v<Pool, shards>) return pool::bounded{.max_idle_per_key = 2};
     else return idle_bounds{{.max_idle = 3, .max_idle_per_key = 2}};
@@ -102,7 +125,9 @@ struct world_of {
         held.clear();
         for (const key* each : {&a, &b, &c, &a}) check_works(run, *each);
         conns->clear();
-        run.require(conns->stats().keys == 0, "no key without a connection leaves a trace [C17]");
+        run.require(conns->stats().keys == 0, "no key has a connection");
+        for (const key* each : {&a, &b, &c})
+            run.require(each->value().copies.use_count() == 1, "a key without connections leaves no trace [C17]");
         end(run);
     }
 
@@ -115,11 +140,11 @@ struct world_of {
         run.require(dials.open() == 0, "all are closed in the end [C1]");
     }
 
-    const key a{"the first key, long enough for the heap"};
-    const key b{"another key, long enough for the heap"};
-    const key c{"the third key, long enough for the heap"};
+    const key a{host{"the first key, long enough for the heap"}};
+    const key b{host{"another key, long enough for the heap"}};
+    const key c{host{"the third key, long enough for the heap"}};
     pool::testing::fake_dialer dials;
-    pool::manual_clock clock;
+    typename Pool::clock_type clock;
     std::optional<Pool> conns;
     std::vector<lease> held;
     std::vector<conn> mine;
