@@ -60,6 +60,7 @@ using conn = pool::testing::fragile_connection;
 /// A capacity policy whose copies can fail.
 template <class Bounds>
 struct bounds : Bounds {
+    bounds() = default;
     bounds(Bounds its) : Bounds{its} {}
     bounds(const bounds& other) : Bounds{other} { may_fail(point::copy); }
     bounds(bounds&&) noexcept = default;
