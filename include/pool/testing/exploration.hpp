@@ -37,10 +37,11 @@ class exploration final : public scheduler {
 public:
     /// A logical thread: its name, and what it does.
     struct thread {
-        std::string name;
-        std::function<void()> body;
+        std::string name;            ///< for the text of a schedule
+        std::function<void()> body;  ///< an exception that leaves it fails the run
     };
 
+    /// `explore` makes it.
     exploration(std::function<void(exploration&)> test, limits within)
         : test_{std::move(test)},
           within_{std::move(within)} {
@@ -93,6 +94,18 @@ public:
         search_->touch({0, object == anything ? world : std::uint64_t{1} << (32 + object % 32)});
         record(self_->number, {what, object});
     }
+
+    /// The calling thread can go on only when `blocked` is false. `what` says what it waits for.
+    void wait_while(const char* what, const bool& blocked) override {
+        if (is_observing_) return;
+        const kernel::unwatched own;
+        go_on({{what}, &blocked});
+        touch_world();
+        record(self_->number, {what});
+    }
+
+    /// Whether the calling thread has a lock.
+    bool has_lock() const noexcept override { return !is_observing_ && self_->locks != 0; }
 
     /// Lets time pass on `scheduled_clock`.
     void advance(std::chrono::nanoseconds by) {

@@ -20,7 +20,7 @@
 ///
 /// A connection that is misused ends the program, or the run of an exploration, and says which connection it is and what
 /// has happened to it before: it is closed twice, closed after its peer has gone, used after its close, used while it is
-/// blocked, used after it was moved from, destroyed without a close; or closed, used or destroyed under a `probe_lock`.
+/// blocked, used after it was moved from, destroyed without a close; or closed, used or destroyed under a lock of the kit.
 
 namespace pool::testing {
 
@@ -109,8 +109,8 @@ private:
     }
 
     void close() {
-        at("closes");
         if (is_under_lock()) misused("closed under a lock");
+        at("closes a connection");
         if (is_dead()) misused("closed after its death");
         if (++closes > 1) misused("closed twice");
         {
@@ -123,8 +123,8 @@ private:
     }
 
     void use(const char* what) {
-        at(what);
         if (is_under_lock()) misused("used under a lock");
+        at(what);
         if (closes > 0) misused("used after its close");
         if (is_blocked()) misused("used while it is blocked");
         {

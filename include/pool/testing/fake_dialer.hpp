@@ -22,7 +22,7 @@
 #include <pool/testing/scheduler.hpp>
 
 /// @file
-/// Opens fake connections, and remembers all of them. To dial under a `probe_lock` ends the program, or the run of an
+/// Opens fake connections, and remembers all of them. To dial under a lock of the kit ends the program, or the run of an
 /// exploration.
 
 namespace pool::testing {
@@ -148,8 +148,8 @@ private:
     }
 
     fake_connection open(const std::string& key, const dial_context& context) {
-        at("dials");
         if (is_under_lock()) misused("a connection is dialled under a lock");
+        at("dials");
         try {
             may_fail(point::dial);
             if (const action first = next_action()) first(context);

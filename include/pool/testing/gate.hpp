@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <stop_token>
+#include <vector>
 
 #include <pool/dial.hpp>
+#include <pool/testing/scheduled_lock.hpp>
+#include <pool/testing/scheduled_stop_callback.hpp>
 #include <pool/testing/scheduler.hpp>
 
 /// @file
@@ -14,10 +18,7 @@
 namespace pool::testing {
 
 /// Threads that pass it block until it is open. All members are thread-safe. It must not be destroyed while a thread
-/// blocks.
-///
-/// In an exploration, a thread that blocks does not block the exploration: each look at the gate is a point at which
-/// another thread may go on.
+/// blocks. In an exploration, the other threads go on meanwhile; if none can, that is a deadlock, and the run fails.
 class gate {
 public:
     gate() = default;
@@ -28,30 +29,41 @@ public:
     }
 
     /// Lets pass whoever waits, and whoever comes later.
-    void open() { set(true); }
+    void open() {
+        at("opens a gate");
+        set(true);
+    }
 
     /// Blocks whoever comes from now on.
-    void close() { set(false); }
+    void close() {
+        at("closes a gate");
+        set(false);
+    }
 
     /// Blocks until the gate is open.
     void pass() { (void)pass({}); }
 
     /// The same, but no longer than until the deadline, or until a stop is requested. Returns whether the gate is open.
-    /// The deadline is one of real time.
+    /// The deadline is one of real time; in an exploration there is none.
     bool pass(const dial_context& context) {
-        if (scheduler::running() != nullptr) return pass_in_exploration(context);
         std::unique_lock guard{mutex_};
         ++passing_;
         ++arrivals_;
         changed_.notify_all();
-        const auto is_open = [this] { return is_open_; };
-        if (context.deadline == context.deadline.max()) changed_.wait(guard, context.stop, is_open);
-        else changed_.wait_until(guard, context.stop, context.deadline, is_open);
+        if (scheduler* const running = scheduler::running()) {
+            guard.unlock();  // another thread may go on while this one waits
+            wait_in(*running, context.stop);
+            guard.lock();
+        } else {
+            const auto is_open = [this] { return is_open_; };
+            if (context.deadline == context.deadline.max()) changed_.wait(guard, context.stop, is_open);
+            else changed_.wait_until(guard, context.stop, context.deadline, is_open);
+        }
         --passing_;
         return is_open_;
     }
 
-    /// Blocks until `count` threads have come to the gate since it was made.
+    /// Blocks until `count` threads have come to the gate since it was made. For tests with real threads.
     void await_arrivals(int count = 1) {
         std::unique_lock guard{mutex_};
         changed_.wait(guard, [&] { return arrivals_ >= count; });
@@ -61,33 +73,36 @@ private:
     void set(bool is_open) {
         const std::scoped_lock guard{mutex_};
         is_open_ = is_open;
+        if (is_open)
+            for (bool* const each : blocked_) *each = false;
         changed_.notify_all();
     }
 
-    /// No real mutex is held at a point.
-    bool pass_in_exploration(const dial_context& context) {
-        add(1);
-        while (!looks_open() && !context.stop.stop_requested()) at("waits at a gate");
-        add(-1);
-        return looks_open();
-    }
-
-    bool looks_open() {
+    void wait_in(scheduler& running, const std::stop_token& stop) {
+        bool is_blocked = true;
+        {
+            const std::scoped_lock guard{mutex_};
+            is_blocked = !is_open_;
+            blocked_.push_back(&is_blocked);
+        }
+        {
+            const auto give_up = [&] {
+                const std::scoped_lock guard{mutex_};
+                is_blocked = false;
+            };
+            const scheduled_stop_callback<decltype(give_up)> stopping{stop, give_up};
+            running.wait_while("waits at a gate", is_blocked);
+        }
         const std::scoped_lock guard{mutex_};
-        return is_open_;
+        blocked_.erase(std::find(blocked_.begin(), blocked_.end(), &is_blocked));
     }
 
-    void add(int passing) {
-        const std::scoped_lock guard{mutex_};
-        passing_ += passing;
-        arrivals_ += passing > 0;
-    }
-
-    std::mutex mutex_;  ///< guards all below
+    std::mutex mutex_;  ///< guards all below; not held where a thread of an exploration may be stopped
     std::condition_variable_any changed_;
     bool is_open_ = false;
     int passing_ = 0;
     int arrivals_ = 0;
+    std::vector<bool*> blocked_;  ///< the threads of an exploration that wait
 };
 
 }  // namespace pool::testing

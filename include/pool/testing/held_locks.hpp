@@ -5,11 +5,12 @@
 #include <cstdint>
 #include <utility>
 
-#include <pool/core/platform.hpp>
+#include <pool/testing/scheduler.hpp>
 
 /// @file
 /// Which locks the calling thread holds, and how long it held them. A `probe_lock` writes it down. The fakes ask it: none
-/// of them may be dialled, used, closed or destroyed under a lock (C8).
+/// of them may be dialled, used, closed or destroyed under a lock (C8). In an exploration they ask the exploration: it
+/// knows its own locks, so probe locks are for tests with real threads.
 ///
 /// How long is counted in *steps*, so it does not depend on the machine. A step is one call of a function that the kit
 /// provides and that a pool may call under its lock: whether a fake connection is closed or unblocked; a hash, a
@@ -45,8 +46,11 @@ inline held_locks& held_by_this_thread() noexcept {
 /// Reports a step. Call it from a function that is counted.
 inline void step() noexcept { ++held_by_this_thread().steps; }
 
-/// Whether the calling thread holds a probe lock.
-inline bool is_under_lock() noexcept { return held_by_this_thread().count != 0; }
+/// Whether the calling thread holds a probe lock or, in an exploration, a scheduled lock.
+inline bool is_under_lock() noexcept {
+    if (const scheduler* const running = scheduler::running()) return running->has_lock();
+    return held_by_this_thread().count != 0;
+}
 
 /// What the calling thread does with probe locks in `act()`. The locks of a pool cannot be reached, but their use can be
 /// counted in this way.

@@ -21,11 +21,17 @@ public:
     /// The one that runs in this thread. Null outside an exploration, and while one looks at an invariant.
     static scheduler* running() noexcept { return current(); }
 
-    static constexpr std::int64_t anything = -1;
+    static constexpr std::int64_t anything = -1;  ///< no object's number
 
     /// The calling thread may be stopped here. `what` says what it does next, and must outlive the exploration. What it
     /// does touches nothing that threads share without a lock but the object of this number, or `anything`.
     virtual void at(const char* what, std::int64_t object) = 0;
+
+    /// Blocks the calling thread until `blocked` is false. `what` is as for `at`.
+    virtual void wait_while(const char* what, const bool& blocked) = 0;
+
+    /// Whether the calling thread has a lock of the test.
+    virtual bool has_lock() const noexcept = 0;
 
     /// Ends this run of the test. Nothing is unwound.
     [[noreturn]] virtual void fail(std::string why) = 0;

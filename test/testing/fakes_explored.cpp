@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+
+#include <doctest/doctest.h>
+
+#include <pool/basic_pool.hpp>
+#include <pool/testing.hpp>
+
+// The fakes in an exploration: their calls are points where a thread may be stopped, and what they report fails a run.
+
+using namespace pool::testing;
+
+namespace {
+
+bool says(const findings& found, const std::string& what) { return found.text.find(what) != std::string::npos; }
+
+using explored_pool =
+    pool::basic_pool<std::string, fake_connection, pool::bounded_open, pool::never, scheduled_lock, scheduled_clock>;
+
+/// Holds one connection. Its mistake is chosen.
+class holder {
+public:
+    explicit holder(fake_connection conn) : conn_{std::move(conn)} {}
+
+    void close_under_lock() {
+        const std::lock_guard guard{lock_};
+        if (!conn_.closed()) conn_.close();
+    }
+    void close_if_open() {
+        bool is_closed = false;
+        {
+            const std::lock_guard guard{lock_};
+            is_closed = conn_.closed();
+        }
+        if (!is_closed) conn_.close();
+    }
+
+private:
+    scheduled_lock lock_;
+    fake_connection conn_;
+};
+
+}  // namespace
+
+TEST_CASE("explored fakes: a pool of them is right under every schedule") {
+    const auto found = explore([](exploration& test) {
+        fake_dialer dials;
+        {
+            explored_pool conns{{.max_open = 1}};
+            const auto use = [&] { conns.acquire("a", dials)->use(); };
+            test.run({{"one", use}, {"two", use}});
+            test.require(dials.dials() == 1, "the second gets the connection of the first");
+        }
+        test.require(dials.open() == 0, "it is closed");
+    });
+    CHECK_MESSAGE(found, found.text);
+    CHECK(found.all);
+    CHECK(found.schedules > 10);
+}
+
+TEST_CASE("explored fakes: a close under the lock, and two closes by two threads, are found") {
+    const auto explore_closes = [](void (holder::*close)()) {
+        return explore([close](exploration& test) {
+            fake_dialer dials;
+            holder held{dials(std::string{"a"})};
+            const auto closes = [&] { (held.*close)(); };
+            test.run({{"one", closes}, {"two", closes}});
+        });
+    };
+    const auto locked = explore_closes(&holder::close_under_lock);
+    CHECK(says(locked, "connection 1: closed under a lock"));
+    const auto twice = explore_closes(&holder::close_if_open);
+    CHECK(says(twice, "connection 1: closed twice"));
+    CHECK(says(twice, "its history: dialled for a, closed"));
+    CHECK(says(twice, "closes a connection"));
+}
+
+TEST_CASE("explored fakes: after a run that has failed under a lock, the next one begins without it") {
+    int runs = 0;
+    const auto found = explore([&](exploration& test) {
+        fake_dialer dials;
+        scheduled_lock lock;
+        test.run({{"one", [&] {
+                       if (++runs == 1) {
+                           const std::lock_guard guard{lock};
+                           test.fail("the first run");
+                       }
+                       dials().close();
+                   }}});
+    });
+    CHECK(says(found, "the first run"));
+    CHECK_FALSE(is_under_lock());
+}
+
+TEST_CASE("explored fakes: a dial hangs until another thread opens the gate, or stops it") {
+    const auto explore_dial = [](auto release) {
+        return explore([release](exploration& test) {
+            gate dialling;
+            std::stop_source stop;
+            fake_dialer dials;
+            dials.next(hangs(dialling));
+            std::string end;
+            const auto dial = [&] {
+                try {
+                    dials(pool::dial_context{.stop = stop.get_token()}).close();
+                    end = "opened";
+                } catch (const std::runtime_error& error) {
+                    end = error.what();
+                }
+            };
+            test.run({{"dials", dial}, {"releases", [&] { release(dialling, stop); }}});
+            if (!end.empty()) throw std::runtime_error{end};
+        });
+    };
+    const auto opened = explore_dial([](gate& here, std::stop_source&) { here.open(); });
+    CHECK(says(opened, "an exception leaves the test: opened"));
+    const auto stopped = explore_dial([](gate&, std::stop_source& stop) { stop.request_stop(); });
+    CHECK(says(stopped, "an exception leaves the test: the dial was given up"));
+    const auto forgotten = explore_dial([](gate&, std::stop_source&) {});
+    CHECK(says(forgotten, "a deadlock"));
+    CHECK(says(forgotten, "dials cannot go on: it waits at a gate"));
+}
+
+TEST_CASE("explored fakes: two threads pass one gate in all orders") {
+    const auto found = explore([](exploration& test) {
+        gate here;
+        int passed = 0;
+        scheduled_lock lock;
+        const auto pass = [&] {
+            here.pass();
+            const std::lock_guard guard{lock};
+            ++passed;
+        };
+        test.run({{"one", pass}, {"two", pass}, {"opens", [&] { here.open(); }}});
+        test.require(passed == 2, "both have passed");
+    });
+    CHECK_MESSAGE(found, found.text);
+    CHECK(found.all);
+}
