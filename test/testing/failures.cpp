@@ -215,6 +215,20 @@ TEST_CASE("explore_failures: a failure may persist") {
     retries = 0;
     CHECK(explore_failures(test, {.persists = true}).all() == 4);
     CHECK(retries == 3 + 2 + 1);
+    const auto first_of_two = [](failure_run& run) {
+        int dials = 0;
+        run.during([&] {
+            try {
+                may_fail(point::close);
+            } catch (const injected_failure&) {
+            }
+            may_fail(point::dial);
+            ++dials;
+        });
+        run.require(dials == (run.plan().failed() == point::dial ? 0 : 1), "only the kind that fails goes on failing");
+    };
+    const auto result = explore_failures(first_of_two, {.persists = true});
+    CHECK_MESSAGE(result, result.text());
 }
 
 TEST_CASE("explore_failures: a test that never ends is given up") {
