@@ -88,23 +88,20 @@ public:
     /// exploration, as a literal does. Call it where threads share something that no lock guards. With the number of an
     /// object, which replaces a `#` in `what`, the thread touches nothing of that kind but this object.
     void at(const char* what, std::int64_t object = anything) override {
-        if (is_observing_) return;
         const kernel::unwatched own;
+        if (is_observing_) return;
         go_on({{what, object}});
         search_->touch({0, object == anything ? world : std::uint64_t{1} << (32 + object % 32)});
         record(self_->number, {what, object});
     }
 
-    /// The calling thread can go on only when `blocked` is false. `what` says what it waits for.
     void wait_while(const char* what, const bool& blocked) override {
-        if (is_observing_) return;
         const kernel::unwatched own;
+        if (is_observing_) return;
         go_on({{what}, &blocked});
         touch_world();
         record(self_->number, {what});
     }
-
-    /// Whether the calling thread has a lock.
     bool has_lock() const noexcept override { return !is_observing_ && self_->locks != 0; }
 
     /// Lets time pass on `scheduled_clock`.

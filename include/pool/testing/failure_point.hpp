@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <pool/core/platform.hpp>
+#include <pool/testing/kernel/sanitizers.hpp>
 
 /// @file
 /// Failure points: the places at which a call of foreign code can fail. A plan says which one does. `explore_failures`
@@ -89,13 +90,27 @@ public:
                std::to_string(failed_number_) + " has failed";
     }
 
-    /// The one that the calling thread follows; null if none.
-    static failure_plan*& of_this_thread() noexcept {
-        static thread_local failure_plan* mine = nullptr;
-        return mine;
+    /// The one that the calling thread follows; null if none. An exploration is one thread: its logical threads follow
+    /// one plan.
+    static failure_plan* of_this_thread() noexcept {
+        const kernel::unwatched own;
+        return mine();
     }
 
 private:
+    friend class armed;
+
+    static failure_plan*& mine() noexcept {
+        static thread_local failure_plan* followed = nullptr;
+        return followed;
+    }
+
+    /// Returns the one before.
+    static failure_plan* follow(failure_plan* next) noexcept {
+        const kernel::unwatched own;
+        return std::exchange(mine(), next);
+    }
+
     static constexpr int none = -1;
 
     const choice chosen_;
@@ -112,11 +127,10 @@ public:
     explicit armed(failure_plan& plan) noexcept : armed{&plan} {}  ///< the plan must outlive it
     armed(const armed&) = delete;
     armed& operator=(const armed&) = delete;
-    ~armed() { failure_plan::of_this_thread() = before_; }
+    ~armed() { failure_plan::follow(before_); }
 
 protected:
-    explicit armed(failure_plan* plan) noexcept
-        : before_{std::exchange(failure_plan::of_this_thread(), plan)} {}  ///< null for none
+    explicit armed(failure_plan* plan) noexcept : before_{failure_plan::follow(plan)} {}  ///< null for none
 
 private:
     failure_plan* const before_;

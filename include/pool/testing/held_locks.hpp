@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include <pool/testing/kernel/sanitizers.hpp>
 #include <pool/testing/scheduler.hpp>
 
 /// @file
@@ -44,10 +45,14 @@ inline held_locks& held_by_this_thread() noexcept {
 }
 
 /// Reports a step. Call it from a function that is counted.
-inline void step() noexcept { ++held_by_this_thread().steps; }
+inline void step() noexcept {
+    const kernel::unwatched own;
+    ++held_by_this_thread().steps;
+}
 
 /// Whether the calling thread holds a probe lock or, in an exploration, a scheduled lock.
 inline bool is_under_lock() noexcept {
+    const kernel::unwatched own;
     if (const scheduler* const running = scheduler::running()) return running->has_lock();
     return held_by_this_thread().count != 0;
 }
