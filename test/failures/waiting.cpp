@@ -34,7 +34,7 @@ constexpr auto one_idle = [](world& w) {
 /// A caller that waits in a thread of its own.
 class waiter {
 public:
-    /// Calls `acquire(world)` in a thread, which `arm(act)` calls. Returns when it waits, or has not come so far.
+    /// Calls `acquire(world)` in a thread, which `arm(act)` calls. Returns when it waits, or is over.
     template <class Acquire, class Arm>
     waiter(world& w, Acquire acquire, Arm arm)
         : thread_{[this, &w, acquire, arm] {
