@@ -206,7 +206,7 @@ private:
     inline void notify(scheduled_condition& condition, bool all);
     inline void end(const scheduled_lock& lock);
     inline void end(const scheduled_condition& condition);
-    inline void wake(logical_thread& waiting, const char* how);
+    void wake(auto& waiting, const char* how);  // a template: not all headers of the kit have its end
     inline void begin_callback(bool& is_running, int& caller);
     inline void end_callback(bool& is_running);
     inline void end(const bool& is_running, const int& caller);

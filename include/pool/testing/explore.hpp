@@ -11,6 +11,7 @@
 
 #include <pool/testing/exploration.hpp>
 #include <pool/testing/kernel/search.hpp>
+#include <pool/testing/scheduled_lock.hpp>
 
 /// @file
 /// Runs a test of a few threads under every schedule.

@@ -238,7 +238,7 @@ inline bool exploration::wait(scheduled_condition& condition, scheduled_lock& lo
     return me.has_timed_out;
 }
 
-inline void exploration::wake(logical_thread& waiting, const char* how) {
+void exploration::wake(auto& waiting, const char* how) {
     scheduled_condition& condition = *waiting.condition;
     condition.waiting_.erase(std::find(condition.waiting_.begin(), condition.waiting_.end(), waiting.number));
     touch(condition.object_);
