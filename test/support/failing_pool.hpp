@@ -47,9 +47,10 @@ struct host {
 
 }  // namespace failing
 
+/// Names of the same length collide, so keys that differ are compared, too.
 template <>
 struct std::hash<failing::host> {
-    std::size_t operator()(const failing::host& hashed) const { return std::hash<std::string>{}(hashed.name); }
+    std::size_t operator()(const failing::host& hashed) const { return hashed.name.size(); }
 };
 
 namespace failing {
