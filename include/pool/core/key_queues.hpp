@@ -59,9 +59,7 @@ private:
     };
     struct equal {
         bool operator()(const queue& a, const queue& b) const noexcept { return a.group == b.group; }
-        bool operator()(const hashed& key, const queue& of) const {
-            return key.equals(of.group->key, of.group->hash);
-        }
+        bool operator()(const hashed& key, const queue& of) const { return key.equals(of.group->key, of.group->hash); }
         bool operator()(const queue& of, const hashed& key) const { return (*this)(key, of); }
     };
 
