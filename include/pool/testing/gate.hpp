@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <pool/dial.hpp>
+#include <pool/testing/kernel/sanitizers.hpp>
 #include <pool/testing/scheduled_lock.hpp>
 #include <pool/testing/scheduled_stop_callback.hpp>
 #include <pool/testing/scheduler.hpp>
@@ -91,6 +92,7 @@ private:
                 is_blocked = false;
             };
             const scheduled_stop_callback<decltype(give_up)> stopping{stop, give_up};
+            const kernel::unwatched its_own;
             running.wait_while("waits at a gate", is_blocked);
         }
         const std::scoped_lock guard{mutex_};

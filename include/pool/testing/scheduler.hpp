@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include <pool/testing/kernel/sanitizers.hpp>
+
 /// @file
 /// What the parts of the testing kit share: they report to the test that runs in this thread.
 
@@ -50,6 +52,7 @@ protected:
 /// A point at which an exploration may stop the calling thread. Does nothing outside an exploration. `what` says what
 /// the thread does next, such as "dials", and must outlive the exploration, as a literal does.
 inline void at(const char* what) {
+    const kernel::unwatched own;
     if (scheduler* const running = scheduler::running()) running->at(what, scheduler::anything);
 }
 
@@ -57,6 +60,7 @@ inline void at(const char* what) {
 /// replaces the `#` in `what`, as in "closes connection #". So the exploration knows that closes of two connections may
 /// be made in either order.
 inline void at(const char* what, std::int64_t object) {
+    const kernel::unwatched own;
     if (scheduler* const running = scheduler::running()) running->at(what, object);
 }
 
