@@ -44,7 +44,7 @@ struct answer {
 };
 
 template <class Check>
-void with_each_pool(Check check) {
+void with_each_new_pool(Check check) {
     SUBCASE("a pool that bounds what is open") {
         check([] { return std::make_unique<timed_fixture<open_pool>>(pool::bounded_open{.max_open = 2}); });
     }
@@ -142,7 +142,7 @@ struct narrow_executor {
 }  // namespace
 
 TEST_CASE("asio, out of memory: a caller whose executor could not be told is told after the next step of the pool") {
-    with_each_pool([](auto make) {
+    with_each_new_pool([](auto make) {
         auto f = make();
         using pool_type = typename std::remove_reference_t<decltype(*f)>::pool_type;
         answer<pool_type> got;
@@ -197,7 +197,7 @@ TEST_CASE("asio, out of memory: a caller whose executor could not be told is tol
 }
 
 TEST_CASE("asio, out of memory: a dial that fails in its turn needs no executor") {
-    with_each_pool([](auto make) {
+    with_each_new_pool([](auto make) {
         auto f = make();
         using pool_type = typename std::remove_reference_t<decltype(*f)>::pool_type;
         answer<pool_type> got;

@@ -16,7 +16,7 @@ using fake::default_fixture;
 namespace {
 
 template <class Key>
-using pool_of = pool::basic_pool<Key, fake::connection>;
+using pool_by = pool::basic_pool<Key, fake::connection>;
 
 enum class shard : unsigned char { first, second };
 
@@ -32,7 +32,7 @@ struct endpoint {
 template <class Key>
 std::string refusal_of(const Key& key) {
     fake::network net;
-    pool_of<Key> conns;
+    pool_by<Key> conns;
     conns.close();
     try {
         (void)conns.acquire(key, net.dialer());
@@ -46,7 +46,7 @@ std::string refusal_of(const Key& key) {
 template <class Key>
 void check_told_apart(const Key& one, const std::type_identity_t<Key>& other) {
     fake::network net;
-    pool_of<Key> conns;
+    pool_by<Key> conns;
     conns.put(one, net.dial());
     CHECK_FALSE(conns.try_acquire(other));
     const auto found = conns.try_acquire(Key(one));
@@ -77,7 +77,7 @@ TEST_CASE_FIXTURE(default_fixture, "basic_pool: a string key is found by any kin
 
 TEST_CASE("basic_pool: an aggregate key is written in braces") {
     fake::network net;
-    pool_of<endpoint> conns;
+    pool_by<endpoint> conns;
     conns.put({"a", 1}, net.dial());
     CHECK(conns.try_acquire({"a", 1}));
     CHECK(conns.stats({.host = "a", .port = 1}).idle == 1);

@@ -24,11 +24,10 @@ using fake::call_failed;
 using fake::default_fixture;
 using fake::default_pool;
 using fake::fail;
+using fake::id;
 using fake::ids;
 
 namespace {
-
-constexpr auto id = &fake::connection::id;
 
 /// A connection with calls of its own. Their results say how the arguments arrive.
 class client : public fake::connection {

@@ -6,17 +6,13 @@
 
 #include <pool/basic_pool.hpp>
 
+#include <support/calls.hpp>
 #include <support/pools.hpp>
 
 using fake::default_fixture;
 using fake::default_pool;
+using fake::id;
 using fake::ids;
-
-namespace {
-
-constexpr auto id = &fake::connection::id;
-
-}  // namespace
 
 TEST_CASE_FIXTURE(default_fixture, "pooled_connection: closing one leaves the pool its connections") {
     auto peer = conns.get("a", net.dialer());

@@ -11,15 +11,15 @@
 #include <pool/basic_pool.hpp>
 
 #include <support/bounded_pool.hpp>
+#include <support/calls.hpp>
 #include <support/fake.hpp>
 
 namespace {
 
 using namespace std::chrono_literals;
+using fake::id;
 
 using real = std::chrono::steady_clock;
-
-constexpr auto id = &fake::connection::id;
 
 /// Its only connection is lent.
 struct fixture : bounded_pools::fixture<> {
@@ -38,9 +38,9 @@ struct fixture : bounded_pools::fixture<> {
 };
 
 /// A connection with calls of its own, which take a time.
-class client : public fake::connection {
+class timed_client : public fake::connection {
 public:
-    explicit client(fake::connection&& from) : fake::connection{std::move(from)} {}
+    explicit timed_client(fake::connection&& from) : fake::connection{std::move(from)} {}
 
     std::string invoke(std::chrono::milliseconds) { return "a time"; }
     std::string invoke(std::chrono::milliseconds, int) { return "a time and a number"; }
@@ -101,10 +101,10 @@ TEST_CASE("pooled_connection: where nobody waits, a time from now is the deadlin
 
 TEST_CASE("pooled_connection: a time and a function that takes the connection are ours, anything else is Conn's") {
     fake::network net;
-    pool::basic_pool<std::string, client> conns;
-    auto peer = conns.get("a", [&](const std::string&) { return client{net.dial()}; });
+    pool::basic_pool<std::string, timed_client> conns;
+    auto peer = conns.get("a", [&](const std::string&) { return timed_client{net.dial()}; });
     const auto timeout = 5s;
-    CHECK(peer.invoke(5s, [](client&) { return 1; }) == 1);
+    CHECK(peer.invoke(5s, [](timed_client&) { return 1; }) == 1);
     CHECK(peer.invoke(timeout, [](fake::connection&) { return 2; }) == 2);
     CHECK(peer.invoke(5s) == "a time");
     CHECK(peer.invoke(timeout) == "a time");

@@ -8,6 +8,9 @@
 
 namespace fake {
 
+/// A call that returns the number of its connection.
+constexpr auto id = &connection::id;
+
 struct call_failed {};
 
 /// A call over a connection, or on a stream, that throws.
