@@ -28,7 +28,7 @@ for configuration in "${wanted[@]}"; do
     if [[ $configuration == portability ]]; then chosen+=("${portability[@]}"); else chosen+=("$configuration"); fi
 done
 
-if [[ ${chosen[*]} == *clang* ]]; then
+if [[ ${chosen[*]} =~ clang|asan ]]; then
     build_tools+=(clang++)
     build_packages+=(clang)
 fi
@@ -48,6 +48,7 @@ cd "$root"
 # What only one configuration needs, and not every system has: a row of its own in the table says so then.
 require_for() {
     case $1 in
+    asan-ubsan) require clang++ -- libclang-rt-dev llvm ;; # LLVM's symbolizer adds the lines to the reports
     portability-gcc-11) require g++-11 -- g++-11 ;;
     portability-libc++) require clang++-19 -- clang-19 libc++-19-dev libc++abi-19-dev ;;
     portability-aarch64) require aarch64-linux-gnu-g++ qemu-aarch64 -- g++-aarch64-linux-gnu qemu-user ;;
