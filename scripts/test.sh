@@ -8,10 +8,10 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Each is a preset, but for the last, which is all those of its name.
-all=(gcc-debug clang-debug asan-ubsan tsan clang-boost-1.81 bench consumers portability)
+all=(gcc-debug clang-debug asan-ubsan tsan bench consumers portability)
 portability=(portability-gcc-11 portability-libc++ portability-aarch64 portability-mingw)
-# The last runs only by name, because the sanitizers have the same tests, compiler and Boost.
-known=("${all[@]}" "${portability[@]}" gcc-boost-1.81)
+# The last two run only by name, because the sanitizers have the same tests, compilers and Boost.
+known=("${all[@]}" "${portability[@]}" gcc-boost-1.81 clang-boost-1.81)
 
 if [[ ${1-} == --full ]]; then
     export POOL_TESTS_FULL=1
