@@ -61,12 +61,13 @@ std::vector<operation<Pool>> common_operations() {
         {"try_acquire", [](scene& all, std::size_t i) { (void)all.conns->try_acquire(all.key(i)); }},
         {"give back", [](scene& all, std::size_t i) { all.leases[i]->give_back(); }, true},
         {"discard", [](scene& all, std::size_t i) { all.leases[i]->discard(); }, true},
-        {"detach", [](scene& all, std::size_t i) { all.leases[i]->detach().close(); }, true},
+        {"detach", [](scene& all, std::size_t i) { all.leases[i]->detach().close(); }, true, false, false, true},
         {"put", [](scene& all, std::size_t i) { all.conns->put(all.key(i), std::move(*all.own[i])); }, false, true},
         {"take",
             [](scene& all, std::size_t i) {
                 if (auto taken = all.conns->take(all.key(i))) taken->close();
-            }},
+            },
+            false, false, false, true},
         {"expire",
             [](scene& all, std::size_t) {
                 all.counted.test.advance(time_to_live);

@@ -153,6 +153,7 @@ struct scene {
 
     // What the invariant has to know.
     std::size_t puts = 0;
+    std::size_t outside = 0;                      ///< at most so many open connections are not the pool's
     std::atomic<std::size_t> other_sleepers = 0;  ///< at most so many threads sleep that do not wait for a connection
     std::atomic<bool> is_closed = false;
     std::atomic<std::size_t> lent_at_close = 0;
@@ -169,6 +170,7 @@ struct operation {
     bool needs_lease = false;  ///< the scenario lends it one before
     bool needs_conn = false;   ///< it has a connection of its own before
     bool ends_pool = false;    ///< so it runs only beside those that have leases
+    bool takes_out = false;    ///< it ends with a connection of its own
 };
 
 /// A caller may be refused.
@@ -203,6 +205,8 @@ void check(scene<Pool>& all) {
         const std::size_t open = now.idle + now.lent + now.dialing + now.closing;
         test.require(now.idle + now.lent + now.dialing <= all.most, "at most as many open ones as may be");
         test.require(open <= all.most + all.puts, "for the time of a close, each put may exceed that by one");
+        const auto truly_open = static_cast<std::size_t>(all.counted.open.load());
+        test.require(truly_open <= all.most + all.outside, "no more are open than the pool says");
         const bool all_sleep = now.waiting > 0 && test.asleep() == now.waiting + all.other_sleepers;
         test.require(!all_sleep || now.idle == 0 || now.closing >= now.waiting,
             "nobody sleeps while one is idle, unless a permit is on its way");
@@ -228,6 +232,7 @@ void play(
         if (operations[i]->needs_lease) all.lend(i);
         if (operations[i]->needs_conn) all.own[i].emplace(all.counted);
         all.puts += operations[i]->needs_conn;
+        all.outside += operations[i]->needs_conn || operations[i]->takes_out;
     }
     if (how.from == start::one_idle) all.conns->put(1, connection{all.counted});
     if (how.from == start::one_lent) all.leases.back().emplace(all.conns->acquire(1, all.dial()));

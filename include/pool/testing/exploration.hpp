@@ -123,6 +123,7 @@ public:
     /// How many threads wait for a condition variable, and have not been woken. For an invariant: nobody should sleep
     /// while there is something for it to do, even if its wait would time out.
     std::size_t asleep() const noexcept {
+        const kernel::unwatched own;
         std::size_t count = 0;
         for (const auto& each : threads_) count += each->where == state::waiting;
         return count;

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include <pool/core/saturating.hpp>
 #include <pool/testing/exploration.hpp>
 #include <pool/testing/kernel/search.hpp>
 #include <pool/testing/scheduled_lock.hpp>
@@ -46,11 +47,11 @@ public:
         findings found;
         if (!within_.replay.empty()) {
             search one{within_.replay};
-            repeat(one, found, within_.time, 1);
+            repeat(one, found, in(within_.time), 1);
         } else {
             const bool is_bounded = within_.preemptions != search::any_number;
             search every{within_.preemptions, within_.skips_equivalent && !is_bounded};
-            repeat(every, found, within_.time, within_.schedules);
+            repeat(every, found, in(within_.time), within_.schedules);
             if (!found) simplify(found);
         }
         explain(found);
@@ -58,9 +59,14 @@ public:
     }
 
 private:
+    using time_point = std::chrono::steady_clock::time_point;
+
+    static time_point in(std::chrono::nanoseconds time) {
+        return core::saturating_add(std::chrono::steady_clock::now(), time);
+    }
+
     /// Runs the test until it fails, the search has no other schedule, or a limit is reached.
-    void repeat(search& through, findings& found, std::chrono::nanoseconds time, std::size_t most) {
-        const auto end = std::chrono::steady_clock::now() + time;
+    void repeat(search& through, findings& found, time_point end, std::size_t most) {
         for (std::size_t runs = 1;; ++runs) {
             test_.run_once(through);
             ++found.schedules;
@@ -87,14 +93,14 @@ private:
     /// Looks for failures with fewer preemptions and, among the first of these, for the shortest one.
     void simplify(findings& found) {
         constexpr int enough = 16;
-        const auto time = std::max<std::chrono::nanoseconds>(within_.time / 10, std::chrono::seconds{1});
+        const auto end = in(std::max<std::chrono::nanoseconds>(within_.time / 10, std::chrono::seconds{1}));
         bool is_better = false;
         for (int most = 0; most <= found.preemptions && !is_better; ++most) {
             search simpler{most};
             std::size_t shortest = search::none;
             for (int failures = 0; failures != enough; ++failures) {
                 findings next;
-                repeat(simpler, next, time, within_.schedules);
+                repeat(simpler, next, end, within_.schedules);
                 if (next) break;
                 if (test_.steps() < shortest) {
                     shortest = test_.steps();
