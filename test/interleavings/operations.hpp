@@ -52,22 +52,32 @@ std::vector<operation<Pool>> common_operations() {
         all.is_closed = true;
     };
     return {
-        {"acquire",
-            [](scene& all, std::size_t i) { may_fail([&] { (void)all.conns->acquire(all.key(i), all.dial()); }); }},
-        {"acquire, the dial fails",
-            [](scene& all, std::size_t i) {
-                may_fail([&] { (void)all.conns->acquire(all.key(i), all.failing_dial()); });
-            }},
+        {.name = "acquire",
+            .act = [](scene& all,
+                       std::size_t i) { may_fail([&] { (void)all.conns->acquire(all.key(i), all.dial()); }); },
+            .waits = true},
+        {.name = "acquire, the dial fails",
+            .act = [](scene& all,
+                       std::size_t i) { may_fail([&] { (void)all.conns->acquire(all.key(i), all.failing_dial()); }); },
+            .waits = true},
         {"try_acquire", [](scene& all, std::size_t i) { (void)all.conns->try_acquire(all.key(i)); }},
-        {"give back", [](scene& all, std::size_t i) { all.leases[i]->give_back(); }, true},
-        {"discard", [](scene& all, std::size_t i) { all.leases[i]->discard(); }, true},
-        {"detach", [](scene& all, std::size_t i) { all.leases[i]->detach().close(); }, true, false, false, true},
-        {"put", [](scene& all, std::size_t i) { all.conns->put(all.key(i), std::move(*all.own[i])); }, false, true},
-        {"take",
-            [](scene& all, std::size_t i) {
-                if (auto taken = all.conns->take(all.key(i))) taken->close();
-            },
-            false, false, false, true},
+        {.name = "give back",
+            .act = [](scene& all, std::size_t i) { all.leases[i]->give_back(); },
+            .needs_lease = true},
+        {.name = "discard", .act = [](scene& all, std::size_t i) { all.leases[i]->discard(); }, .needs_lease = true},
+        {.name = "detach",
+            .act = [](scene& all, std::size_t i) { all.leases[i]->detach().close(); },
+            .needs_lease = true,
+            .takes_out = true},
+        {.name = "put",
+            .act = [](scene& all, std::size_t i) { all.conns->put(all.key(i), std::move(*all.own[i])); },
+            .needs_conn = true},
+        {.name = "take",
+            .act =
+                [](scene& all, std::size_t i) {
+                    if (auto taken = all.conns->take(all.key(i))) taken->close();
+                },
+            .takes_out = true},
         {"expire",
             [](scene& all, std::size_t) {
                 all.counted.test.advance(time_to_live);
@@ -76,7 +86,8 @@ std::vector<operation<Pool>> common_operations() {
         {"upkeep", [](scene& all, std::size_t) { all.conns->upkeep(); }},
         {"clear", [](scene& all, std::size_t) { all.conns->clear(); }},
         {"close", close},
-        {"end of the pool", [](scene& all, std::size_t) { all.conns.reset(); }, false, false, true},
+        {.name = "close, with a lease", .act = close, .needs_lease = true, .keeps_lease = true},
+        {.name = "end of the pool", .act = [](scene& all, std::size_t) { all.conns.reset(); }, .ends_pool = true},
     };
 }
 
@@ -108,6 +119,14 @@ inline std::vector<operation<open_pool>> open_operations() {
                 all.counted.test.at("requests a stop");
                 all.stop.request_stop();
             }},
+        {.name = "stop, with a lease",
+            .act =
+                [](scene& all, std::size_t) {
+                    all.counted.test.at("requests a stop");
+                    all.stop.request_stop();
+                },
+            .needs_lease = true,
+            .keeps_lease = true},
         {"more connections",
             [](scene& all, std::size_t) {
                 ++all.most;
@@ -119,12 +138,14 @@ inline std::vector<operation<open_pool>> open_operations() {
                 all.permits = 0;
                 all.conns->reconfigure({.max_open = 1, .max_idle = 0, .patience = all.patience});
             }},
-        {"drain",
-            [](scene& all, std::size_t) {
-                ++all.other_sleepers;
-                all.conns->drain(scheduled_clock::time_point::max());
-                --all.other_sleepers;
-            }},
+        {.name = "drain",
+            .act =
+                [](scene& all, std::size_t) {
+                    ++all.other_sleepers;
+                    all.conns->drain(scheduled_clock::time_point::max());
+                    --all.other_sleepers;
+                },
+            .waits = true},
         {"drain with a deadline",
             [](scene& all, std::size_t) {
                 ++all.other_sleepers;

@@ -171,6 +171,8 @@ struct operation {
     bool needs_conn = false;   ///< it has a connection of its own before
     bool ends_pool = false;    ///< so it runs only beside those that have leases
     bool takes_out = false;    ///< it ends with a connection of its own
+    bool keeps_lease = false;  ///< it keeps that lease until all have ended
+    bool waits = false;        ///< until it gets a connection, or all are given back
 };
 
 /// A caller may be refused.
@@ -279,15 +281,20 @@ struct total {
     }
 };
 
-/// Whether these may run at once: nobody calls a pool that ends.
+/// Whether these may run at once: nobody calls a pool that ends, and nobody waits for ever.
 template <class Pool>
 bool may_meet(const std::vector<const operation<Pool>*>& together) {
     std::size_t ends = 0;
     std::size_t calls = 0;
+    bool is_kept = false;
+    bool is_awaited = false;
     for (const auto* each : together) {
         ends += each->ends_pool;
-        calls += !each->ends_pool && !each->needs_lease;
+        calls += !each->ends_pool && (!each->needs_lease || each->keeps_lease);
+        is_kept |= each->keeps_lease;
+        is_awaited |= each->waits;
     }
+    if (Pool::bounds_open && is_kept && is_awaited) return false;
     return ends == 0 || (ends == 1 && calls == 0);
 }
 
