@@ -290,13 +290,10 @@ private:
     /// Lists what may happen next, the running thread first. Returns its number, if it can go on.
     int list_options() {
         options_.clear();
-        const auto can_go_on = [](const logical_thread& each) {
-            return each.where == state::ready && (each.next.blocked == nullptr || !*each.next.blocked);
-        };
-        const int running = can_go_on(*self_) ? self_->number : -1;
+        const int running = self_->can_go_on() ? self_->number : -1;
         if (running != -1) options_.push_back({running, kernel::way::run});
         for (const auto& each : threads_) {
-            if (each.get() != self_ && can_go_on(*each)) options_.push_back({each->number, kernel::way::run});
+            if (each.get() != self_ && each->can_go_on()) options_.push_back({each->number, kernel::way::run});
         }
         const bool may_time_out = options_.empty() || early_time_outs_ < within_.early_time_outs;
         is_early_ = !options_.empty();
@@ -367,7 +364,10 @@ private:
     void abandon_failed() {
         if (failure_.empty()) return;
         failure_.clear();
-        for (auto& each : threads_) kernel::leak(each.release());
+        for (auto& each : threads_) {
+            each->flow->abandon();
+            kernel::leak(each.release());
+        }
         threads_.clear();
     }
 

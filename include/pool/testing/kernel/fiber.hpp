@@ -105,21 +105,18 @@ public:
     fiber& operator=(const fiber&) = delete;
     ~fiber() override {
         if (memory_ == nullptr) return;
+        if (last_ != nullptr) {  // it has begun: let it come to its end
+            const unwatched own;
+            fiber here;
+            is_over_ = true;
+            take_over(here);
+        }
         stack_.forget();
         munmap(memory_, guard + size);
     }
 
-    void take_over(strand& from) override {
-        auto& last = static_cast<fiber&>(from);
-        last_ = &last;
-        // What is thrown, and what is caught, belongs to a stack, but is counted for each thread.
-        auto* const exceptions = static_cast<void*>(abi::__cxa_get_globals());
-        std::memcpy(&last.exceptions_, exceptions, sizeof exceptions_);
-        std::memcpy(exceptions, &exceptions_, sizeof exceptions_);
-        last.stack_.leave_for(stack_);
-        context_.switch_from(last.context_);
-        last.stack_.arrive_from(last.last_->stack_);
-    }
+    void take_over(strand& from) override { take_over(static_cast<fiber&>(from), false); }
+    void abandon() noexcept override { stack_.abandon(); }
 
 private:
     static constexpr std::size_t size = 256 * 1024;
@@ -138,10 +135,28 @@ private:
         return static_cast<char*>(got);
     }
 
+    void take_over(fiber& from, bool is_its_last) {
+        last_ = &from;
+        // What is thrown, and what is caught, belongs to a stack, but is counted for each thread.
+        auto* const exceptions = static_cast<void*>(abi::__cxa_get_globals());
+        std::memcpy(&from.exceptions_, exceptions, sizeof exceptions_);
+        std::memcpy(exceptions, &exceptions_, sizeof exceptions_);
+        from.stack_.leave_for(stack_, is_its_last);
+        context_.switch_from(from.context_);
+        from.stack_.arrive_from(from.last_->stack_);
+    }
+
     static void run(void* self) {
         auto& me = *static_cast<fiber*>(self);
         me.stack_.arrive_from(me.last_->stack_);
-        for (;;) me.main_();
+        while (!me.is_over()) me.main_();
+        const unwatched own;
+        me.last_->take_over(me, true);  // for good
+    }
+
+    bool is_over() const noexcept {
+        const unwatched own;
+        return is_over_;
     }
 
     char* memory_ = nullptr;
@@ -149,6 +164,7 @@ private:
     saved_context context_;
     exception_state exceptions_;
     fiber* last_ = nullptr;  ///< the one from which it was taken over
+    bool is_over_ = false;
     std::function<void()> main_;
 };
 

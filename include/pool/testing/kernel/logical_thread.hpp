@@ -38,6 +38,8 @@ struct logical_thread {
         locks = 0;
     }
 
+    bool can_go_on() const noexcept { return where == state::ready && (next.blocked == nullptr || !*next.blocked); }
+
     int number = 0;
     std::string name;
     std::function<void()> body;

@@ -14,6 +14,7 @@
 namespace pool::testing::kernel {
 
 /// One of several flows of control, of which one runs at a time. It calls its function again whenever that returns.
+/// Destroy it only while it waits at the end of its function, or before it has begun.
 class strand {
 public:
     strand(const strand&) = delete;
@@ -23,12 +24,15 @@ public:
     /// Goes on with this one. The caller is `from`, which stops until it is taken over itself.
     virtual void take_over(strand& from) = 0;
 
+    /// It will never be taken over again, nor destroyed. What it refers to is not leaked.
+    virtual void abandon() noexcept {}
+
 protected:
     strand() = default;
 };
 
 /// One with a thread of its own. It works everywhere, and whatever asks for the thread's id sees several threads.
-/// Switching takes about 50 microseconds. Destroy it only while it waits at the end of its function, or never.
+/// Switching takes some microseconds.
 class thread_strand final : public strand {
 public:
     /// The calling thread.
