@@ -102,29 +102,36 @@ template <class Pool>
 std::vector<operation<Pool>> async_operations() {
     using scene = interleavings::scene<Pool>;
     using call = async_call<Pool>;
-    return {
-        {"async_acquire",
-            [](scene& all, std::size_t i) {
-                call one{all};
-                one.run(i, one.at_once());
-            }},
-            {"async_acquire, the dial ends later",
-                [](scene& all, std::size_t i) {
-                    call one{all};
+    std::vector<operation<Pool>> all{
+        {.name = "async_acquire",
+            .act =
+                [](scene& where, std::size_t i) {
+                    call one{where};
+                    one.run(i, one.at_once());
+                },
+            .waits = true},
+        {.name = "async_acquire, the dial ends later",
+            .act =
+                [](scene& where, std::size_t i) {
+                    call one{where};
                     one.run(i, one.later());
-                }},
-            {"async_acquire, the dial fails",
-                [](scene& all, std::size_t i) {
-                    call one{all};
+                },
+            .waits = true},
+        {.name = "async_acquire, the dial fails",
+            .act =
+                [](scene& where, std::size_t i) {
+                    call one{where};
                     one.run(i, one.in_vain());
-                }},
-#if BOOST_VERSION >= 107700
-            {"async_acquire, cancelled", [](scene& all, std::size_t i) {
-                 call one{all};
-                 one.run_and_cancel(i, one.later());
-             }},
-#endif
+                },
+            .waits = true},
     };
+#if BOOST_VERSION >= 107700
+    all.push_back({"async_acquire, cancelled", [](scene& where, std::size_t i) {
+                       call one{where};
+                       one.run_and_cancel(i, one.later());
+                   }});
+#endif
+    return all;
 }
 
 /// Each asynchronous caller beside each operation, the others of their kind too.
