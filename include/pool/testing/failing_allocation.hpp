@@ -59,38 +59,52 @@ inline void deallocate(void* p, std::align_val_t alignment) noexcept {
 }  // namespace pool::core
 
 // All operators are replaced. A sanitizer has its own operators, so an allocation by one that is not replaced would not
-// be counted, or would not match its delete.
+// be counted, or would not match its delete. None is inlined: g++ would warn that `free` does not match `operator new`.
 
-void* operator new(std::size_t size) { return pool::core::allocate(size, pool::core::usual_alignment); }
-void* operator new[](std::size_t size) { return pool::core::allocate(size, pool::core::usual_alignment); }
-void* operator new(std::size_t size, std::align_val_t to) { return pool::core::allocate(size, pool::core::number(to)); }
-void* operator new[](std::size_t size, std::align_val_t to) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
+    return pool::core::allocate(size, pool::core::usual_alignment);
+}
+[[gnu::noinline]] void* operator new[](std::size_t size) {
+    return pool::core::allocate(size, pool::core::usual_alignment);
+}
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t to) {
+    return pool::core::allocate(size, pool::core::number(to));
+}
+[[gnu::noinline]] void* operator new[](std::size_t size, std::align_val_t to) {
     return pool::core::allocate(size, pool::core::number(to));
 }
 
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     return pool::core::allocate_or_null(size, pool::core::usual_alignment);
 }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
     return pool::core::allocate_or_null(size, pool::core::usual_alignment);
 }
-void* operator new(std::size_t size, std::align_val_t to, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t to, const std::nothrow_t&) noexcept {
     return pool::core::allocate_or_null(size, pool::core::number(to));
 }
-void* operator new[](std::size_t size, std::align_val_t to, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new[](std::size_t size, std::align_val_t to, const std::nothrow_t&) noexcept {
     return pool::core::allocate_or_null(size, pool::core::number(to));
 }
 
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t to) noexcept { pool::core::deallocate(p, to); }
-void operator delete[](void* p, std::align_val_t to) noexcept { pool::core::deallocate(p, to); }
-void operator delete(void* p, std::size_t, std::align_val_t to) noexcept { pool::core::deallocate(p, to); }
-void operator delete[](void* p, std::size_t, std::align_val_t to) noexcept { pool::core::deallocate(p, to); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t to, const std::nothrow_t&) noexcept { pool::core::deallocate(p, to); }
-void operator delete[](void* p, std::align_val_t to, const std::nothrow_t&) noexcept { pool::core::deallocate(p, to); }
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete[](void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::align_val_t to) noexcept { pool::core::deallocate(p, to); }
+[[gnu::noinline]] void operator delete[](void* p, std::align_val_t to) noexcept { pool::core::deallocate(p, to); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t to) noexcept {
+    pool::core::deallocate(p, to);
+}
+[[gnu::noinline]] void operator delete[](void* p, std::size_t, std::align_val_t to) noexcept {
+    pool::core::deallocate(p, to);
+}
+[[gnu::noinline]] void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::align_val_t to, const std::nothrow_t&) noexcept {
+    pool::core::deallocate(p, to);
+}
+[[gnu::noinline]] void operator delete[](void* p, std::align_val_t to, const std::nothrow_t&) noexcept {
+    pool::core::deallocate(p, to);
+}
 /// @endcond
