@@ -23,13 +23,13 @@ struct counted {
         Workload work{n};
         for (int i = 0; i < operations; ++i) work();  // warms up: some work is only done the first time
 
-        const std::uint64_t before = allocations::count();
+        const allocations::counter made;
         CALLGRIND_START_INSTRUMENTATION;
         CALLGRIND_ZERO_STATS;
         for (int i = 0; i < operations; ++i) work();
         CALLGRIND_DUMP_STATS_AT(name.c_str());
         CALLGRIND_STOP_INSTRUMENTATION;
-        fmt::print("{}\t{}\n", name, static_cast<double>(allocations::count() - before) / operations);
+        fmt::print("{}\t{}\n", name, static_cast<double>(made.count()) / operations);
     }
 };
 

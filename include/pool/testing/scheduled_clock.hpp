@@ -2,8 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
-#include <ratio>
 
 #include <pool/testing/exploration.hpp>
 
@@ -15,9 +13,9 @@ namespace pool::testing {
 /// The time of the exploration that runs in the calling thread. It passes when the test lets it pass, and when a wait
 /// times out. A ClockPolicy.
 struct scheduled_clock {
-    using rep = std::int64_t;                                               ///< as `std::chrono` names it
-    using period = std::nano;                                               ///< a tick is a nanosecond
-    using duration = std::chrono::duration<rep, period>;                    ///< as `std::chrono` names it
+    using duration = std::chrono::nanoseconds;                              ///< as `std::chrono` names it
+    using rep = duration::rep;                                              ///< as `std::chrono` names it
+    using period = duration::period;                                        ///< as `std::chrono` names it
     using time_point = std::chrono::time_point<scheduled_clock, duration>;  ///< as `std::chrono` names it
     static constexpr bool is_steady = true;                                 ///< it is never set back
 

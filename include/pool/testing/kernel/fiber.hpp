@@ -18,6 +18,14 @@
 #include <utility>
 #endif
 
+#if defined(__unix__) && defined(_LIBCPP_VERSION)
+// libc++abi has it, but does not declare it.
+namespace __cxxabiv1 {
+struct __cxa_eh_globals;
+extern "C" __cxa_eh_globals* __cxa_get_globals();
+}  // namespace __cxxabiv1
+#endif
+
 /// @file
 /// A strand with a stack of its own. All of them run in one thread, so a switch needs no system call.
 
