@@ -22,6 +22,7 @@
 #include <pool/testing/explore.hpp>
 #include <pool/testing/scheduled_lock.hpp>
 
+#include <support/figures.hpp>
 #include <support/tier.hpp>
 
 /// @file
@@ -109,7 +110,6 @@ struct maker;
 template <class Pool>
 struct scene {
     using lease = typename Pool::lease_type;
-    static constexpr bool bounds_open = Pool::bounds_open;
 
     scene(exploration& test, const setting& how, std::size_t open)
         : counted{test},
@@ -193,8 +193,7 @@ void check(scene<Pool>& all) {
     exploration& test = all.counted.test;
     if (!all.conns) return;
     const pool::stats now = all.conns->stats();
-    const auto left = now.hits + now.evicted + now.expired + now.refused + now.cleared + now.found_closed;
-    test.require(now.puts == now.idle + left, "C16: puts == idle + all the ways out");
+    test.require(now.puts == figures::accounted_puts(now), "C16: puts == idle + all the ways out");
     test.require(now.idle <= maker<Pool>::max_idle, "C2: at most as many idle ones as may be");
     test.require(
         all.counted.open >= 0 && now.idle <= static_cast<std::size_t>(all.counted.open), "C1: what is idle is open");
@@ -275,6 +274,12 @@ struct total {
         INFO(found.text);
         CHECK(found);
     }
+    total& operator+=(const total& other) {
+        scenarios += other.scenarios;
+        complete += other.complete;
+        schedules += other.schedules;
+        return *this;
+    }
     void print(const std::string& what) const {
         MESSAGE(what << ": " << scenarios << " scenarios, " << complete << " of them complete, " << schedules
                      << " schedules");
@@ -330,10 +335,7 @@ total explore_from_each_start(const std::vector<operation<Pool>>& operations, st
     total sum;
     for (const start from : {start::empty, start::one_idle, start::one_lent}) {
         how.from = from;
-        const total part = explore_all(operations, count, how, within);
-        sum.scenarios += part.scenarios;
-        sum.complete += part.complete;
-        sum.schedules += part.schedules;
+        sum += explore_all(operations, count, how, within);
     }
     return sum;
 }

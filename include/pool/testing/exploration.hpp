@@ -154,7 +154,7 @@ public:
         test.next = {};
         self_ = &test;
         alive_ = 0;
-        objects_ = locks_ = conditions_ = locks_held_ = 0;
+        locks_ = conditions_ = locks_held_ = 0;
         spurious_wake_ups_ = early_time_outs_ = 0;
         now_ = {};
         made_.clear();
@@ -268,7 +268,7 @@ private:
             const kernel::option next = alive_ == 0 ? options_.front() : decide(running);
             logical_thread& chosen = thread_of(next.thread);
             if (next.how == kernel::way::time_out) {
-                early_time_outs_ += is_early_;
+                early_time_outs_ += options_.front().how == kernel::way::run;  // a thread could go on
                 now_ = std::max(now_, chosen.until);
                 touch_world();
                 wake(chosen, "times out");
@@ -296,7 +296,6 @@ private:
             if (each.get() != self_ && each->can_go_on()) options_.push_back({each->number, kernel::way::run});
         }
         const bool may_time_out = options_.empty() || early_time_outs_ < within_.early_time_outs;
-        is_early_ = !options_.empty();
         for (const auto& each : threads_) {
             if (each->where != state::waiting) continue;
             if (each->until != for_ever && may_time_out) options_.push_back({each->number, kernel::way::time_out});
@@ -383,13 +382,11 @@ private:
     logical_thread* self_ = nullptr;  ///< the one that runs
     std::size_t alive_ = 0;           ///< how many have not ended, besides the test itself
     bool are_running_ = false;
-    int objects_ = 0;     ///< locks and condition variables that the run has made
-    int locks_ = 0;       ///< these alone, for their numbers
-    int conditions_ = 0;  ///< these alone
+    int locks_ = 0;       ///< that the run has made
+    int conditions_ = 0;  ///< that the run has made
     int locks_held_ = 0;
     int spurious_wake_ups_ = 0;
     int early_time_outs_ = 0;
-    bool is_early_ = false;  ///< whether a thread could go on
     std::chrono::nanoseconds now_{};
     kernel::schedule made_;
     std::function<void()> invariant_;

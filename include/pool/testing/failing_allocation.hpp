@@ -16,7 +16,7 @@
 /// They allocate with `malloc`, as the default operators do, so sanitizers watch the memory.
 
 /// @cond
-namespace pool::core {
+namespace pool::testing::kernel {
 
 constexpr std::size_t usual_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
@@ -35,8 +35,8 @@ inline void free_aligned(void* p) { std::free(p); }
 #endif
 
 inline void* allocate(std::size_t size, std::size_t alignment) {
-    testing::failure_plan* const plan = testing::failure_plan::of_this_thread();
-    if (plan != nullptr && plan->reach(testing::point::allocation)) throw std::bad_alloc{};
+    failure_plan* const plan = failure_plan::of_this_thread();
+    if (plan != nullptr && plan->reach(point::allocation)) throw std::bad_alloc{};
     if (size == 0) size = 1;
     const bool usual = alignment <= usual_alignment;
     if (void* got = usual ? std::malloc(size) : allocate_aligned(size, alignment)) return got;
@@ -56,55 +56,59 @@ inline void deallocate(void* p, std::align_val_t alignment) noexcept {
     else free_aligned(p);
 }
 
-}  // namespace pool::core
+}  // namespace pool::testing::kernel
 
 // All operators are replaced. A sanitizer has its own operators, so an allocation by one that is not replaced would not
 // be counted, or would not match its delete. None is inlined: g++ would warn that `free` does not match `operator new`.
 
 [[gnu::noinline]] void* operator new(std::size_t size) {
-    return pool::core::allocate(size, pool::core::usual_alignment);
+    return pool::testing::kernel::allocate(size, pool::testing::kernel::usual_alignment);
 }
 [[gnu::noinline]] void* operator new[](std::size_t size) {
-    return pool::core::allocate(size, pool::core::usual_alignment);
+    return pool::testing::kernel::allocate(size, pool::testing::kernel::usual_alignment);
 }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t to) {
-    return pool::core::allocate(size, pool::core::number(to));
+    return pool::testing::kernel::allocate(size, pool::testing::kernel::number(to));
 }
 [[gnu::noinline]] void* operator new[](std::size_t size, std::align_val_t to) {
-    return pool::core::allocate(size, pool::core::number(to));
+    return pool::testing::kernel::allocate(size, pool::testing::kernel::number(to));
 }
 
 [[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    return pool::core::allocate_or_null(size, pool::core::usual_alignment);
+    return pool::testing::kernel::allocate_or_null(size, pool::testing::kernel::usual_alignment);
 }
 [[gnu::noinline]] void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
-    return pool::core::allocate_or_null(size, pool::core::usual_alignment);
+    return pool::testing::kernel::allocate_or_null(size, pool::testing::kernel::usual_alignment);
 }
 [[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t to, const std::nothrow_t&) noexcept {
-    return pool::core::allocate_or_null(size, pool::core::number(to));
+    return pool::testing::kernel::allocate_or_null(size, pool::testing::kernel::number(to));
 }
 [[gnu::noinline]] void* operator new[](std::size_t size, std::align_val_t to, const std::nothrow_t&) noexcept {
-    return pool::core::allocate_or_null(size, pool::core::number(to));
+    return pool::testing::kernel::allocate_or_null(size, pool::testing::kernel::number(to));
 }
 
 [[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete[](void* p) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::align_val_t to) noexcept { pool::core::deallocate(p, to); }
-[[gnu::noinline]] void operator delete[](void* p, std::align_val_t to) noexcept { pool::core::deallocate(p, to); }
+[[gnu::noinline]] void operator delete(void* p, std::align_val_t to) noexcept {
+    pool::testing::kernel::deallocate(p, to);
+}
+[[gnu::noinline]] void operator delete[](void* p, std::align_val_t to) noexcept {
+    pool::testing::kernel::deallocate(p, to);
+}
 [[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t to) noexcept {
-    pool::core::deallocate(p, to);
+    pool::testing::kernel::deallocate(p, to);
 }
 [[gnu::noinline]] void operator delete[](void* p, std::size_t, std::align_val_t to) noexcept {
-    pool::core::deallocate(p, to);
+    pool::testing::kernel::deallocate(p, to);
 }
 [[gnu::noinline]] void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::align_val_t to, const std::nothrow_t&) noexcept {
-    pool::core::deallocate(p, to);
+    pool::testing::kernel::deallocate(p, to);
 }
 [[gnu::noinline]] void operator delete[](void* p, std::align_val_t to, const std::nothrow_t&) noexcept {
-    pool::core::deallocate(p, to);
+    pool::testing::kernel::deallocate(p, to);
 }
 /// @endcond

@@ -164,13 +164,13 @@ inline bool exploration::has(const scheduled_lock& lock) const noexcept { return
 inline void exploration::begin(scheduled_lock& lock) noexcept {
     const kernel::unwatched own;
     lock.number_ = ++locks_;
-    lock.object_ = ++objects_;
+    lock.object_ = locks_ + conditions_;
 }
 
 inline void exploration::begin(scheduled_condition& condition) noexcept {
     const kernel::unwatched own;
     condition.number_ = ++conditions_;
-    condition.object_ = ++objects_;
+    condition.object_ = locks_ + conditions_;
 }
 
 inline void exploration::take(scheduled_lock& lock) {
