@@ -195,12 +195,6 @@ private:
     std::vector<operation> possible_;
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // slower by far
-constexpr std::size_t main_length = 5, whole_length = 3;
-#else
-constexpr std::size_t main_length = 6, whole_length = 4;
-#endif
-
 /// Each bound is met by some of these.
 std::vector<bounds> all_bounds() {
     constexpr std::chrono::nanoseconds strict{0}, impatient{2}, patient{5};
@@ -237,9 +231,9 @@ void run_all(alphabet letters, std::size_t length) {
 }  // namespace
 
 TEST_CASE("bounded: every short history of the main operations has the results that the model has") {
-    run_all(alphabet::main, main_length + is_full_tier());
+    run_all(alphabet::main, histories::main_length + is_full_tier());
 }
 
 TEST_CASE("bounded: every short history of all operations has the results that the model has") {
-    run_all(alphabet::whole, whole_length + is_full_tier());
+    run_all(alphabet::whole, histories::whole_length + is_full_tier());
 }

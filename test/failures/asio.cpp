@@ -39,6 +39,21 @@ constexpr auto closes = [](auto& w) {
     (void)w.conns->close();
     w.poll();
 };
+
+/// The pool is closed, even if there is no memory for the errors of the closes.
+constexpr auto closes_in_any_case = [](auto& w) {
+    try {
+        closes(w);
+    } catch (const std::bad_alloc&) {
+    }
+};
+/// The pool is closed while a caller dials; the dial ends later.
+constexpr auto closes_while_it_dials = [](auto& w) {
+    closes_in_any_case(w);
+    w.poll();
+    w.end_dial();
+    w.poll();
+};
 constexpr auto one_idle = [](auto& w) { w.put(w.a); };
 
 }  // namespace
@@ -75,16 +90,7 @@ TEST_CASE_TEMPLATE(
     "failures, asio: a pool that ends, or is closed, while a caller dials [C11, C12]", Pool, idle_pool, open_pool) {
     using world = async_world<Pool>;
     scenarios all;
-    const auto closes_and_ends = [](world& w) {
-        try {
-            closes(w);
-        } catch (const std::bad_alloc&) {  // no memory for the errors of the closes
-        }
-        w.poll();
-        w.end_dial();
-        w.poll();
-    };
-    all.add_run<world>("closed", promise::basic, nothing, fails_later(starts_slowly, closes_and_ends, false));
+    all.add_run<world>("closed", promise::basic, nothing, fails_later(starts_slowly, closes_while_it_dials, false));
     all.add_run<world>("gone", promise::basic, nothing,
         fails_later(
             starts_slowly,
@@ -143,15 +149,8 @@ TEST_CASE("failures, asio: a caller that waits, and who serves it [C12]") {
             if (w.is_started) w.finish(run, w.first, false);
             return is_started;
         });
-    all.add_run<world>("is refused when the pool is closed", promise::basic, one_lent,
-        served(
-            [](world& w) {
-                try {
-                    closes(w);
-                } catch (const std::bad_alloc&) {  // no memory for the errors of the closes
-                }
-            },
-            false));
+    all.add_run<world>(
+        "is refused when the pool is closed", promise::basic, one_lent, served(closes_in_any_case, false));
 }
 
 TEST_CASE("failures, asio: a caller with a timer [C12]") {
@@ -219,17 +218,8 @@ TEST_CASE_TEMPLATE(
         w.poll();
     };
     all.add_run<world>("its deadline passes", promise::basic, nothing, fails_later(start_slowly, ends_late, false));
-    const auto closes_meanwhile = [](world& w) {
-        try {
-            closes(w);
-        } catch (const std::bad_alloc&) {  // no memory for the errors of the closes
-        }
-        w.poll();
-        w.end_dial();
-        w.poll();
-    };
     all.add_run<world>(
-        "the pool is closed", promise::basic, nothing, fails_later(start_slowly, closes_meanwhile, false));
+        "the pool is closed", promise::basic, nothing, fails_later(start_slowly, closes_while_it_dials, false));
 }
 
 #if BOOST_VERSION >= 107700

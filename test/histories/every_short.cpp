@@ -177,11 +177,6 @@ private:
     std::vector<operation> possible_;
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // slower by far
-constexpr std::size_t main_length = 5, whole_length = 3;
-#else
-constexpr std::size_t main_length = 6, whole_length = 4;
-#endif
 constexpr std::array<std::size_t, 4> bounds{0, 1, 2, pool::no_limit};
 constexpr std::array orders{pool::reuse_order::oldest_first, pool::reuse_order::newest_first};
 constexpr std::size_t settings_in_all = bounds.size() * bounds.size() * orders.size();

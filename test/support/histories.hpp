@@ -79,6 +79,13 @@ struct failure {
 /// test case if a history fails.
 counts run_at_random(const history& run, std::uint64_t first, std::uint64_t last, std::size_t operations);
 
+// The longest histories that are run in every way: of the main operations, and of all.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // slower by far
+inline constexpr std::size_t main_length = 5, whole_length = 3;
+#else
+inline constexpr std::size_t main_length = 6, whole_length = 4;
+#endif
+
 /// Runs all histories of at most so many operations, the shortest first.
 counts run_every_way(const history& run, std::size_t operations);
 
