@@ -15,7 +15,7 @@ namespace pool {
 
 namespace core {
 
-/// What the thread of a reaper does, until a stop is requested.
+/// Looks after a pool until a stop is requested: the work of a reaper's thread.
 template <class Pool>
 void look_after(Pool& pool, const std::stop_token& stop) {
     while (!stop.stop_requested()) {

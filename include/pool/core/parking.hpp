@@ -39,7 +39,7 @@ void sleep_until(const Clock& clock, typename Clock::time_point until, const std
     woken.wait_for(guard, stop, remaining, [] { return false; });
 }
 
-/// What a thread that waits with this lock registers with a stop token. The lock may have one of its own.
+/// The stop callback of a thread that waits with this lock: the lock's own, if it has one, or the standard's.
 template <class Lock, class F>
 struct stop_callback_for : std::type_identity<std::stop_callback<F>> {};
 template <class Lock, class F>

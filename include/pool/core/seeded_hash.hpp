@@ -31,7 +31,7 @@ inline constexpr bool is_text<std::basic_string<Char, std::char_traits<Char>, Al
 template <class Char>
 inline constexpr bool is_text<std::basic_string_view<Char>> = is_character<Char>;
 
-/// What a key is looked up with: a view, if it is a string.
+/// The type with which a key is looked up: a view, if it is a string.
 template <class Key>
 struct seeded_view {
     using type = const Key&;

@@ -9,7 +9,7 @@
 #include <pool/testing/gate.hpp>
 
 /// @file
-/// What a fake does when it is dialled, used or closed. A test gives these functions to a `fake_dialer` and to the
+/// Actions of a fake when it is dialled, used or closed. A test gives these functions to a `fake_dialer` and to the
 /// `far_end` of a connection. Any other function will do as well.
 
 namespace pool::testing {

@@ -11,7 +11,7 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// What happened in a test, in order, so that the test can compare the whole of it.
+/// The events of a test, in order, so that the test can compare all of them.
 
 namespace pool::testing {
 

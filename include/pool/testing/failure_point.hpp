@@ -21,7 +21,7 @@
 
 namespace pool::testing {
 
-/// What can fail.
+/// The kinds of failure points.
 enum class point {
     allocation,  ///< `operator new`, in a program with `failing_allocation.hpp`
     copy,        ///< the copy of a `fallible`
@@ -36,7 +36,7 @@ enum class point {
 /// All of them, with what a person calls them.
 inline constexpr std::array point_names{"allocation", "copy", "move", "hash", "comparison", "dial", "close", "hook"};
 
-/// What a failure point throws. An allocation throws `std::bad_alloc`.
+/// A failure point throws this. An allocation throws `std::bad_alloc`.
 class injected_failure : public std::exception {
 public:
     explicit injected_failure(point kind) noexcept : kind_{kind} {}  ///< of this kind
@@ -76,7 +76,7 @@ public:
     /// How many points of this kind there were.
     std::uint64_t count(point kind) const noexcept { return counts_[static_cast<std::size_t>(kind)]; }
 
-    /// What has failed, if anything has.
+    /// The kind of the point that has failed, if one has.
     std::optional<point> failed() const noexcept {
         const int kind = failed_;
         return kind == none ? std::nullopt : std::optional{static_cast<point>(kind)};

@@ -70,7 +70,7 @@ private:
     std::vector<std::string> broken_;
 };
 
-/// What has come out. It is true if no run was wrong.
+/// The result. It is true if no run was wrong.
 struct failures_result {
     std::uint64_t runs = 0;                                  ///< one for each point, and the last, without a failure
     std::array<std::uint64_t, point_names.size()> points{};  ///< how many of each kind have failed

@@ -80,7 +80,7 @@ public:
         else history_.push_back({std::move(what)});
     }
 
-    /// What has happened to it.
+    /// The events of its life, as text.
     std::string history() const {
         const std::scoped_lock guard{mutex_};
         std::string all = key.empty() ? "opened" : "dialled for " + key;
@@ -181,7 +181,7 @@ public:
     /// 1 for the first of a dialer.
     int id() const noexcept { return far().id; }
 
-    /// What the test holds.
+    /// The far end, which the test holds.
     far_end& far() const noexcept {
         if (!far_) misused("a connection was used after it was moved from");
         return *far_;
