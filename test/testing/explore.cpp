@@ -133,17 +133,127 @@ TEST_CASE("explore: a replay repeats the failed run, and nothing else") {
     CHECK(again.schedules == 1);
     CHECK(again.replay == found.replay);
     CHECK(again.failure == found.failure);
-    CHECK(explore(add_in_two_steps, {.replay = "A"}));  // one after the other
-    CHECK(explore(add_in_two_steps, {.replay = "Z"}).failure ==
-          "the test does not do the same in each run, or this replay is of another test");
+    const findings one_after_the_other = explore(add_in_two_steps, {.replay = "A"});
+    CHECK(one_after_the_other);
+    CHECK_FALSE(one_after_the_other.all);
+    CHECK(says(one_after_the_other, "1 schedule: the replay, which does not fail"));
+}
+
+TEST_CASE("explore: says what is wrong with a replay") {
+    const auto failure = [](std::string replay) { return explore(add_in_two_steps, {.replay = replay}).failure; };
+    CHECK(failure("AZ") == "this replay is not of this test: its letter 2 is 'Z', but the last option there is 'B'");
+    CHECK(failure("?") == "this replay is not of this test: its letter 1 is '?', but the last option there is 'B'");
+    CHECK(failure("AAAAAAAAAAAA") == "this replay is not of this test: it has ended, and the replay goes on");
+}
+
+TEST_CASE("explore: if there are too many schedules, those with few preemptions come first") {
+    const auto begin_in_turn = [](exploration& test) {
+        notes order;
+        const auto work = [&](char name) {
+            return [&, name] {
+                for (int i = 0; i != 8; ++i) {
+                    test.at("makes a step");
+                    order.add(name);
+                }
+            };
+        };
+        test.run({{"one", work('1')}, {"two", work('2')}, {"three", work('3')}});
+        test.require(!order.text().starts_with("1231"), "no begin in turn, as in ", order.text());
+    };
+    const findings found = explore(begin_in_turn, {.schedules = 50'000});
+    CHECK_FALSE(found);
+    CHECK(found.preemptions == 3);
+    CHECK(says(found, "this does not hold: no begin in turn, as in 1231111111"));
+    const findings none = explore(begin_in_turn, {.schedules = 2'000});
+    CHECK(none);
+    CHECK_FALSE(none.all);
+    CHECK(none.all_up_to == 1);
+    CHECK(says(none, "2000 schedules: not all, but all with at most 1 preemption"));
+}
+
+TEST_CASE("explore: refuses limits with which nothing is explored") {
+    const auto refusal = [](const pool::testing::limits& within) -> std::string {
+        try {
+            (void)explore(add_in_two_steps, within);
+        } catch (const std::invalid_argument& error) {
+            return error.what();
+        }
+        return "none";
+    };
+    CHECK(refusal({.preemptions = -1}) ==
+          "pool: limits of an exploration: preemptions is -1, and must be at least 0");
+    CHECK(refusal({.spurious_wake_ups = -2}).find("spurious_wake_ups is -2") != std::string::npos);
+    CHECK(refusal({.early_time_outs = -1}).find("early_time_outs is -1") != std::string::npos);
+    CHECK(refusal({.schedules = 0}).find("schedules is 0, and must be at least 1") != std::string::npos);
+    CHECK(refusal({.time = 0s}).find("time is 0") != std::string::npos);
+    CHECK(refusal({.steps = 0}).find("steps is 0") != std::string::npos);
+}
+
+TEST_CASE("explore: a test in which nothing can be explored fails") {
+    const std::string nothing = "nothing was explored: no thread of `run` has taken a scheduled_lock, or called `at`";
+    CHECK(explore([](exploration&) {}).failure == nothing);
+    CHECK(explore([](exploration& test) { test.run({}); }).failure == nothing);
+    CHECK(explore([](exploration& test) {
+        std::mutex unknown;
+        const auto lock = [&] { const std::lock_guard guard{unknown}; };
+        test.run({{"one", lock}, {"two", lock}});
+    }).failure == nothing);
+    CHECK(explore([](exploration& test) {
+        scheduled_lock lock;
+        test.run({{"one", [&] { const std::lock_guard guard{lock}; }}});
+        test.invariant([] {});
+    }).failure == "an invariant is set, and run is not called after that: nothing looks at it");
+}
+
+TEST_CASE("explore: a thread cannot run threads itself") {
+    CHECK(explore([](exploration& test) {
+        test.run({{"one", [&] { test.run({{"two", [] {}}}); }}});
+    }).failure == "run is called by one, which such a call runs itself");
+    CHECK(explore([](exploration& test) {
+        test.run(std::vector<exploration::thread>(31, {"one of many", [] {}}));
+    }).failure == "31 threads: 30 are the most");
+}
+
+TEST_CASE("explore: a thread without a name has its number") {
+    const findings found = explore([](exploration& test) {
+        test.run({{"", [&] { test.at("goes"); }}, {"", [] { throw std::runtime_error{"no"}; }}});
+    });
+    CHECK(found.failure == "an exception leaves thread 2: no");
+}
+
+TEST_CASE("explore: of a long run it prints the first steps and the last ones") {
+    const findings found = explore([](exploration& test) {
+        test.run({{"one", [&] {
+                       for (int i = 0; i != 1'000; ++i) test.at("goes on");
+                       test.require(false, "nothing");
+                   }}});
+    });
+    CHECK(says(found, "   50  one       goes on\n       ... 800 lines left out\n  851  one       goes on\n"));
+    CHECK(says(found, " 1000  one       goes on\n\nschedules: "));
+}
+
+TEST_CASE("explore: times are printed in their units") {
+    const findings found = explore([](exploration& test) {
+        scheduled_lock lock;
+        scheduled_condition never;
+        test.run({{"one", [&] {
+                       test.advance(5us);
+                       std::unique_lock guard{lock};
+                       never.wait_for(guard, 3ms);
+                       test.advance(-2s);
+                   }}});
+    });
+    CHECK(found.failure == "a clock is set back, by 2 s");
+    CHECK(says(found, "lets 5 us pass\n"));
+    CHECK(says(found, "times out, at 3005 us\n"));
 }
 
 TEST_CASE("explore: with fewer preemptions than a mistake needs, it does not show") {
     const findings none = explore(add_in_two_steps, {.preemptions = 0});
     CHECK(none);
-    CHECK(none.all);
-    CHECK(none.bounded);
-    CHECK(says(none, "2 schedules: all with so few preemptions"));
+    CHECK_FALSE(none.all);
+    CHECK(none.all_up_to == 0);
+    CHECK(says(none, "2 schedules: not all, but all with at most 0 preemptions"));
     CHECK_FALSE(explore(add_in_two_steps, {.preemptions = 1}));
 }
 
@@ -217,7 +327,7 @@ TEST_CASE("explore: an exception that leaves a thread fails the run") {
     });
     CHECK(known.failure == "an exception leaves one: no way");
     const findings unknown = explore([](exploration& test) { test.run({{"one", [] { throw 1; }}}); });
-    CHECK(unknown.failure == "an exception leaves one");
+    CHECK(unknown.failure == "an exception leaves one, which is no std::exception");
     const findings itself = explore([](exploration&) { throw std::runtime_error{"nothing to test"}; });
     CHECK(itself.failure == "an exception leaves the test: nothing to test");
 }
@@ -287,13 +397,21 @@ TEST_CASE("explore: an invariant is checked at every point where no lock is held
 }
 
 TEST_CASE("explore: a test that does not do the same in each run is told so") {
-    int runs = 0;
-    const findings found = explore([&](exploration& test) {
-        const bool is_second = ++runs == 2;
-        const auto step = [&] { test.at("makes a step"); };
-        test.run({{"one", is_second ? std::function<void()>{[] {}} : step}, {"two", step}});
-    });
-    CHECK(found.failure.starts_with("the test does not do the same in each run"));
+    const auto differs = [](bool has_third) {
+        int runs = 0;
+        return explore([&, has_third](exploration& test) {
+            const bool is_second = ++runs == 2;
+            const auto step = [&] { test.at("makes a step"); };
+            std::vector<exploration::thread> all{
+                {"one", is_second ? std::function<void()>{[] {}} : step}, {"two", step}};
+            if (has_third) all.push_back({"three", step});
+            test.run(std::move(all));
+        });
+    };
+    CHECK(differs(false).failure ==
+          "the test does not do the same in each run: the run before went on where this one has ended");
+    CHECK(differs(true).failure == "the test does not do the same in each run. In the run before, at this place: one "
+                                   "goes on, or two goes on, or three goes on. Now: two goes on, or three goes on");
 }
 
 TEST_CASE("explore: a schedule that does not end fails") {
@@ -318,7 +436,7 @@ TEST_CASE("explore: stops at its limits, and says that these were not all") {
     CHECK_FALSE(few.all);
     CHECK(few.schedules == 2);
     CHECK(says(few, "2 schedules: not all"));
-    const findings late = explore(take_crosswise, {.preemptions = 0, .time = -1s});
+    const findings late = explore(take_crosswise, {.preemptions = 0, .time = 1ns});
     CHECK(late.schedules == 2);  // it looks at the time every 64 schedules
 }
 
@@ -358,7 +476,10 @@ TEST_CASE("explore: with real threads, finds the same") {
     std::set<std::thread::id> ids;
     const findings all = explore(
         [&](exploration& test) {
-            const auto tell = [&] { ids.insert(std::this_thread::get_id()); };
+            const auto tell = [&] {
+                test.at("tells its id");
+                ids.insert(std::this_thread::get_id());
+            };
             test.run({{"one", tell}, {"two", tell}});
         },
         {.uses_threads = true});
@@ -373,12 +494,6 @@ TEST_CASE("explore: explorations in two threads share nothing") {
     second.join();
     CHECK(own.text == other.text);
     CHECK_FALSE(own);
-}
-
-TEST_CASE("explore: a test without threads runs once") {
-    int runs = 0;
-    CHECK(explore([&](exploration&) { ++runs; }).all);
-    CHECK(runs == 1);
 }
 
 TEST_CASE("explore: a test may run several sets of threads") {

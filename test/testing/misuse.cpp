@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -10,12 +12,15 @@
 #include <thread>
 #include <utility>
 
+#include <pool/testing/explore.hpp>
 #include <pool/testing/failure_point.hpp>
 #include <pool/testing/failures.hpp>
 #include <pool/testing/fake_connection.hpp>
 #include <pool/testing/fake_dialer.hpp>
 #include <pool/testing/gate.hpp>
+#include <pool/testing/kernel/watchdog.hpp>
 #include <pool/testing/probe_lock.hpp>
+#include <pool/testing/scheduled_lock.hpp>
 
 // Misuses a part of the testing kit in the way that its argument names. The kit has to end the program, with a sentence,
 // which the test reads.
@@ -133,6 +138,52 @@ void lose_after_a_failure() {
     });
 }
 
+/// One that fails, and then, while a simpler schedule is looked for, ends the program.
+void end_the_program_in_an_exploration() {
+    int failures = 0;
+    (void)explore([&](exploration& test) {
+        bool is_first = false;
+        test.run({{"one", [&] {
+                       test.at("looks");
+                       if (is_first) return;
+                       if (failures++ != 0) std::abort();
+                       test.require(false, "it is the first");
+                   }},
+            {"two", [&] {
+                 test.at("is first");
+                 is_first = true;
+             }}});
+    });
+}
+void exhaust_a_stack() {
+    (void)explore([](exploration& test) {
+        test.run({{"one", [&] {
+                       test.at("calls itself");
+                       const std::function<int(int)> call = [&call](int depth) {
+                           std::array<volatile char, 4096> much{};
+                           much[0] = static_cast<char>(depth);
+                           return call(depth + 1) + much[0];
+                       };
+                       (void)call(0);
+                   }}});
+    });
+}
+void stand_still() {
+    kernel::watchdog dog{std::chrono::milliseconds{5}};
+    dog.note(2, {"takes lock #", 3});
+    dog.await();
+    std::abort();
+}
+void lock_twice_outside() {
+    scheduled_lock lock;
+    lock.lock();
+    lock.lock();
+}
+void unlock_outside() {
+    scheduled_lock lock;
+    lock.unlock();
+}
+
 struct misuse {
     std::string_view name;
     void (*act)();
@@ -155,6 +206,11 @@ constexpr std::array misuses{
     misuse{"destroy_under_a_lock", destroy_under_a_lock},
     misuse{"fail_where_nothing_may", fail_where_nothing_may},
     misuse{"lose_after_a_failure", lose_after_a_failure},
+    misuse{"end_the_program_in_an_exploration", end_the_program_in_an_exploration},
+    misuse{"exhaust_a_stack", exhaust_a_stack},
+    misuse{"stand_still", stand_still},
+    misuse{"lock_twice_outside", lock_twice_outside},
+    misuse{"unlock_outside", unlock_outside},
 };
 
 /// The kit has said its sentence. A test that is killed by a signal would count as failed.
@@ -164,6 +220,13 @@ extern "C" void aborted(int) { std::_Exit(EXIT_SUCCESS); }
 
 int main(int count, char** arguments) {
     std::signal(SIGABRT, aborted);
+#if defined(__unix__)
+    struct sigaction on_own_stack = {};
+    on_own_stack.sa_handler = aborted;
+    on_own_stack.sa_flags = SA_ONSTACK;
+    sigaction(SIGSEGV, &on_own_stack, nullptr);
+    sigaction(SIGBUS, &on_own_stack, nullptr);
+#endif
     for (const auto& [name, act] : misuses) {
         if (count != 2 || name != arguments[1]) continue;
         act();

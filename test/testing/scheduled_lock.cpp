@@ -105,12 +105,16 @@ TEST_CASE("scheduled_lock: misuse is named") {
     CHECK(wanted.failure == "lock 1 is destroyed while late wants it");
 }
 
-TEST_CASE("scheduled_lock: outside an exploration it does nothing") {
+TEST_CASE("scheduled_lock: outside an exploration it can be taken, if it is free") {
     scheduled_lock lock;
+    CHECK_FALSE(lock.is_mine());
     lock.lock();
-    lock.lock();
-    CHECK(lock.try_lock());
     CHECK(lock.is_mine());
+    CHECK_FALSE(lock.try_lock());
+    lock.unlock();
+    CHECK(lock.try_lock());
+    lock.unlock();
+    CHECK_FALSE(lock.is_mine());
     CHECK(scheduled_clock::now() == scheduled_clock::time_point{});
 }
 

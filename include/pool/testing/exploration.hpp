@@ -9,16 +9,19 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <pool/testing/kernel/explain.hpp>
 #include <pool/testing/kernel/fiber.hpp>
 #include <pool/testing/kernel/logical_thread.hpp>
 #include <pool/testing/kernel/sanitizers.hpp>
 #include <pool/testing/kernel/schedule.hpp>
 #include <pool/testing/kernel/search.hpp>
 #include <pool/testing/kernel/strand.hpp>
+#include <pool/testing/kernel/watchdog.hpp>
 #include <pool/testing/limits.hpp>
 #include <pool/testing/scheduler.hpp>
 
@@ -60,12 +63,16 @@ public:
 
     // What a test calls.
 
-    /// Runs each in a logical thread of its own, and returns when all have ended. The threads run one at a time.
+    /// Runs each in a logical thread of its own, one at a time, and returns when all have ended. There may be 30, but the
+    /// schedules of more than four are too many to be run.
     void run(std::vector<thread> threads) {
         const kernel::unwatched own;
+        if (self_->number != 0) fail("run is called by " + self_->name + ", which such a call runs itself");
+        if (threads.size() > most_threads) fail(kernel::count_of(threads.size(), "thread") + ": 30 are the most");
         while (threads_.size() <= threads.size()) add_thread();
         alive_ = threads.size();
         for (std::size_t i = 0; i != threads.size(); ++i) {
+            if (threads[i].name.empty()) threads[i].name = "thread " + std::to_string(i + 1);
             thread_of(i + 1).begin(std::move(threads[i].name), std::move(threads[i].body));
         }
         are_running_ = alive_ != 0;
@@ -79,19 +86,25 @@ public:
     /// locks do nothing meanwhile.
     void invariant(std::function<void()> check) { invariant_ = std::move(check); }
 
-    /// This run fails if `holds` is false. `what` says what should hold.
-    void require(bool holds, const char* what) {
-        if (!holds) fail(std::string{"this does not hold: "} + what);
+    /// This run fails if `holds` is false. `what` says what should hold, and may say what was seen: each of them is
+    /// printed, as by `<<`, one after the other.
+    template <class... Printed>
+    void require(bool holds, const Printed&... what) {
+        if (holds) return;
+        std::ostringstream text;
+        text << "this does not hold: ";
+        (text << ... << what);
+        fail(text.str());
     }
 
-    /// A point at which the calling thread may be stopped. `what` says what it does next, and must outlive the
-    /// exploration, as a literal does. Call it where threads share something that no lock guards. With the number of an
-    /// object, which replaces a `#` in `what`, the thread touches nothing of that kind but this object.
+    /// A point at which the calling thread may be stopped. `what` says what it does next, and must be a literal, or outlive
+    /// the exploration. Call it where threads share something that no lock guards. With the number of an object, which
+    /// replaces a `#` in `what`, the thread touches nothing of that kind but this object.
     void at(const char* what, std::int64_t object = anything) override {
         const kernel::unwatched own;
         if (is_observing_) return;
         go_on({{what, object}});
-        search_->touch({0, object == anything ? world : std::uint64_t{1} << (32 + object % 32)});
+        search_->touch(object == anything ? kernel::footprint::of_world() : kernel::footprint::of_test(object));
         record(self_->number, {what, object});
     }
 
@@ -107,7 +120,8 @@ public:
     /// Lets time pass on `scheduled_clock`.
     void advance(std::chrono::nanoseconds by) {
         const kernel::unwatched own;
-        const kernel::step step{"lets # ns pass", by.count()};
+        if (by < by.zero()) fail("a clock is set back, by " + kernel::text_of(-by));
+        const kernel::step step{"lets @ pass", by.count()};
         go_on({step});
         now_ += by;
         touch_world();
@@ -121,7 +135,7 @@ public:
     }
 
     /// How many threads wait for a condition variable, and have not been woken. For an invariant: nobody should sleep
-    /// while there is something for it to do, even if its wait would time out.
+    /// for whom there is something to do, even if its wait would time out.
     std::size_t asleep() const noexcept {
         const kernel::unwatched own;
         std::size_t count = 0;
@@ -134,6 +148,7 @@ public:
         const kernel::unwatched own;
         failure_ = std::move(why);
         is_observing_ = false;
+        watchdog_.note(0, {"has failed"});
         kernel::release(&root_);
         root_->take_over(*self_->flow);
         std::abort();  // nobody takes it over again
@@ -165,8 +180,16 @@ public:
         test.flow->take_over(*root_);
         kernel::acquire(&root_);
         current() = outer;
-        if (failure_.empty() && !search_->has_repeated()) failure_ = "the test does not do the same in each run";
+        if (!failure_.empty()) return;
+        if (invariant_) failure_ = "an invariant is set, and run is not called after that: nothing looks at it";
+        else if (search_->next_letter() != kernel::search::no_letter)
+            failure_ = "this replay is not of this test: it has ended, and the replay goes on";
+        else if (!search_->has_repeated())
+            failure_ = "the test does not do the same in each run: the run before went on where this one has ended";
     }
+
+    /// Whether any run has come to a point at which a thread may be stopped. If not, nothing was explored.
+    bool has_points() const noexcept { return has_points_; }
 
     /// Why the last run has failed; empty if it has not.
     const std::string& failure() const noexcept { return failure_; }
@@ -175,11 +198,12 @@ public:
     std::size_t steps() const noexcept { return made_.steps(); }
 
     /// These steps as text.
-    std::string text() const {
-        std::vector<std::string> names;
-        for (const auto& each : threads_) names.push_back(each->name);
-        return made_.text(names);
-    }
+    std::string text() const { return kernel::text_of(made_, threads_); }
+
+    std::string last_words() const override { return kernel::last_words_of(made_, threads_, *self_, *search_, known_); }
+
+    /// What a run has found: for `last_words`, if a later run ends the program.
+    void know(std::string failure) { known_ = std::move(failure); }
 
 private:
     friend scheduled_lock;
@@ -187,6 +211,7 @@ private:
     template <class F>
     friend class scheduled_stop_callback;
 
+    static constexpr std::size_t most_threads = 30;
     static constexpr auto for_ever = std::chrono::nanoseconds::max();
 
     using pending = kernel::pending;
@@ -207,7 +232,7 @@ private:
     inline void notify(scheduled_condition& condition, bool all);
     inline void end(const scheduled_lock& lock);
     inline void end(const scheduled_condition& condition);
-    void wake(auto& waiting, const char* how);  // a template: not all headers of the kit have its end
+    void wake(auto& waiting, const kernel::step& how);  // a template: not all headers of the kit have its end
     inline void begin_callback(bool& is_running, int& caller);
     inline void end_callback(bool& is_running);
     inline void end(const bool& is_running, const int& caller);
@@ -226,14 +251,8 @@ private:
     void live(logical_thread& me) {
         enter();
         kernel::acquire(me.number == 0 ? &root_ : static_cast<void*>(&are_running_));
-        try {
-            if (me.number == 0) test_(*this);
-            else std::exchange(me.body, nullptr)();
-        } catch (const std::exception& error) {
-            fail("an exception leaves " + me.name + ": " + error.what());
-        } catch (...) {
-            fail("an exception leaves " + me.name);
-        }
+        if (me.number == 0) call([this] { test_(*this); }, me.name);
+        else call(std::exchange(me.body, nullptr), me.name);
         const kernel::unwatched own;
         kernel::release(me.number == 0 ? &root_ : static_cast<void*>(&are_running_));
         if (me.number == 0) return root_->take_over(*me.flow);
@@ -241,6 +260,18 @@ private:
         are_running_ = --alive_ != 0;
         record(me.number, {"ends"});
         reschedule();
+    }
+
+    /// Calls `f()`. An exception that leaves it fails the run.
+    template <class F>
+    void call(const F& f, const std::string& who) {
+        try {
+            f();
+        } catch (const std::exception& error) {
+            fail("an exception leaves " + who + ": " + error.what());
+        } catch (...) {
+            fail("an exception leaves " + who + ", which is no std::exception");
+        }
     }
 
     /// The thread of a strand belongs to this exploration.
@@ -251,9 +282,11 @@ private:
 
     /// The calling thread is about to make a step: others may run before. Returns when it can, and it is its turn.
     void go_on(const pending& next) {
+        has_points_ |= alive_ != 0 && self_->number != 0;
         self_->next = next;
         reschedule();
         self_->next = {};
+        watchdog_.note(self_->number, next.step);
     }
 
     /// Decides what happens next, until that is a step of the calling thread.
@@ -262,21 +295,21 @@ private:
         for (;;) {
             check_invariant();
             if (made_.steps() > within_.steps)
-                fail("it does not end: more than " + std::to_string(within_.steps) + " steps");
+                fail("it does not end: more than " + kernel::count_of(within_.steps, "step"));
             const int running = list_options();
-            if (options_.empty()) fail(why_none_can_go_on());
+            if (options_.empty()) fail(kernel::why_none_can_go_on(threads_, are_running_));
             const kernel::option next = alive_ == 0 ? options_.front() : decide(running);
             logical_thread& chosen = thread_of(next.thread);
             if (next.how == kernel::way::time_out) {
                 early_time_outs_ += options_.front().how == kernel::way::run;  // a thread could go on
                 now_ = std::max(now_, chosen.until);
                 touch_world();
-                wake(chosen, "times out");
+                wake(chosen, {"times out, at @", now_.count()});
                 chosen.has_timed_out = true;
             } else if (next.how == kernel::way::wake_up) {
                 ++spurious_wake_ups_;
                 touch_world();  // there are only so many of them
-                wake(chosen, "wakes up for no reason");
+                wake(chosen, {"wakes up for no reason"});
             } else {
                 if (&chosen == &me) return;
                 if (running != -1) made_.add_stop(running, me.next.step);
@@ -307,57 +340,24 @@ private:
 
     kernel::option decide(int running) {
         const std::size_t which = search_->choose(options_, running);
-        if (which == kernel::search::none)
-            fail("the test does not do the same in each run, or this replay is of another test");
-        search_->touch({world, 0});  // each piece may look at what the kit does not see
+        if (which == kernel::search::none) fail(kernel::why_none_fits(*search_, options_, threads_));
+        search_->touch({kernel::footprint::of_world().written, 0});  // each piece may look at what the kit does not see
         return options_[which];
     }
 
     void check_invariant() {
         if (!invariant_ || locks_held_ != 0) return;
         is_observing_ = true;
-        try {
-            invariant_();
-        } catch (const std::exception& error) {
-            fail(std::string{"an exception leaves the invariant: "} + error.what());
-        } catch (...) {
-            fail("an exception leaves the invariant");
-        }
+        call(invariant_, "the invariant");
         is_observing_ = false;
-    }
-
-    std::string why_none_can_go_on() const {
-        std::string why;
-        bool is_any_waiting = false;
-        for (const auto& each : threads_) {
-            const bool is_left = each->where == state::ready || each->where == state::waiting;
-            if (!is_left || each->next.blocked == &are_running_) continue;
-            why += "\n  " + each->name;
-            if (each->where == state::waiting) {
-                is_any_waiting = true;
-                why += " waits since step " + std::to_string(each->since);
-            } else {
-                why += " cannot go on: it " + kernel::text_of(each->next.step);
-                if (each->next.owner != nullptr) why += ", which " + owner_of(*each) + " has";
-            }
-        }
-        return (is_any_waiting ? "a lost wake-up: nobody is left to notify those that wait" : "a deadlock") + why;
-    }
-
-    std::string owner_of(const logical_thread& wanting) const {
-        const int owner = *wanting.next.owner;
-        return owner == wanting.number ? "it" : thread_of(owner).name;
     }
 
     void record(int who, const kernel::step& made) {
         if (alive_ != 0 || self_->number != 0) made_.add(who, made);
     }
 
-    // A bit for time, and for whatever the kit does not know; 31 for locks and condition variables; 32 for the objects
-    // of the test.
-    static constexpr std::uint64_t world = 1;
-    void touch(int object) noexcept { search_->touch({0, std::uint64_t{1} << (1 + object % 31)}); }
-    void touch_world() noexcept { search_->touch({0, world}); }
+    void touch(int object) noexcept { search_->touch(kernel::footprint::of_kit(object)); }
+    void touch_world() noexcept { search_->touch(kernel::footprint::of_world()); }
 
     /// The stacks of a failed run refer to each other, and to what the test has made: they stay as they are, for good.
     void abandon_failed() {
@@ -375,8 +375,11 @@ private:
     kernel::search* search_ = nullptr;
 
     std::unique_ptr<kernel::strand> root_;                  ///< where `explore` was called
-    std::vector<std::unique_ptr<logical_thread>> threads_;  ///< the first is the test itself
+    kernel::logical_threads threads_;                       ///< the first is the test itself
     std::vector<kernel::option> options_;
+    kernel::watchdog watchdog_{std::chrono::seconds{10}};
+    bool has_points_ = false;
+    std::string known_;
 
     // Of one run.
     logical_thread* self_ = nullptr;  ///< the one that runs

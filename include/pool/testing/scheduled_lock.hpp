@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -23,9 +24,11 @@
 namespace pool::testing {
 
 /// A mutex of an exploration. A thread may be stopped before it takes it. A LockPolicy, and what `std::unique_lock` and
-/// `std::scoped_lock` need. Outside an exploration, and while an invariant is checked, it does nothing.
+/// `std::scoped_lock` need.
 ///
-/// A run fails if a thread waits for itself, frees what it does not have, or destroys what somebody has or wants.
+/// A run fails if a thread waits for itself, frees what it does not have, or destroys what somebody has or wants. Outside
+/// an exploration, and while an invariant is checked, nobody can wait for it: whoever takes it while it is taken ends the
+/// program.
 class scheduled_lock {
 public:
     scheduled_lock() noexcept {
@@ -40,23 +43,27 @@ public:
     /// Returns when the calling thread has it.
     void lock() {
         if (exploration* const all = exploration::running()) all->take(*this);
+        else if (is_taken_outside_.exchange(true))
+            misused("a scheduled_lock that is taken is taken again, outside the threads of an exploration");
     }
 
     /// Takes it, if it is free. Returns whether it was.
     bool try_lock() {
         exploration* const all = exploration::running();
-        return all == nullptr || all->try_take(*this);
+        return all != nullptr ? all->try_take(*this) : !is_taken_outside_.exchange(true);
     }
 
     /// Frees it.
     void unlock() {
         if (exploration* const all = exploration::running()) all->free(*this);
+        else if (!is_taken_outside_.exchange(false))
+            misused("a scheduled_lock is freed that is not taken, outside the threads of an exploration");
     }
 
-    /// Whether the calling thread has it. True outside an exploration, and while an invariant is checked.
+    /// Whether the calling thread has it; outside an exploration, and while an invariant is checked, whether any has.
     bool is_mine() const noexcept {
         const exploration* const all = exploration::running();
-        return all == nullptr || all->has(*this);
+        return all != nullptr ? all->has(*this) : is_taken_outside_.load();
     }
 
 private:
@@ -66,6 +73,7 @@ private:
     int object_ = 0;
     bool is_taken_ = false;
     int owner_ = -1;  ///< the number of a thread
+    std::atomic<bool> is_taken_outside_ = false;
 };
 
 /// A condition variable of an exploration. Each waiting thread is one that `notify_one` may wake. If the limits allow it,
@@ -132,7 +140,8 @@ private:
 
     bool wait_to(std::unique_lock<scheduled_lock>& guard, std::chrono::nanoseconds until) {
         exploration* const all = exploration::running();
-        if (all == nullptr) misused("a wait for a scheduled_condition outside an exploration");
+        if (all == nullptr) misused(std::string{"a wait for a scheduled_condition "} +
+                    (scheduler::running() != nullptr ? "in an invariant" : "outside an exploration"));
         return all->wait(*this, *guard.mutex(), until);
     }
 
@@ -238,13 +247,13 @@ inline bool exploration::wait(scheduled_condition& condition, scheduled_lock& lo
     return me.has_timed_out;
 }
 
-void exploration::wake(auto& waiting, const char* how) {
+void exploration::wake(auto& waiting, const kernel::step& how) {
     scheduled_condition& condition = *waiting.condition;
     condition.waiting_.erase(std::find(condition.waiting_.begin(), condition.waiting_.end(), waiting.number));
     touch(condition.object_);
     waiting.where = state::ready;
     waiting.next = waiting.afterwards;
-    record(waiting.number, {how});
+    record(waiting.number, how);
 }
 
 inline void exploration::notify(scheduled_condition& condition, bool all) {
@@ -255,12 +264,12 @@ inline void exploration::notify(scheduled_condition& condition, bool all) {
     record(self_->number, step);
     auto& waiting = condition.waiting_;
     if (all) {
-        while (!waiting.empty()) wake(thread_of(waiting.front()), "is notified");
+        while (!waiting.empty()) wake(thread_of(waiting.front()), {"is notified"});
     } else if (!waiting.empty()) {
         options_.clear();
         for (const int each : waiting) options_.push_back({each, kernel::way::notified});
         const int chosen = options_.size() == 1 ? waiting.front() : decide(self_->number).thread;
-        wake(thread_of(chosen), "is notified");
+        wake(thread_of(chosen), {"is notified"});
     }
 }
 

@@ -38,6 +38,14 @@ public:
     /// Ends this run of the test. Nothing is unwound.
     [[noreturn]] virtual void fail(std::string why) = 0;
 
+    /// What to print when the program ends in this run of the test.
+    virtual std::string last_words() const = 0;
+
+    /// Prints that, if one runs in this thread.
+    static void print_last_words() {
+        if (current() != nullptr) std::fprintf(stderr, "%s\n", current()->last_words().c_str());
+    }
+
 protected:
     scheduler() = default;
     ~scheduler() = default;

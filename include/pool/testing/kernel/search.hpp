@@ -35,6 +35,13 @@ struct footprint {
     std::uint64_t read = 0;
     std::uint64_t written = 0;
 
+    /// Of the test: what the kit does not know, or time.
+    static footprint of_world() noexcept { return {0, 1}; }
+    /// Of a lock or condition variable: 31 bits are for these.
+    static footprint of_kit(int object) noexcept { return {0, std::uint64_t{1} << (1 + object % 31)}; }
+    /// Of an object of the test: 32 bits are for these.
+    static footprint of_test(std::int64_t object) noexcept { return {0, std::uint64_t{1} << (32 + object % 32)}; }
+
     /// Whether the order of two pieces may matter.
     bool conflicts_with(const footprint& other) const noexcept {
         return ((written & (other.read | other.written)) | (read & other.written)) != 0;
@@ -79,8 +86,10 @@ public:
         if (!replay_.empty()) return take(options, repeated(options), running);
         if (is_redundant_ || (options.size() == 1 && !skips_)) return take(options, 0, running);
         if (depth_ < length_) {
-            const choice& known = path_[depth_++];
-            return known.options == options ? take(options, known.taken, running) : none;
+            const choice& known = path_[depth_];
+            if (known.options != options) return none;
+            ++depth_;
+            return take(options, known.taken, running);
         }
         choice& fresh = lengthen(options, running);
         if (!settle(fresh)) {  // whatever it does now has been tried: let it end
@@ -112,6 +121,18 @@ public:
 
     /// Whether the run has come to all choices that it was to repeat. If not, the test has done something else.
     bool has_repeated() const noexcept { return depth_ == length_ || is_redundant_; }
+
+    /// How many choices this run has come to.
+    std::size_t choices() const noexcept { return letters_.size(); }
+
+    /// What may happen next in the run before, if this one does not do the same.
+    const std::vector<option>& expected() const noexcept { return path_[depth_].options; }
+
+    /// The next letter of a replay: `no_letter` if it has no more.
+    char next_letter() const noexcept { return letters_.size() < replay_.size() ? replay_[letters_.size()] : no_letter; }
+
+    static constexpr char no_letter = '\0';
+    static constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
     bool was_bounded() const noexcept { return was_bounded_; }  ///< whether a schedule was left out for its preemptions
     bool is_redundant() const noexcept { return is_redundant_; }      ///< whether this run is one that was done
@@ -170,13 +191,13 @@ private:
     std::size_t take(const std::vector<option>& options, std::size_t which, int running) {
         if (which >= options.size()) return none;
         preemptions_ += is_preemption(options[which], running);
-        if (options.size() > 1) letters_ += static_cast<char>('A' + which);
+        if (options.size() > 1) letters_ += alphabet[which];
         return which;
     }
 
     std::size_t repeated(const std::vector<option>& options) const {
         if (options.size() == 1 || letters_.size() >= replay_.size()) return 0;
-        return static_cast<unsigned char>(replay_[letters_.size()] - 'A');
+        return alphabet.find(replay_[letters_.size()]);
     }
 
     void finish_piece() noexcept {
