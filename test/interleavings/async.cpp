@@ -146,7 +146,7 @@ total explore_async(const std::vector<operation<Pool>>& beside, const pool::test
             const std::vector<const operation<Pool>*> together{&caller, &other};
             if (!may_meet(together)) continue;
             const auto scenario = [&](exploration& test) { play(test, together, {}); };
-            sum.add(std::string{caller.name} + " | " + other.name, pool::testing::explore(scenario, within));
+            sum.add(std::string{caller.name} + " | " + other.name, scenario, within);
         }
     }
     return sum;
@@ -156,7 +156,7 @@ total explore_async(const std::vector<operation<Pool>>& beside, const pool::test
 
 TEST_CASE("async_acquire: beside every operation, a pool keeps its promises") {
     // Real threads are slow, with the thread sanitizer above all.
-    const int preemptions = is_full_tier() ? pool::testing::limits{}.preemptions : has_thread_sanitizer ? 1 : 2;
+    const int preemptions = is_plain ? pool::testing::limits{}.preemptions : has_thread_sanitizer ? 1 : 2;
     const pool::testing::limits within{.preemptions = preemptions,
         .schedules = 1'000'000'000,
         .time = 10min,

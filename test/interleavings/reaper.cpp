@@ -36,8 +36,8 @@ total explore_beside_reaper(const std::vector<operation<Pool>>& operations) {
             if (ends_otherwise) continue;
             const auto scenario = [&](exploration& test) { play_beside_reaper(test, each, {.from = from}); };
             pool::testing::limits within{.early_time_outs = 1, .schedules = 1'000'000'000, .skips_equivalent = true};
-            if (!is_full_tier()) within.preemptions = 2;
-            sum.add("reaper | " + std::string{each.name}, pool::testing::explore(scenario, within));
+            if (!is_plain) within.preemptions = 2;
+            sum.add("reaper | " + std::string{each.name}, scenario, within);
         }
     }
     return sum;

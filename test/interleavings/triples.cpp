@@ -43,6 +43,6 @@ TEST_CASE("a pool that bounds what is open: three operations keep its promises, 
         MESSAGE("only in the full tier, without sanitizers");
         return;
     }
-    const pool::testing::limits within{.schedules = 1'000'000'000, .time = 10s, .skips_equivalent = true};
+    const pool::testing::limits within{.schedules = 1'000'000'000, .time = total::is_cut, .skips_equivalent = true};
     explore_all(dangerous_operations(), 3, {}, within).print("triples, 10 s each at most");
 }

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <sstream>
@@ -145,6 +144,7 @@ public:
 
     /// Ends this run. Nothing is unwound, so it works in any place. What the run has allocated is never freed.
     [[noreturn]] void fail(std::string why) override {
+        if (current() != this) misused(why + "\n  in a thread that is none of the exploration");
         const kernel::unwatched own;
         failure_ = std::move(why);
         is_observing_ = false;
@@ -174,6 +174,8 @@ public:
         now_ = {};
         made_.clear();
         invariant_ = nullptr;
+        points_ = 0;
+        has_learned_ = false;
         search_->begin();
         scheduler* const outer = std::exchange(current(), this);
         kernel::release(&root_);
@@ -190,6 +192,10 @@ public:
 
     /// Whether any run has come to a point at which a thread may be stopped. If not, nothing was explored.
     bool has_points() const noexcept { return has_points_; }
+
+    /// Whether the last run has shown for the first time that a thread may also be stopped before it frees a lock: where
+    /// somebody only tries to take one. Then the search has to begin anew.
+    bool has_learned() const noexcept { return has_learned_; }
 
     /// Why the last run has failed; empty if it has not.
     const std::string& failure() const noexcept { return failure_; }
@@ -242,17 +248,18 @@ private:
     logical_thread& thread_of(auto number) const { return *threads_[static_cast<std::size_t>(number)]; }
 
     void add_thread() {
-        logical_thread& fresh = *threads_.emplace_back(std::make_unique<logical_thread>());
-        fresh.number = static_cast<int>(threads_.size()) - 1;
-        fresh.flow = kernel::new_strand(within_.uses_threads, [this, &fresh] { live(fresh); });
+        auto made = std::make_unique<logical_thread>();
+        made->number = static_cast<int>(threads_.size());
+        made->flow = kernel::new_strand(within_.uses_threads, [this, &me = *made] { live(me); });
+        threads_.push_back(std::move(made));
     }
 
     /// One life of a thread, from its first step to its last. Thread 0 is the test itself.
     void live(logical_thread& me) {
         enter();
         kernel::acquire(me.number == 0 ? &root_ : static_cast<void*>(&are_running_));
-        if (me.number == 0) call([this] { test_(*this); }, me.name);
-        else call(std::exchange(me.body, nullptr), me.name);
+        const auto body = me.number == 0 ? [this] { test_(*this); } : std::exchange(me.body, nullptr);
+        if (std::string why = kernel::exception_of(body, me.name); !why.empty()) fail(std::move(why));
         const kernel::unwatched own;
         kernel::release(me.number == 0 ? &root_ : static_cast<void*>(&are_running_));
         if (me.number == 0) return root_->take_over(*me.flow);
@@ -260,18 +267,6 @@ private:
         are_running_ = --alive_ != 0;
         record(me.number, {"ends"});
         reschedule();
-    }
-
-    /// Calls `f()`. An exception that leaves it fails the run.
-    template <class F>
-    void call(const F& f, const std::string& who) {
-        try {
-            f();
-        } catch (const std::exception& error) {
-            fail("an exception leaves " + who + ": " + error.what());
-        } catch (...) {
-            fail("an exception leaves " + who + ", which is no std::exception");
-        }
     }
 
     /// The thread of a strand belongs to this exploration.
@@ -294,8 +289,8 @@ private:
         logical_thread& me = *self_;
         for (;;) {
             check_invariant();
-            if (made_.steps() > within_.steps)
-                fail("it does not end: more than " + kernel::count_of(within_.steps, "step"));
+            if (made_.steps() > within_.steps || ++points_ > 4 * within_.steps) 
+                fail(kernel::why_it_does_not_end(within_.steps, early_time_outs_));
             const int running = list_options();
             if (options_.empty()) fail(kernel::why_none_can_go_on(threads_, are_running_));
             const kernel::option next = alive_ == 0 ? options_.front() : decide(running);
@@ -304,8 +299,8 @@ private:
                 early_time_outs_ += options_.front().how == kernel::way::run;  // a thread could go on
                 now_ = std::max(now_, chosen.until);
                 touch_world();
-                wake(chosen, {"times out, at @", now_.count()});
-                chosen.has_timed_out = true;
+                if (chosen.where == state::waiting) wake(chosen, {"times out, at @", now_.count()});
+                else record(chosen.number, {"is late: it is @", now_.count()});
             } else if (next.how == kernel::way::wake_up) {
                 ++spurious_wake_ups_;
                 touch_world();  // there are only so many of them
@@ -330,6 +325,8 @@ private:
         }
         const bool may_time_out = options_.empty() || early_time_outs_ < within_.early_time_outs;
         for (const auto& each : threads_) {
+            if (each->may_be_late(now_) && may_time_out && !options_.empty())
+                options_.push_back({each->number, kernel::way::time_out});
             if (each->where != state::waiting) continue;
             if (each->until != for_ever && may_time_out) options_.push_back({each->number, kernel::way::time_out});
             if (spurious_wake_ups_ < within_.spurious_wake_ups)
@@ -339,7 +336,7 @@ private:
     }
 
     kernel::option decide(int running) {
-        const std::size_t which = search_->choose(options_, running);
+        const std::size_t which = search_->choose(options_, running, kernel::place_of(threads_));
         if (which == kernel::search::none) fail(kernel::why_none_fits(*search_, options_, threads_));
         search_->touch({kernel::footprint::of_world().written, 0});  // each piece may look at what the kit does not see
         return options_[which];
@@ -348,7 +345,7 @@ private:
     void check_invariant() {
         if (!invariant_ || locks_held_ != 0) return;
         is_observing_ = true;
-        call(invariant_, "the invariant");
+        if (std::string why = kernel::exception_of(invariant_, "the invariant"); !why.empty()) fail(std::move(why));
         is_observing_ = false;
     }
 
@@ -379,6 +376,8 @@ private:
     std::vector<kernel::option> options_;
     kernel::watchdog watchdog_{std::chrono::seconds{10}};
     bool has_points_ = false;
+    bool stops_before_freeing_ = false;  ///< since a thread has tried to take a lock
+    bool has_learned_ = false;           ///< that, in this run
     std::string known_;
 
     // Of one run.
@@ -390,6 +389,7 @@ private:
     int locks_held_ = 0;
     int spurious_wake_ups_ = 0;
     int early_time_outs_ = 0;
+    std::size_t points_ = 0;
     std::chrono::nanoseconds now_{};
     kernel::schedule made_;
     std::function<void()> invariant_;

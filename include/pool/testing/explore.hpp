@@ -26,13 +26,13 @@ namespace pool::testing {
 /// What `explore` has found.
 struct findings {
     std::size_t schedules = 0;  ///< how many were run
-    std::size_t redundant = 0;  ///< how many of them `skips_equivalent` has left before their end
+    std::size_t redundant = 0;  ///< how many of them were found to be like others; `skips_equivalent` cannot know before
     std::size_t steps = 0;      ///< of the longest
     bool all = false;           ///< whether there are no others, with so many `spurious_wake_ups` and `early_time_outs`
     int all_up_to = -1;         ///< if not: whether there are no others with at most so many preemptions; -1 if unknown
     std::string failure;        ///< what went wrong; empty if nothing did
     std::string replay;         ///< of the failed schedule
-    int preemptions = 0;        ///< of the failed schedule; there is none with fewer
+    int preemptions = 0;        ///< of the failed schedule: the fewest that were found
     std::string text;           ///< all of that in words, with the steps of the failed schedule
 
     explicit operator bool() const noexcept { return failure.empty(); }  ///< whether nothing went wrong
@@ -51,7 +51,7 @@ public:
           test_{std::move(test), within_} {}
 
     findings explore() {
-        const last_words here;
+        const last_words here{&scheduler::print_last_words};
         findings found;
         if (!within_.replay.empty()) {
             search one{within_.replay};
@@ -95,6 +95,10 @@ private:
     bool repeat(search& through, findings& found, time_point end, std::size_t most) {
         for (std::size_t runs = 1;; ++runs) {
             test_.run_once(through);
+            if (test_.has_learned()) {
+                through.restart();
+                test_.run_once(through);
+            }
             ++found.schedules;
             found.redundant += through.is_redundant();
             found.steps = std::max(found.steps, test_.steps());
@@ -187,9 +191,13 @@ private:
 /// First it looks for all schedules. If they are too many for half of the limits, it uses the other half for those with
 /// no preemption, then with one more, and so on.
 ///
-/// Threads are switched where they lock, wait or notify without a lock, by the kit's types, and at calls of `at`.
-/// Schedules that stop a thread elsewhere differ from these only if threads share data without a lock; the thread
-/// sanitizer reports that, also in an exploration.
+/// Threads are switched where they lock, try to lock, wait, or notify without a lock, by the kit's types, where a stop
+/// callback ends, where they let time pass, in the fakes, and at calls of `at`; and where they unlock, if the test tries
+/// to lock. Schedules that stop a thread elsewhere differ from these only if threads share data without a lock. The thread
+/// sanitizer reports that, also in an exploration, but not for atomics: a thread is to call `at` before it uses one.
+///
+/// There is no fairness. A thread that polls until another one has done something runs for ever in some schedule, which
+/// fails then; so does `std::scoped_lock` with several locks, if there are more than two threads.
 ///
 /// Throws `std::invalid_argument` if a limit is negative, or zero where nothing would be done, and `std::bad_alloc` if
 /// there is no memory for the exploration itself. Explorations in several threads share nothing.

@@ -45,6 +45,8 @@ public:
         if (exploration* const all = exploration::running()) all->take(*this);
         else if (is_taken_outside_.exchange(true))
             misused("a scheduled_lock that is taken is taken again, outside the threads of an exploration");
+        else if (number_ != 0 && scheduler::running() == nullptr)
+            misused("lock " + std::to_string(number_) + " of an exploration is taken by a thread that is none of it");
     }
 
     /// Takes it, if it is free. Returns whether it was.
@@ -142,6 +144,7 @@ private:
         exploration* const all = exploration::running();
         if (all == nullptr) misused(std::string{"a wait for a scheduled_condition "} +
                     (scheduler::running() != nullptr ? "in an invariant" : "outside an exploration"));
+        if (!guard.owns_lock()) misused("a wait for a scheduled_condition without its lock");
         return all->wait(*this, *guard.mutex(), until);
     }
 
@@ -191,6 +194,7 @@ inline void exploration::take(scheduled_lock& lock) {
 
 inline bool exploration::try_take(scheduled_lock& lock) {
     const kernel::unwatched own;
+    has_learned_ |= !std::exchange(stops_before_freeing_, true);
     go_on({{"tries to take lock #", lock.number_}});
     touch(lock.object_);
     if (lock.is_taken_) {
@@ -223,8 +227,10 @@ inline void exploration::let_go(scheduled_lock& lock) {
 
 inline void exploration::free(scheduled_lock& lock) {
     const kernel::unwatched own;
+    const kernel::step step{"frees lock #", lock.number_};
+    if (stops_before_freeing_) go_on({step});
     let_go(lock);
-    record(self_->number, {"frees lock #", lock.number_});
+    record(self_->number, step);
 }
 
 inline bool exploration::wait(scheduled_condition& condition, scheduled_lock& lock, std::chrono::nanoseconds until) {
@@ -240,11 +246,11 @@ inline bool exploration::wait(scheduled_condition& condition, scheduled_lock& lo
     me.afterwards = {{"takes lock #", lock.number_}, &lock.is_taken_, &lock.owner_};
     me.until = until;
     me.since = made_.steps();
-    me.has_timed_out = false;
     reschedule();
     take_free(lock, me.afterwards.step);
     me.next = {};
-    return me.has_timed_out;
+    me.is_woken = false;
+    return now_ >= until;  // also if it was notified in time, as the standard's
 }
 
 void exploration::wake(auto& waiting, const kernel::step& how) {
@@ -252,6 +258,7 @@ void exploration::wake(auto& waiting, const kernel::step& how) {
     condition.waiting_.erase(std::find(condition.waiting_.begin(), condition.waiting_.end(), waiting.number));
     touch(condition.object_);
     waiting.where = state::ready;
+    waiting.is_woken = true;
     waiting.next = waiting.afterwards;
     record(waiting.number, how);
 }
@@ -275,6 +282,7 @@ inline void exploration::notify(scheduled_condition& condition, bool all) {
 
 inline void exploration::end(const scheduled_lock& lock) {
     const kernel::unwatched own;
+    touch_world();
     const std::string name = "lock " + std::to_string(lock.number_);
     if (lock.is_taken_) fail(name + " is destroyed while it is taken");
     for (const auto& each : threads_) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,8 +64,47 @@ inline std::string why_none_fits(
         return "this replay is not of this test: its letter " + std::to_string(by.choices() + 1) + " is '" + letter +
                "', but the last option there is '" + search::alphabet[options.size() - 1] + '\'';
     }
-    return "the test does not do the same in each run. In the run before, at this place: " +
-           text_of(by.expected(), threads) + ". Now: " + text_of(options, threads);
+    const std::string different = "the test does not do the same in each run. ";
+    if (by.expected() != options) {
+        return different + "In the run before, at this place: " + text_of(by.expected(), threads) +
+               ". Now: " + text_of(options, threads);
+    }
+    std::string next;
+    for (const auto& each : threads) {
+        if (each->where == logical_thread::state::ready && each->next.step.what[0] != '\0')
+            next += "\n  " + each->name + ' ' + text_of(each->next.step);
+    }
+    return different + "At this place, the next step of a thread was another one in the run before. Now:" + next;
+}
+
+/// What tells a place of a run from others: the next steps of all threads.
+inline std::uint64_t place_of(const logical_threads& threads) noexcept {
+    std::uint64_t place = 0;
+    for (const auto& each : threads) {
+        if (each->where != logical_thread::state::ready) continue;
+        const step& next = each->next.step;
+        place = place * 31 + reinterpret_cast<std::uintptr_t>(next.what) + static_cast<std::uint64_t>(next.number);
+    }
+    return place;
+}
+
+/// Calls `f()`. Returns what is wrong if an exception leaves it; otherwise nothing.
+template <class F>
+std::string exception_of(const F& f, const std::string& who) {
+    try {
+        f();
+        return {};
+    } catch (const std::exception& error) {
+        return "an exception leaves " + who + ": " + error.what();
+    } catch (...) {
+        return "an exception leaves " + who + ", which is no std::exception";
+    }
+}
+
+/// Why a run is stopped that has had so many steps, and so many waits that timed out although a thread could go on.
+inline std::string why_it_does_not_end(std::size_t steps, int early_time_outs) {
+    const std::string most = "it does not end: more than " + count_of(steps, "step");
+    return early_time_outs < 100 ? most : most + ". A wait times out again and again: see limits::early_time_outs";
 }
 
 /// What the thread that `wanting` waits for is called.

@@ -5,9 +5,6 @@
 #include <cstddef>
 #include <cstdio>
 #include <mutex>
-#include <string>
-
-#include <pool/testing/scheduler.hpp>
 
 #if defined(__unix__)
 #include <array>
@@ -23,13 +20,15 @@ namespace pool::testing::kernel {
 
 #if defined(__unix__)
 
-/// While one exists, a signal that is about to end the program, such as that of a failed `assert`, first prints where the
-/// exploration of its thread is. Then it goes the way that it would have gone. Several may exist, in several threads.
+/// While one exists, a signal that is about to end the program, such as that of a failed `assert`, first prints something.
+/// Then it goes the way that it would have gone. Several may exist, in several threads.
 class last_words {
 public:
-    last_words() {
+    /// `print()` prints where the calling thread is. It is the same for all.
+    explicit last_words(void (*print)()) {
         set_stack();
         const std::lock_guard guard{mutex()};
+        printer() = print;
         if (count()++ != 0) return;
         for (std::size_t i = 0; i != signals.size(); ++i) {
             struct sigaction ours = {};
@@ -72,7 +71,7 @@ private:
     static void speak(int signal) {
         for (std::size_t i = 0; i != signals.size(); ++i) restore(i);
         alarm(10);  // the text needs memory: if its heap is what is broken, this ends the program
-        scheduler::print_last_words();
+        printer()();
         if (signal != SIGABRT)
             std::fputs("If its stack is exhausted: it has 256 KB, and with uses_threads what a real thread has.\n", stderr);
         alarm(0);
@@ -81,6 +80,10 @@ private:
 
     static std::mutex& mutex() noexcept {
         static std::mutex one;
+        return one;
+    }
+    static auto printer() noexcept -> void (*&)() {
+        static void (*one)() = nullptr;
         return one;
     }
     static std::size_t& count() noexcept {
@@ -97,7 +100,10 @@ private:
 
 #else
 
-class last_words {};
+class last_words {
+public:
+    explicit last_words(void (*)()) noexcept {}
+};
 
 #endif
 

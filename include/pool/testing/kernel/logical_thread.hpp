@@ -36,6 +36,12 @@ struct logical_thread {
         next = {{"begins"}};
         where = state::ready;
         locks = 0;
+        is_woken = false;
+    }
+
+    /// Whether it was woken in time, and may still be late: before it has the lock again.
+    bool may_be_late(std::chrono::nanoseconds now) const noexcept {
+        return where == state::ready && is_woken && until != std::chrono::nanoseconds::max() && now < until;
     }
 
     bool can_go_on() const noexcept { return where == state::ready && (next.blocked == nullptr || !*next.blocked); }
@@ -52,8 +58,8 @@ struct logical_thread {
     scheduled_condition* condition = nullptr;
     pending afterwards{};  ///< it takes the lock again
     std::chrono::nanoseconds until{};
+    bool is_woken = false;  ///< and does not have the lock again yet
     std::size_t since = 0;  ///< the number of the step
-    bool has_timed_out = false;
 };
 
 }  // namespace pool::testing::kernel

@@ -80,18 +80,18 @@ public:
     }
 
     /// Which one to take; `none` if the test does not offer what it offered in the run before. `running` is the thread
-    /// that could go on, or -1.
-    std::size_t choose(const std::vector<option>& options, int running) {
+    /// that could go on, or -1. `place` tells this place of the test from others.
+    std::size_t choose(const std::vector<option>& options, int running, std::uint64_t place = 0) {
         finish_piece();
         if (!replay_.empty()) return take(options, repeated(options), running);
         if (is_redundant_ || (options.size() == 1 && !skips_)) return take(options, 0, running);
         if (depth_ < length_) {
             const choice& known = path_[depth_];
-            if (known.options != options) return none;
+            if (known.options != options || known.place != place) return none;
             ++depth_;
             return take(options, known.taken, running);
         }
-        choice& fresh = lengthen(options, running);
+        choice& fresh = lengthen(options, running, place);
         if (!settle(fresh)) {  // whatever it does now has been tried: let it end
             is_redundant_ = true;
             --length_;
@@ -99,6 +99,12 @@ public:
         }
         ++depth_;
         return take(options, fresh.taken, running);
+    }
+
+    /// Begins anew, because the test has more choices than was known.
+    void restart() noexcept {
+        length_ = 0;
+        was_bounded_ = false;
     }
 
     /// Between two choices, a run looks at objects and changes them.
@@ -147,6 +153,7 @@ private:
     struct choice {
         std::vector<option> options;
         std::vector<tried> asleep;
+        std::uint64_t place = 0;
         std::size_t taken = 0;
         int running = -1;
         int preemptions = 0;  ///< before it
@@ -169,11 +176,12 @@ private:
         return false;
     }
 
-    choice& lengthen(const std::vector<option>& options, int running) {
+    choice& lengthen(const std::vector<option>& options, int running, std::uint64_t place) {
         if (length_ == path_.size()) path_.emplace_back();
         choice& fresh = path_[length_++];
         fresh.options = options;
         fresh.asleep.clear();
+        fresh.place = place;
         fresh.taken = 0;
         fresh.running = running;
         fresh.preemptions = preemptions_;
