@@ -6,7 +6,7 @@
 
 TEST_CASE("explore works with Catch2") {
     const auto found = explore_a_wait<true>();
-    if (!found) FAIL(found.text);
+    CHECK(found);
     CHECK(found.all);
 
     const auto wrong = explore_a_wait<false>();

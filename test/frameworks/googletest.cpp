@@ -5,8 +5,8 @@
 
 TEST(Explore, WorksWithGoogleTest) {
     const auto found = explore_a_wait<true>();
-    EXPECT_TRUE(found) << found.text;
-    EXPECT_TRUE(found.all);
+    EXPECT_TRUE(found) << found;
+    EXPECT_TRUE(found.all) << found;
 
     const auto wrong = explore_a_wait<false>();
     EXPECT_FALSE(wrong);

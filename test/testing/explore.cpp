@@ -212,6 +212,11 @@ TEST_CASE("explore: a thread cannot run threads itself") {
     CHECK(explore([](exploration& test) {
         test.run(std::vector<exploration::thread>(31, {"one of many", [] {}}));
     }).failure == "31 threads: 30 are the most");
+    CHECK(explore([](exploration& test) {
+        scheduled_lock lock;
+        const std::lock_guard guard{lock};
+        test.run({{"one", [] {}}});
+    }).failure == "run is called with a lock held: no invariant would be looked at");
 }
 
 TEST_CASE("explore: a thread without a name has its number") {

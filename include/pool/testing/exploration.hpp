@@ -67,7 +67,8 @@ public:
     void run(std::vector<thread> threads) {
         const kernel::unwatched own;
         if (self_->number != 0) fail("run is called by " + self_->name + ", which such a call runs itself");
-        if (threads.size() > most_threads) fail(kernel::count_of(threads.size(), "thread") + ": 30 are the most");
+        if (locks_held_ != 0) fail("run is called with a lock held: no invariant would be looked at");
+        if (threads.size() > 30) fail(kernel::count_of(threads.size(), "thread") + ": 30 are the most");
         while (threads_.size() <= threads.size()) add_thread();
         alive_ = threads.size();
         for (std::size_t i = 0; i != threads.size(); ++i) {
@@ -81,8 +82,8 @@ public:
         invariant_ = nullptr;  // it may speak of what the test ends next
     }
 
-    /// `check` is called whenever no lock is held, until `run` returns. It calls `require`. It may lock what it looks at:
-    /// locks do nothing meanwhile.
+    /// `check` is called whenever no lock is held, until `run` returns. It calls `require`. It may lock what it looks at,
+    /// and must not wait.
     void invariant(std::function<void()> check) { invariant_ = std::move(check); }
 
     /// This run fails if `holds` is false. `what` says what should hold, and may say what was seen: each of them is
@@ -217,7 +218,6 @@ private:
     template <class F>
     friend class scheduled_stop_callback;
 
-    static constexpr std::size_t most_threads = 30;
     static constexpr auto for_ever = std::chrono::nanoseconds::max();
 
     using pending = kernel::pending;
