@@ -4,6 +4,7 @@
 #include <pool/testing/actions.hpp>
 #include <pool/testing/event_log.hpp>
 #include <pool/testing/explore.hpp>
+#include <pool/testing/failure_plan.hpp>
 #include <pool/testing/failure_point.hpp>
 #include <pool/testing/failures.hpp>
 #include <pool/testing/fake_connection.hpp>

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <new>
 
-#include <pool/testing/failure_point.hpp>
+#include <pool/testing/failure_plan.hpp>
 
 /// @file
 /// Makes each allocation a failure point: it replaces every `operator new` of the program, and its `operator delete`.
@@ -35,8 +35,7 @@ inline void free_aligned(void* p) { std::free(p); }
 #endif
 
 inline void* allocate(std::size_t size, std::size_t alignment) {
-    failure_plan* const plan = failure_plan::of_this_thread();
-    if (plan != nullptr && plan->reach(point::allocation)) throw std::bad_alloc{};
+    if (failure_plan::reach_here(point::allocation)) throw std::bad_alloc{};
     if (size == 0) size = 1;
     const bool usual = alignment <= usual_alignment;
     if (void* got = usual ? std::malloc(size) : allocate_aligned(size, alignment)) return got;

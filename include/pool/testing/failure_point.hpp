@@ -1,40 +1,31 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <optional>
 #include <string>
-#include <utility>
 
-#include <pool/core/platform.hpp>
-#include <pool/testing/kernel/sanitizers.hpp>
+#include <pool/testing/failure_plan.hpp>
+#include <pool/testing/scheduler.hpp>
 
 /// @file
-/// Failure points: the places at which a call of foreign code can fail. A plan says which one does. `explore_failures`
-/// makes them fail in turn; `countdown` makes one fail.
-///
-/// Each thread follows a plan of its own, or none. Outside a plan, nothing fails.
+/// Failure points: the places at which a call of foreign code can fail. `explore_failures` makes them fail in turn;
+/// `countdown` makes one fail.
 
 namespace pool::testing {
 
-/// The kinds of failure points.
-enum class point {
-    allocation,  ///< `operator new`, in a program with `failing_allocation.hpp`
-    copy,        ///< the copy of a `fallible`
-    move,        ///< the move of a `fallible` or of a `fragile_connection`
-    hash,        ///< the hash of a `fallible`
-    comparison,  ///< the comparison of two of them
-    dial,        ///< the call of a `fake_dialer`
-    close,       ///< the close of a fake connection: it is closed then
-    hook,        ///< what a test says: see `may_fail`
-};
+namespace kernel {
 
-/// All of them, with what a person calls them.
-inline constexpr std::array point_names{"allocation", "copy", "move", "hash", "comparison", "dial", "close", "hook"};
+/// A test counts from 1. `what` is the function that was told another number.
+template <class Number>
+void require_counted_from_1(Number n, const char* what) {
+    if (n >= 1) return;
+    const unwatched own;
+    misused(std::string{what} + " is told " + std::to_string(n) + ": counting begins at 1, which is the next one");
+}
+
+}  // namespace kernel
 
 /// A failure point throws this. An allocation throws `std::bad_alloc`.
 class injected_failure : public std::exception {
@@ -47,105 +38,9 @@ private:
     point kind_;
 };
 
-/// Says which failure point fails, and counts them. Thread-safe.
-class failure_plan {
-public:
-    /// What fails.
-    struct choice {
-        std::uint64_t n = 0;          ///< the n-th point, where 1 is the next; 0 for none
-        bool persists = false;        ///< and, from then on, all of its kind
-        std::optional<point> only{};  ///< counts only points of this kind
-    };
-
-    explicit failure_plan(choice chosen) noexcept : chosen_{chosen} {}  ///< nothing has been counted yet
-    failure_plan(const failure_plan&) = delete;
-    failure_plan& operator=(const failure_plan&) = delete;
-
-    /// Counts a point. Returns whether it fails.
-    bool reach(point kind) noexcept {
-        const std::uint64_t of_kind = ++counts_[static_cast<std::size_t>(kind)];
-        if (chosen_.only && kind != *chosen_.only) return false;
-        if (++all_ == chosen_.n) {
-            failed_number_ = of_kind;
-            failed_ = static_cast<int>(kind);
-            return true;
-        }
-        return chosen_.persists && failed_ == static_cast<int>(kind);
-    }
-
-    /// How many points of this kind there were.
-    std::uint64_t count(point kind) const noexcept { return counts_[static_cast<std::size_t>(kind)]; }
-
-    /// The kind of the point that has failed, if one has.
-    std::optional<point> failed() const noexcept {
-        const int kind = failed_;
-        return kind == none ? std::nullopt : std::optional{static_cast<point>(kind)};
-    }
-
-    /// The same as text: "the copy number 3 has failed".
-    std::string text() const {
-        const auto kind = failed();
-        if (!kind) return "nothing has failed";
-        return std::string{"the "} + point_names[static_cast<std::size_t>(*kind)] + " number " +
-               std::to_string(failed_number_) + " has failed";
-    }
-
-    /// The one that the calling thread follows; null if none. An exploration is one thread: its logical threads follow
-    /// one plan.
-    static failure_plan* of_this_thread() noexcept {
-        const kernel::unwatched own;
-        return mine();
-    }
-
-private:
-    friend class armed;
-
-    static failure_plan*& mine() noexcept {
-        static thread_local failure_plan* followed = nullptr;
-        return followed;
-    }
-
-    /// Returns the one before.
-    static failure_plan* follow(failure_plan* next) noexcept {
-        const kernel::unwatched own;
-        return std::exchange(mine(), next);
-    }
-
-    static constexpr int none = -1;
-
-    const choice chosen_;
-    std::array<std::atomic<std::uint64_t>, point_names.size()> counts_{};
-    std::atomic<std::uint64_t> all_{0};
-    std::atomic<std::uint64_t> failed_number_{0};
-    std::atomic<int> failed_{none};
-};
-
-/// While it lives, the calling thread follows this plan. Several threads may follow one plan, but then which point is
-/// the n-th depends on them.
-class armed {
-public:
-    explicit armed(failure_plan& plan) noexcept : armed{&plan} {}  ///< the plan must outlive it
-    armed(const armed&) = delete;
-    armed& operator=(const armed&) = delete;
-    ~armed() { failure_plan::follow(before_); }
-
-protected:
-    explicit armed(failure_plan* plan) noexcept : before_{failure_plan::follow(plan)} {}  ///< null for none
-
-private:
-    failure_plan* const before_;
-};
-
-/// While it lives, nothing fails in the calling thread, and nothing counts.
-class disarmed : public armed {
-public:
-    disarmed() noexcept : armed{nullptr} {}
-};
-
 /// A failure point. Throws `injected_failure` if it is its turn. Call it in a hook, or in a type of a test's own.
 inline void may_fail(point kind) {
-    failure_plan* const plan = failure_plan::of_this_thread();
-    if (plan != nullptr && plan->reach(kind)) throw injected_failure{kind};
+    if (failure_plan::reach_here(kind)) throw injected_failure{kind};
 }
 
 /// While it lives, the n-th point of this kind in this thread fails, where 1 is the next. Or that one and all that
@@ -153,7 +48,9 @@ inline void may_fail(point kind) {
 class countdown {
 public:
     /// `persists` makes all fail that follow.
-    countdown(point kind, std::uint64_t n, bool persists = false) noexcept : plan_{{n, persists, kind}} {}
+    countdown(point kind, std::uint64_t n, bool persists = false) noexcept : plan_{{n, persists, kind}} {
+        kernel::require_counted_from_1(n, "a countdown");
+    }
 
     /// Whether it has failed.
     bool happened() const noexcept { return plan_.failed().has_value(); }
@@ -165,7 +62,7 @@ private:
 
 /// How many points of this kind this thread passes in `act()`. Nothing fails in it.
 template <class Act>
-std::uint64_t points_of(point kind, Act act) {
+[[nodiscard]] std::uint64_t points_of(point kind, Act act) {
     failure_plan plan{{}};
     const armed here{plan};
     act();

@@ -5,7 +5,7 @@
 #include <thread>
 
 /// @file
-/// What the sanitizers have to be told about stacks, and about locks that they do not know.
+/// What the sanitizers have to be told about stacks, about locks that they do not know, and about the kit's own code.
 ///
 /// Their functions are weak: a program that is not built with a sanitizer does not have them, and their addresses are
 /// null there.
@@ -29,6 +29,10 @@ extern "C" {
 [[gnu::weak]] void AnnotateIgnoreWritesEnd(const char* file, int line);
 }
 #endif
+
+namespace pool::testing {
+class failure_plan;
+}
 
 namespace pool::testing::kernel {
 
@@ -111,16 +115,16 @@ inline void leak(const void* object) noexcept {
 
 /// While one exists, the thread sanitizer does not look: the kernel's data are touched by one thread at a time, which it
 /// cannot know.
-class unwatched {
+class unsanitized {
 public:
-    unwatched() noexcept {
+    unsanitized() noexcept {
         if (AnnotateIgnoreReadsBegin == nullptr) return;
         AnnotateIgnoreReadsBegin(nullptr, 0);
         AnnotateIgnoreWritesBegin(nullptr, 0);
     }
-    unwatched(const unwatched&) = delete;
-    unwatched& operator=(const unwatched&) = delete;
-    ~unwatched() {
+    unsanitized(const unsanitized&) = delete;
+    unsanitized& operator=(const unsanitized&) = delete;
+    ~unsanitized() {
         if (AnnotateIgnoreReadsBegin == nullptr) return;
         AnnotateIgnoreWritesEnd(nullptr, 0);
         AnnotateIgnoreReadsEnd(nullptr, 0);
@@ -133,11 +137,37 @@ inline void release(void*) noexcept {}
 inline void acquire(void*) noexcept {}
 inline void start_a_thread() noexcept {}
 inline void leak(const void*) noexcept {}
-class unwatched {
+class unsanitized {
 public:
-    unwatched() noexcept {}
+    unsanitized() noexcept {}
 };
 
 #endif
+
+/// What decides whether a failure point of a thread counts. A logical thread has one of its own: who switches between
+/// two of them in one real thread exchanges it.
+struct failure_state {
+    failure_plan* plan = nullptr;  ///< the one that the thread follows, if any
+    int own_code = 0;              ///< how many `unwatched` it has
+};
+
+/// That of the calling thread. It is touched under `unsanitized`: two fibers of a thread share the variable.
+inline failure_state& failures_here() noexcept {
+    static thread_local failure_state here;
+    return here;
+}
+
+/// While one exists, the calling thread runs code of the kit, not of a test: nothing in it is a failure point, and the
+/// thread sanitizer does not look.
+class unwatched {
+public:
+    unwatched() noexcept { ++failures_here().own_code; }
+    unwatched(const unwatched&) = delete;
+    unwatched& operator=(const unwatched&) = delete;
+    ~unwatched() { --failures_here().own_code; }
+
+private:
+    const unsanitized begins_first_;
+};
 
 }  // namespace pool::testing::kernel
