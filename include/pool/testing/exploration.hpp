@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
+#include <initializer_list>
 #include <memory>
-#include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <pool/testing/failure_plan.hpp>
 #include <pool/testing/kernel/explain.hpp>
 #include <pool/testing/kernel/fiber.hpp>
 #include <pool/testing/kernel/logical_thread.hpp>
@@ -82,6 +84,9 @@ public:
         invariant_ = nullptr;  // it may speak of what the test ends next
     }
 
+    /// The same, without a vector of the test's own, which could fail.
+    void run(std::initializer_list<thread> threads) { run(kernel::own_vector(threads)); }
+
     /// `check` is called whenever no lock is held, until `run` returns. It calls `require`. It may lock what it looks at,
     /// and must not wait.
     void invariant(std::function<void()> check) { invariant_ = std::move(check); }
@@ -90,11 +95,7 @@ public:
     /// printed, as by `<<`, one after the other.
     template <class... Printed>
     void require(bool holds, const Printed&... what) {
-        if (holds) return;
-        std::ostringstream text;
-        text << "this does not hold: ";
-        (text << ... << what);
-        fail(text.str());
+        if (!holds) fail(kernel::printed("this does not hold: ", what...));
     }
 
     /// A point at which the calling thread may be stopped. `what` says what it does next, and must be a literal, or outlive
@@ -144,10 +145,10 @@ public:
     }
 
     /// Ends this run. Nothing is unwound, so it works in any place. What the run has allocated is never freed.
-    [[noreturn]] void fail(std::string why) override {
-        if (current() != this) misused(why + "\n  in a thread that is none of the exploration");
+    [[noreturn]] void fail(std::string_view why) override {
         const kernel::unwatched own;
-        failure_ = std::move(why);
+        if (current() != this) misused(std::string{why} + "\n  in a thread that is none of the exploration");
+        failure_ = std::string{why} + kernel::after_a_failure();
         is_observing_ = false;
         watchdog_.note(0, {"has failed"});
         kernel::release(&root_);
@@ -256,10 +257,11 @@ private:
 
     /// One life of a thread, from its first step to its last. Thread 0 is the test itself.
     void live(logical_thread& me) {
+        const armed as_its_caller{me.plan};
         enter();
         kernel::acquire(me.number == 0 ? &root_ : static_cast<void*>(&are_running_));
         const auto body = me.number == 0 ? [this] { test_(*this); } : std::exchange(me.body, nullptr);
-        if (std::string why = kernel::exception_of(body, me.name); !why.empty()) fail(std::move(why));
+        if (const std::string why = kernel::exception_of(body, me.name); !why.empty()) fail(why);
         const kernel::unwatched own;
         kernel::release(me.number == 0 ? &root_ : static_cast<void*>(&are_running_));
         if (me.number == 0) return root_->take_over(*me.flow);
@@ -360,11 +362,7 @@ private:
     void abandon_failed() {
         if (failure_.empty()) return;
         failure_.clear();
-        for (auto& each : threads_) {
-            each->flow->abandon();
-            kernel::leak(each.release());
-        }
-        threads_.clear();
+        kernel::abandon(threads_);
     }
 
     const std::function<void(exploration&)> test_;

@@ -202,6 +202,7 @@ private:
 /// Throws `std::invalid_argument` if a limit is negative, or zero where nothing would be done, and `std::bad_alloc` if
 /// there is no memory for the exploration itself. Explorations in several threads share nothing.
 [[nodiscard]] inline findings explore(std::function<void(exploration&)> test, limits within = {}) {
+    const kernel::unwatched own;
     return kernel::explorer{std::move(test), std::move(within)}.explore();
 }
 

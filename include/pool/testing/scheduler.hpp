@@ -5,8 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <utility>
+#include <string_view>
 
+#include <pool/testing/failure_plan.hpp>
 #include <pool/testing/kernel/sanitizers.hpp>
 
 /// @file
@@ -36,13 +37,14 @@ public:
     virtual bool has_lock() const noexcept = 0;
 
     /// Ends this run of the test. Nothing is unwound.
-    [[noreturn]] virtual void fail(std::string why) = 0;
+    [[noreturn]] virtual void fail(std::string_view why) = 0;
 
     /// What to print when the program ends in this run of the test.
     virtual std::string last_words() const = 0;
 
     /// Prints that, if one runs in this thread.
     static void print_last_words() {
+        const kernel::unwatched own;
         if (current() != nullptr) std::fprintf(stderr, "%s\n", current()->last_words().c_str());
     }
 
@@ -72,11 +74,22 @@ inline void at(const char* what, std::int64_t object) {
     if (scheduler* const running = scheduler::running()) running->at(what, object);
 }
 
+namespace kernel {
+
+/// The failure that came before, as a line: a mistake may be its consequence.
+inline std::string after_a_failure() {
+    const failure_plan* const plan = failure_plan::of_this_thread();
+    return plan != nullptr && plan->failed() ? "\n  " + plan->text() : "";
+}
+
+}  // namespace kernel
+
 /// Reports a mistake of the code under test, such as a connection that is closed twice. In an exploration, this run of
 /// the test fails, and the schedule that led to it is printed. Otherwise it prints `what`, and aborts.
-[[noreturn]] inline void misused(std::string what) {
-    if (scheduler* const running = scheduler::running()) running->fail(std::move(what));
-    std::fprintf(stderr, "%s\n", what.c_str());
+[[noreturn]] inline void misused(std::string_view what) {
+    const kernel::unwatched own;
+    if (scheduler* const running = scheduler::running()) running->fail(what);
+    std::fprintf(stderr, "%s%s\n", std::string{what}.c_str(), kernel::after_a_failure().c_str());
     std::abort();
 }
 

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include <pool/testing/kernel/logical_thread.hpp>
+#include <pool/testing/kernel/sanitizers.hpp>
 #include <pool/testing/kernel/schedule.hpp>
 #include <pool/testing/kernel/search.hpp>
 
@@ -88,6 +90,15 @@ inline std::uint64_t place_of(const logical_threads& threads) noexcept {
     return place;
 }
 
+/// These, as `<<` prints them, one after the other.
+template <class... Printed>
+std::string printed(const Printed&... each) {
+    const unwatched own;
+    std::ostringstream text;
+    (text << ... << each);
+    return text.str();
+}
+
 /// Calls `f()`. Returns what is wrong if an exception leaves it; otherwise nothing.
 template <class F>
 std::string exception_of(const F& f, const std::string& who) {
@@ -95,8 +106,10 @@ std::string exception_of(const F& f, const std::string& who) {
         f();
         return {};
     } catch (const std::exception& error) {
+        const unwatched own;
         return "an exception leaves " + who + ": " + error.what();
     } catch (...) {
+        const unwatched own;
         return "an exception leaves " + who + ", which is no std::exception";
     }
 }

@@ -145,6 +145,7 @@ private:
 
     void take_over(fiber& from, bool is_its_last) {
         last_ = &from;
+        from.failures_ = std::exchange(failures_here(), failures_);
         // What is thrown, and what is caught, belongs to a stack, but is counted for each thread.
         auto* const exceptions = static_cast<void*>(abi::__cxa_get_globals());
         std::memcpy(&from.exceptions_, exceptions, sizeof exceptions_);
@@ -171,6 +172,7 @@ private:
     watched_stack stack_;
     saved_context context_;
     exception_state exceptions_;
+    failure_state failures_;
     fiber* last_ = nullptr;  ///< the one from which it was taken over
     bool is_over_ = false;
     std::function<void()> main_;

@@ -4,10 +4,13 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include <pool/testing/kernel/sanitizers.hpp>
 #include <pool/testing/kernel/schedule.hpp>
 #include <pool/testing/kernel/strand.hpp>
 
@@ -33,6 +36,7 @@ struct logical_thread {
     void begin(std::string called, std::function<void()> what) {
         name = std::move(called);
         body = std::move(what);
+        plan = failures_here().plan;
         next = {{"begins"}};
         where = state::ready;
         locks = 0;
@@ -49,6 +53,7 @@ struct logical_thread {
     int number = 0;
     std::string name;
     std::function<void()> body;
+    failure_plan* plan = nullptr;  ///< of the thread that called `run`
     std::unique_ptr<kernel::strand> flow;
     state where = state::absent;
     pending next{};
@@ -61,5 +66,21 @@ struct logical_thread {
     bool is_woken = false;  ///< and does not have the lock again yet
     std::size_t since = 0;  ///< the number of the step
 };
+
+/// They will never go on: see `strand::abandon`.
+inline void abandon(std::vector<std::unique_ptr<logical_thread>>& threads) {
+    for (auto& each : threads) {
+        each->flow->abandon();
+        leak(each.release());
+    }
+    threads.clear();
+}
+
+/// A vector whose memory is the kit's.
+template <class T>
+std::vector<T> own_vector(std::initializer_list<T> elements) {
+    const unwatched own;
+    return elements;
+}
 
 }  // namespace pool::testing::kernel
