@@ -216,6 +216,12 @@ TEST_CASE("fake_connection: its close and its uses fail, hang and are slow") {
         CHECK(error_of([&] { conn.close(); }) == "broken pipe");
         CHECK(dials.closed() == std::vector{1});
     }
+    SUBCASE("they do nothing") {
+        conn.far().on_use = nullptr;
+        conn.far().on_close = nullptr;
+        conn.use();
+        conn.close();
+    }
     SUBCASE("they are slow") {
         conn.far().on_use = takes(clock, 1s);
         conn.far().on_close = takes(clock, 2s);
@@ -241,8 +247,9 @@ TEST_CASE("fake_connection: has a history") {
     conn.use();
     dials[1].note("lent to worker 3");
     conn.use("asks");
+    conn.use(std::string{"asks again"});
     conn.close();
-    CHECK(dials[1].history() == "dialled for a, used 2 times, lent to worker 3, asks, closed");
+    CHECK(dials[1].history() == "dialled for a, used 2 times, lent to worker 3, asks, asks again, closed");
 }
 
 TEST_CASE("fragile_connection: its move fails while it is stuck, and moves nothing") {

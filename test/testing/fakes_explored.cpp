@@ -97,6 +97,26 @@ TEST_CASE("explored fakes: after a run that has failed under a lock, the next on
     CHECK_FALSE(is_under_lock());
 }
 
+TEST_CASE("explored fakes: a connection that there is not fails the run, and the dialer can be used on") {
+    fake_dialer dials;
+    const auto found = explore([&](exploration& test) { test.run({{"one", [&] { (void)dials[9]; }}}); });
+    CHECK(says(found, "there is no connection 9; 0 were dialled"));
+    CHECK(dials.dials() == 0);
+}
+
+TEST_CASE("explored fakes: a use may have a text that does not live on") {
+    const auto found = explore([](exploration& test) {
+        fake_dialer dials;
+        auto conn = dials();
+        test.run({{"one", [&] { conn.use("asks for number " + std::to_string(dials.dials())); }}});
+        const std::string history = dials[1].history();
+        conn.close();
+        test.fail(history);
+    });
+    CHECK(says(found, "opened, asks for number 1"));
+    CHECK(says(found, "uses a connection\n"));
+}
+
 TEST_CASE("explored fakes: a dial hangs until another thread opens the gate, or stops it") {
     const auto explore_dial = [](auto release) {
         return explore([release](exploration& test) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <pool/dial.hpp>
+#include <pool/testing/failure_plan.hpp>
 #include <pool/testing/gate.hpp>
 
 /// @file
@@ -16,7 +17,10 @@ namespace pool::testing {
 
 /// Throws a `std::runtime_error` with this text.
 inline auto fails(std::string why) {
-    return [why = std::move(why)](const auto&...) { throw std::runtime_error{why}; };
+    return [why = std::move(why)](const auto&...) {
+        const disarmed unnoticed;
+        throw std::runtime_error{why};
+    };
 }
 
 /// Blocks until the test opens the gate. A dial that blocks throws a `std::runtime_error` at the deadline of its
@@ -26,7 +30,9 @@ inline auto hangs(gate& until) {
         gate* until;
         void operator()() const { until->pass(); }
         void operator()(const dial_context& context) const {
-            if (!until->pass(context)) throw std::runtime_error{"the dial was given up"};
+            if (until->pass(context)) return;
+            const disarmed unnoticed;
+            throw std::runtime_error{"the dial was given up"};
         }
     };
     return action{&until};

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include <pool/core/platform.hpp>
+#include <pool/testing/failure_plan.hpp>
 
 /// @file
 /// The events of a test, in order, so that the test can compare all of them.
@@ -22,8 +22,9 @@ struct sequence : std::vector<T> {
     sequence(std::vector<T> all) : std::vector<T>{std::move(all)} {}  ///< takes the elements
 
     /// Prints `{first, second}`, if `T` can be printed.
-    friend std::ostream& operator<<(std::ostream& out, const sequence& all)
-        requires requires(const T& each) { out << each; }
+    friend std::ostream& operator<<(std::ostream& out, const sequence& all) requires requires(const T& each) {
+        out << each;
+    }
     {
         out << '{';
         const char* separator = "";
@@ -47,6 +48,7 @@ public:
 
     /// Adds an event at the end.
     void add(Event event) {
+        const disarmed unnoticed;
         const std::scoped_lock guard{mutex_};
         events_.push_back(std::move(event));
     }
@@ -59,6 +61,7 @@ public:
 
     /// A copy of the events since the last `take()`.
     sequence<Event> events() const {
+        const disarmed unnoticed;
         const std::scoped_lock guard{mutex_};
         return events_;
     }
@@ -70,11 +73,11 @@ public:
     }
 
     /// Prints the events since the last `take()`.
-    friend std::ostream& operator<<(std::ostream& out, const basic_event_log& log)
-        requires requires(const Event& each) { out << each; }
-    {
-        return out << log.events();
+    friend std::ostream& operator<<(std::ostream& out, const basic_event_log& log) requires
+        requires(const Event& each) {
+        out << each;
     }
+    { return out << log.events(); }
 
 private:
     mutable std::mutex mutex_;  ///< guards `events_`

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <pool/testing/failure_plan.hpp>
 #include <pool/testing/failure_point.hpp>
 #include <pool/testing/held_locks.hpp>
 #include <pool/testing/scheduler.hpp>
@@ -48,21 +49,26 @@ public:
 
     /// Called by its close, after which it is closed. It may throw, block, and call the pool: see `fails`, `hangs` and
     /// `takes`. Set it before the connection is shared between threads.
-    std::function<void()> on_close = [] {};
-    std::function<void()> on_use = [] {};  ///< called by each use, in the same way
+    std::function<void()> on_close;
+    std::function<void()> on_use;  ///< called by each use, in the same way
 
     /// The peer goes at this time.
     template <class Clock>
     void die_at(const Clock& clock, typename Clock::time_point when) {
+        const disarmed unnoticed;
         set(has_gone_, [clock, when] { return clock.now() >= when; });
     }
 
     /// The peer goes during a use: the `count`-th from now, where 1 is the next. That use throws.
-    void die_at_use(int count) { last_use_ = uses + count; }
+    void die_at_use(int count) {
+        kernel::require_counted_from_1(count, "die_at_use");
+        last_use_ = uses + count;
+    }
 
     /// It is blocked until this time.
     template <class Clock>
     void block_until(const Clock& clock, typename Clock::time_point when) {
+        const disarmed unnoticed;
         set(is_busy_, [clock, when] { return clock.now() < when; });
     }
 
@@ -75,6 +81,7 @@ public:
 
     /// Adds a line of the test's own to the history.
     void note(std::string what) {
+        const disarmed unnoticed;
         const std::scoped_lock guard{mutex_};
         if (!history_.empty() && history_.back().what == what) ++history_.back().times;
         else history_.push_back({std::move(what)});
@@ -82,6 +89,7 @@ public:
 
     /// The events of its life, as text.
     std::string history() const {
+        const disarmed unnoticed;
         const std::scoped_lock guard{mutex_};
         std::string all = key.empty() ? "opened" : "dialled for " + key;
         for (const auto& [what, times] : history_) {
@@ -102,10 +110,8 @@ private:
     };
 
     [[noreturn]] void misused(const char* what) const {
-        const failure_plan* const plan = failure_plan::of_this_thread();
-        const disarmed unnoticed;
-        testing::misused("connection " + std::to_string(id) + ": " + what + "\n  its history: " + history() +
-                         (plan != nullptr ? "\n  " + plan->text() : ""));
+        const kernel::unwatched own;
+        testing::misused("connection " + std::to_string(id) + ": " + what + "\n  its history: " + history());
     }
 
     void close() {
@@ -119,12 +125,14 @@ private:
             tell_closed_(*this);
         }
         may_fail(point::close);
-        on_close();
+        if (on_close) on_close();
     }
 
-    void use(const char* what) {
+    /// `step` is what an exploration prints, and `what` is for the history.
+    template <class Text>
+    void use(const char* step, const Text& what) {
         if (is_under_lock()) misused("used under a lock");
-        at(what);
+        at(step);
         if (closes > 0) misused("used after its close");
         if (is_blocked()) misused("used while it is blocked");
         {
@@ -132,8 +140,11 @@ private:
             note(what);
         }
         if (++uses == last_use_) dead = true;
-        if (is_dead()) throw std::runtime_error{"the peer of connection " + std::to_string(id) + " has gone"};
-        on_use();
+        if (is_dead()) {
+            const disarmed unnoticed;
+            throw std::runtime_error{"the peer of connection " + std::to_string(id) + " has gone"};
+        }
+        if (on_use) on_use();
     }
 
     void set(condition& which, condition what) {
@@ -174,9 +185,11 @@ public:
     bool unblocked() const noexcept { return step(), !far().is_blocked(); }  ///< what the test has said
     bool reusable() const noexcept { return far().reusable; }                ///< what the test has said
 
-    /// A call over it. `what` is for the history, and must outlive an exploration. Throws what `far().on_use` throws,
-    /// and a `std::runtime_error` if the peer has gone.
-    void use(const char* what = "used") { far().use(what); }
+    /// A call over it. `what` is for the history, and for the text of a schedule, so it must outlive an exploration.
+    /// Throws what `far().on_use` throws, and a `std::runtime_error` if the peer has gone.
+    void use(const char* what = "used") { far().use(what, what); }
+    /// The same, with a text that need not live on. It is for the history alone.
+    void use(const std::string& what) { far().use("uses a connection", what); }
 
     /// 1 for the first of a dialer.
     int id() const noexcept { return far().id; }
@@ -208,7 +221,10 @@ public:
 private:
     static fake_connection&& movable(fake_connection& other) {
         may_fail(point::move);
-        if (other.far().stuck) throw std::runtime_error{"stuck"};
+        if (other.far().stuck) {
+            const disarmed unnoticed;
+            throw std::runtime_error{"stuck"};
+        }
         return std::move(other);
     }
 };

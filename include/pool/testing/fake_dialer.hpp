@@ -16,6 +16,7 @@
 #include <pool/dial.hpp>
 #include <pool/key.hpp>
 #include <pool/testing/event_log.hpp>
+#include <pool/testing/failure_plan.hpp>
 #include <pool/testing/failure_point.hpp>
 #include <pool/testing/fake_connection.hpp>
 #include <pool/testing/held_locks.hpp>
@@ -58,6 +59,7 @@ public:
 
     /// The next dial does this first, or, if that has something to do already, the one after it.
     void next(action what) {
+        const disarmed unnoticed;
         const std::scoped_lock guard{shared_->mutex};
         int which = shared_->attempts + 1;
         while (shared_->script.contains(which)) ++which;
@@ -65,6 +67,8 @@ public:
     }
     /// The n-th dial from now does this first, where 1 is the next.
     void nth(int n, action what) {
+        kernel::require_counted_from_1(n, "fake_dialer::nth");
+        const disarmed unnoticed;
         const std::scoped_lock guard{shared_->mutex};
         shared_->script.insert_or_assign(shared_->attempts + n, std::move(what));
     }
@@ -85,8 +89,11 @@ public:
 
     /// The far end of the connection with this number.
     far_end& operator[](int id) const {
-        const std::scoped_lock guard{shared_->mutex};
-        return shared_->ends.at(static_cast<std::size_t>(id - 1));
+        if (far_end* const found = end_of(id)) return *found;
+        const kernel::unwatched own;
+        const int count = dials();
+        misused("there is no connection " + std::to_string(id) + "; " + std::to_string(count) +
+                (count == 1 ? " was dialled" : " were dialled"));
     }
     /// How many times it was called.
     int attempts() const {
@@ -147,6 +154,12 @@ private:
         else return core::describe(key);
     }
 
+    far_end* end_of(int id) const {
+        const std::scoped_lock guard{shared_->mutex};
+        const auto at = static_cast<std::size_t>(id) - 1;
+        return at < shared_->ends.size() ? &shared_->ends[at] : nullptr;
+    }
+
     fake_connection open(const std::string& key, const dial_context& context) {
         if (is_under_lock()) misused("a connection is dialled under a lock");
         at("dials");
@@ -177,7 +190,12 @@ private:
         return std::move(shared_->script.extract(found).mapped());
     }
 
-    std::shared_ptr<state> shared_ = std::make_shared<state>();
+    static std::shared_ptr<state> make() {
+        const disarmed unnoticed;
+        return std::make_shared<state>();
+    }
+
+    std::shared_ptr<state> shared_ = make();
 };
 
 }  // namespace pool::testing

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <pool/dial.hpp>
+#include <pool/testing/failure_plan.hpp>
 #include <pool/testing/kernel/sanitizers.hpp>
 #include <pool/testing/scheduled_lock.hpp>
 #include <pool/testing/scheduled_stop_callback.hpp>
@@ -22,7 +23,7 @@ namespace pool::testing {
 /// blocks. In an exploration, the other threads go on meanwhile; if none can, that is a deadlock, and the run fails.
 class gate {
 public:
-    gate() = default;
+    gate() : gate{disarmed{}} {}
     gate(const gate&) = delete;
     gate& operator=(const gate&) = delete;
     ~gate() {
@@ -71,6 +72,8 @@ public:
     }
 
 private:
+    explicit gate(const disarmed&) {}
+
     void set(bool is_open) {
         const std::scoped_lock guard{mutex_};
         is_open_ = is_open;
@@ -82,6 +85,7 @@ private:
     void wait_in(scheduler& running, const std::stop_token& stop) {
         bool is_blocked = true;
         {
+            const disarmed unnoticed;
             const std::scoped_lock guard{mutex_};
             is_blocked = !is_open_;
             blocked_.push_back(&is_blocked);
