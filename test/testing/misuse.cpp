@@ -120,7 +120,7 @@ void destroy_under_a_lock() {
 }
 
 void fail_where_nothing_may() {
-    explore_failures([](failure_run& run) {
+    (void)explore_failures([](failure_run& run) {
         run.during([]() noexcept {
             may_fail(point::dial);
             may_fail(point::hook);
@@ -128,7 +128,7 @@ void fail_where_nothing_may() {
     });
 }
 void lose_after_a_failure() {
-    explore_failures([](failure_run& run) {
+    (void)explore_failures([](failure_run& run) {
         fake_dialer dials;
         run.during([&] {
             const auto conn = dials();
@@ -184,6 +184,40 @@ void unlock_outside() {
     lock.unlock();
 }
 
+void dial_the_0th() {
+    fake_dialer dials;
+    dials.nth(0, [](const pool::dial_context&) {});
+}
+void die_at_the_0th_use() {
+    two_connections conns;
+    conns.dials[1].die_at_use(0);
+}
+void count_down_to_the_0th() { const countdown none{point::hook, 0}; }
+void run_no_failure() {
+    (void)explore_failures([](failure_run& run) { run.during([] { may_fail(point::hook); }); }, {.most_runs = 0});
+}
+void ask_for_no_connection() { (void)fake_dialer{}[9]; }
+void ask_for_connection_0() {
+    fake_dialer dials;
+    dials().close();
+    (void)dials[0];
+}
+
+// This program does not include failing_allocation.hpp. The result says it.
+[[noreturn]] void print(const failures_result& result) {
+    std::printf("%s, %s\n", result ? "right" : "wrong", result.text().c_str());
+    std::exit(EXIT_SUCCESS);
+}
+void fail_nothing() {
+    print(explore_failures([](failure_run& run) { run.during([] { (void)std::string(100, 'x'); }); }));
+}
+void fail_no_allocation() {
+    print(explore_failures([](failure_run& run) { run.during([] { may_fail(point::hook); }); }));
+}
+void fail_hooks_alone() {
+    print(explore_failures([](failure_run& run) { run.during([] {}); }, {.only = point::hook}));
+}
+
 struct misuse {
     std::string_view name;
     void (*act)();
@@ -211,6 +245,15 @@ constexpr std::array misuses{
     misuse{"stand_still", stand_still},
     misuse{"lock_twice_outside", lock_twice_outside},
     misuse{"unlock_outside", unlock_outside},
+    misuse{"dial_the_0th", dial_the_0th},
+    misuse{"die_at_the_0th_use", die_at_the_0th_use},
+    misuse{"count_down_to_the_0th", count_down_to_the_0th},
+    misuse{"run_no_failure", run_no_failure},
+    misuse{"ask_for_no_connection", ask_for_no_connection},
+    misuse{"ask_for_connection_0", ask_for_connection_0},
+    misuse{"fail_nothing", fail_nothing},
+    misuse{"fail_no_allocation", fail_no_allocation},
+    misuse{"fail_hooks_alone", fail_hooks_alone},
 };
 
 /// The kit has said its sentence. A test that is killed by a signal would count as failed.

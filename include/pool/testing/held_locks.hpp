@@ -60,7 +60,7 @@ inline bool is_under_lock() noexcept {
 /// What the calling thread does with probe locks in `act()`. The locks of a pool cannot be reached, but their use can be
 /// counted in this way.
 template <class Act>
-lock_use lock_use_of(Act act) {
+[[nodiscard]] lock_use lock_use_of(Act act) {
     lock_use& mine = held_by_this_thread().use;
     const lock_use before = std::exchange(mine, {});
     act();
