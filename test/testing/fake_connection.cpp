@@ -111,6 +111,20 @@ TEST_CASE("fake_dialer: fails when it is told to, and then goes on") {
     CHECK(dials.attempts() == before + 1);
 }
 
+TEST_CASE("fake_dialer: prepares each connection, and may be asked meanwhile") {
+    fake_dialer dials;
+    dials.prepare([&](far_end& far) {
+        far.reusable = dials.open() == 1 && &dials[far.id] == &far;
+        dials.prepare(nullptr);
+    });
+    auto first = dials();
+    auto second = dials();
+    CHECK(first.reusable());
+    CHECK_FALSE(second.reusable());
+    first.close();
+    second.close();
+}
+
 TEST_CASE("fake_dialer: is late") {
     fake_dialer dials;
     pool::manual_clock clock;

@@ -77,7 +77,8 @@ public:
         const std::scoped_lock guard{shared_->mutex};
         shared_->others = std::move(what);
     }
-    /// Calls `prepare(far_end)` for each connection that is opened from now on, before it is anybody's.
+    /// Calls `prepare(far_end)` for each connection that is opened from now on, before it is anybody's. It may ask this
+    /// dialer, which counts that connection already.
     void prepare(std::function<void(far_end&)> prepare) {
         const std::scoped_lock guard{shared_->mutex};
         shared_->prepare = std::move(prepare);
@@ -121,7 +122,7 @@ public:
 
 private:
     struct state {
-        std::mutex mutex;  ///< guards all below; no action, no hook and no user's code runs under it, but `prepare`
+        std::mutex mutex;  ///< guards all below; no action, no hook and no user's code runs under it
         std::deque<far_end> ends;
         sequence<int> closed;
         int attempts = 0;
@@ -161,7 +162,10 @@ private:
     }
 
     fake_connection open(const std::string& key, const dial_context& context) {
-        if (is_under_lock()) misused("a connection is dialled under a lock");
+        if (is_under_lock()) {
+            const disarmed unnoticed;
+            misused("a connection" + (key.empty() ? key : " for " + key) + " is dialled under a lock");
+        }
         at("dials");
         try {
             may_fail(point::dial);
@@ -173,11 +177,15 @@ private:
             throw;
         }
         const disarmed unnoticed;
-        const std::scoped_lock guard{shared_->mutex};
+        std::unique_lock guard{shared_->mutex};
         const int id = static_cast<int>(shared_->ends.size()) + 1;
         far_end& far =
             shared_->ends.emplace_back(id, key, [on = shared_.get()](const far_end& end) { on->note_close(end); });
-        if (shared_->prepare) shared_->prepare(far);
+        if (const auto prepare = shared_->prepare) {
+            guard.unlock();  // it may ask the dialer
+            prepare(far);
+            guard.lock();
+        }
         shared_->note("dials", id, key);
         return fake_connection{std::shared_ptr<far_end>{shared_, &far}};
     }
