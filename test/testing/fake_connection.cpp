@@ -276,14 +276,3 @@ TEST_CASE("fragile_connection: its move fails while it is stuck, and moves nothi
     auto moved = std::move(*conn);
     moved.close();
 }
-
-TEST_CASE("gate: closes again, and counts who comes") {
-    gate here;
-    here.open();
-    here.pass();
-    here.await_arrivals();
-    here.close();
-    std::jthread late{[&] { here.pass(); }};
-    here.await_arrivals(2);
-    here.open();
-}

@@ -145,20 +145,3 @@ TEST_CASE("explored fakes: a dial hangs until another thread opens the gate, or 
     CHECK(says(forgotten, "a deadlock"));
     CHECK(says(forgotten, "dials cannot go on: it waits at a gate"));
 }
-
-TEST_CASE("explored fakes: two threads pass one gate in all orders") {
-    const auto found = explore([](exploration& test) {
-        gate here;
-        int passed = 0;
-        scheduled_lock lock;
-        const auto pass = [&] {
-            here.pass();
-            const std::lock_guard guard{lock};
-            ++passed;
-        };
-        test.run({{"one", pass}, {"two", pass}, {"opens", [&] { here.open(); }}});
-        test.require(passed == 2, "both have passed");
-    });
-    CHECK_MESSAGE(found, found.text);
-    CHECK(found.all);
-}

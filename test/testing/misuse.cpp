@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include <pool/testing/actions.hpp>
 #include <pool/testing/explore.hpp>
 #include <pool/testing/failure_point.hpp>
 #include <pool/testing/failures.hpp>
@@ -77,6 +78,15 @@ void destroy_a_gate_in_use() {
     here.reset();
     waits.join();
 }
+void destroy_a_gate_of_two() {
+    std::optional<gate> here{std::in_place};
+    std::thread first{[&] { here->pass(); }};
+    std::thread second{[&] { here->pass(); }};
+    here->await_arrivals(2);
+    here.reset();
+    first.join();
+    second.join();
+}
 
 void lock_twice() {
     probe_lock lock;
@@ -98,6 +108,18 @@ void dial_under_a_lock() {
     probe_lock lock;
     const std::scoped_lock guard{lock};
     (void)fake_dialer{}();
+}
+void dial_a_key_under_a_lock() {
+    probe_lock lock;
+    const std::scoped_lock guard{lock};
+    (void)fake_dialer{}(std::string{"a"});
+}
+void hang_under_a_lock() {
+    probe_lock lock;
+    const std::scoped_lock guard{lock};
+    gate here;
+    here.open();
+    hangs(here)();
 }
 void close_under_a_lock() {
     two_connections conns;
@@ -231,10 +253,13 @@ constexpr std::array misuses{
     misuse{"use_a_blocked_one", use_a_blocked_one},
     misuse{"use_after_a_move", use_after_a_move},
     misuse{"destroy_a_gate_in_use", destroy_a_gate_in_use},
+    misuse{"destroy_a_gate_of_two", destroy_a_gate_of_two},
     misuse{"lock_twice", lock_twice},
     misuse{"unlock_for_another", unlock_for_another},
     misuse{"wait_without_the_lock", wait_without_the_lock},
     misuse{"dial_under_a_lock", dial_under_a_lock},
+    misuse{"dial_a_key_under_a_lock", dial_a_key_under_a_lock},
+    misuse{"hang_under_a_lock", hang_under_a_lock},
     misuse{"close_under_a_lock", close_under_a_lock},
     misuse{"use_under_a_lock", use_under_a_lock},
     misuse{"destroy_under_a_lock", destroy_under_a_lock},
