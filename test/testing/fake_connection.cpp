@@ -254,6 +254,36 @@ TEST_CASE("fake_connection: its close and its uses fail, hang and are slow") {
     }
 }
 
+TEST_CASE("fake_connection: what a connection was moved from may be moved and assigned to") {
+    fake_dialer dials;
+    auto conn = dials();
+    auto moved = std::move(conn);
+    conn = fake_connection{std::move(conn)};
+    conn = dials();
+    std::swap(conn, moved);
+    CHECK(conn.id() == 1);
+    CHECK(moved.id() == 2);
+    conn.close();
+    moved.close();
+}
+
+TEST_CASE("fake_connection: the test looks at a connection, and changes what it does, during a call") {
+    fake_dialer dials;
+    auto conn = dials();
+    gate asking;
+    conn.far().on_use = hangs(asking);
+    std::jthread uses{[&] { conn.use("asks"); }};
+    asking.await_arrivals();
+    CHECK_FALSE(conn.closed());
+    CHECK(conn.unblocked());
+    CHECK_FALSE(conn.reusable());
+    CHECK(conn.id() == 1);
+    CHECK(dials[1].history() == "opened, asks");
+    dials[1].dead = true;
+    CHECK(conn.closed());
+    asking.open();
+}
+
 TEST_CASE("fake_connection: has a history") {
     fake_dialer dials;
     auto conn = dials(std::string{"a"});

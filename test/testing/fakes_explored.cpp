@@ -75,9 +75,83 @@ TEST_CASE("explored fakes: a close under the lock, and two closes by two threads
     const auto locked = explore_closes(&holder::close_under_lock);
     CHECK(says(locked, "connection 1: closed under a lock"));
     const auto twice = explore_closes(&holder::close_if_open);
-    CHECK(says(twice, "connection 1: closed twice"));
-    CHECK(says(twice, "its history: dialled for a, closed"));
-    CHECK(says(twice, "closes a connection"));
+    CHECK(says(twice, "connection 1: closed while it is being closed"));
+    CHECK(says(twice, "its history: dialled for a"));
+    CHECK(says(twice, "one       -- is stopped here; its next step: closes a connection"));
+    CHECK(says(twice, "two       closes a connection"));
+}
+
+TEST_CASE("explored fakes: two threads in one connection at once are found") {
+    using act = void (*)(fake_connection&);
+    const auto meet = [](act second) {
+        return explore([=](exploration& test) {
+            fake_dialer dials;
+            auto conn = dials(std::string{"a"});
+            const auto use = [&] {
+                if (!conn.closed()) conn.use("asks");
+            };
+            test.run({{"one", use}, {"two", [&conn, second] { second(conn); }}});
+            dials[1].dead = true;
+        });
+    };
+    const auto used = meet([](fake_connection& conn) { conn.use("asks, too"); });
+    CHECK(says(used, "connection 1: used while it is in use\n  its history: dialled for a\n"));
+    CHECK(says(used, "one       -- is stopped here; its next step: asks\n"));
+    CHECK(says(used, "two       asks, too\n"));
+    const auto closed = meet([](fake_connection& conn) { conn.close(); });
+    CHECK(says(closed, "connection 1: closed while it is in use\n"));
+    CHECK(says(closed, "two       closes a connection\n"));
+    const auto moved = meet([](fake_connection& conn) {
+        auto other = std::move(conn);
+        conn = std::move(other);
+    });
+    CHECK(says(moved, "connection 1: moved while it is in use\n"));
+    CHECK(says(moved, "two       moves a connection\n"));
+}
+
+TEST_CASE("explored fakes: a connection that is destroyed during its close is found") {
+    const auto found = explore([](exploration& test) {
+        fake_dialer dials;
+        std::optional conn{dials()};
+        const auto destroy = [&] {
+            if (conn->closed()) conn.reset();
+        };
+        conn->far().on_close = [&] { test.at("says goodbye"); };
+        test.run({{"closes", [&] { conn->close(); }}, {"destroys", destroy}});
+    });
+    CHECK(says(found, "connection 1: destroyed while it is being closed"));
+    CHECK(says(found, "destroys  destroys a connection\n"));
+}
+
+TEST_CASE("explored fakes: threads may use a connection one after the other, while the test looks at it") {
+    const auto found = explore([](exploration& test) {
+        fake_dialer dials;
+        auto conn = dials();
+        scheduled_lock lock;
+        bool is_lent = false;
+        scheduled_condition is_back;
+        const auto use = [&] {
+            {
+                std::unique_lock guard{lock};
+                is_back.wait(guard, [&] { return !is_lent; });
+                is_lent = true;
+            }
+            conn.use();
+            const std::lock_guard guard{lock};
+            is_lent = false;
+            is_back.notify_one();
+        };
+        const auto look = [&] {
+            test.at("looks");
+            test.require(!conn.closed() && conn.unblocked() && !conn.reusable(), "it is as it was");
+            dials[1].reusable = true;
+            dials[1].note("looked at");
+        };
+        test.run({{"one", use}, {"two", use}, {"looks", look}});
+        conn.close();
+    });
+    CHECK_MESSAGE(found, found.text);
+    CHECK(found.all);
 }
 
 TEST_CASE("explored fakes: after a run that has failed under a lock, the next one begins without it") {

@@ -71,6 +71,49 @@ void use_after_a_move() {
     const auto moved = std::move(conns.first);
     (void)conns.first.closed();
 }
+/// Calls `act` while another thread is in `call`.
+void during(void (*call)(fake_connection&), void (*act)(std::optional<fake_connection>&)) {
+    fake_dialer dials;
+    std::optional conn{dials(std::string{"a"})};
+    gate here;
+    dials[1].on_use = dials[1].on_close = hangs(here);
+    std::thread calls{[&] { call(*conn); }};
+    here.await_arrivals();
+    act(conn);
+    here.open();
+    calls.join();
+}
+void ask(fake_connection& conn) { conn.use("asks"); }
+void close(fake_connection& conn) { conn.close(); }
+
+void use_by_two_threads() {
+    during(ask, [](auto& conn) { conn->use(); });
+}
+void close_during_a_use() {
+    during(ask, [](auto& conn) { conn->close(); });
+}
+void move_during_a_close() {
+    during(close, [](auto& conn) { const auto moved = std::move(*conn); });
+}
+void destroy_during_a_close() {
+    during(close, [](auto& conn) { conn.reset(); });
+}
+void use_within_its_use() {
+    two_connections conns;
+    conns.dials[1].on_use = [&] { conns.first.use(); };
+    conns.first.use();
+}
+void close_within_its_use() {
+    two_connections conns;
+    conns.dials[1].on_use = [&] { conns.first.close(); };
+    conns.first.use();
+}
+void destroy_within_its_close() {
+    fake_dialer dials;
+    std::optional conn{dials()};
+    dials[1].on_close = [&] { conn.reset(); };
+    conn->close();
+}
 void destroy_a_gate_in_use() {
     std::optional<gate> here{std::in_place};
     std::thread waits{[&] { here->pass(); }};
@@ -252,6 +295,13 @@ constexpr std::array misuses{
     misuse{"use_a_closed_one", use_a_closed_one},
     misuse{"use_a_blocked_one", use_a_blocked_one},
     misuse{"use_after_a_move", use_after_a_move},
+    misuse{"use_by_two_threads", use_by_two_threads},
+    misuse{"close_during_a_use", close_during_a_use},
+    misuse{"move_during_a_close", move_during_a_close},
+    misuse{"destroy_during_a_close", destroy_during_a_close},
+    misuse{"use_within_its_use", use_within_its_use},
+    misuse{"close_within_its_use", close_within_its_use},
+    misuse{"destroy_within_its_close", destroy_within_its_close},
     misuse{"destroy_a_gate_in_use", destroy_a_gate_in_use},
     misuse{"destroy_a_gate_of_two", destroy_a_gate_of_two},
     misuse{"lock_twice", lock_twice},

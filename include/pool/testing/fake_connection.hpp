@@ -21,7 +21,8 @@
 ///
 /// A connection that is misused ends the program, or the run of an exploration, and says which connection it is and what
 /// has happened to it before: it is closed twice, closed after its peer has gone, used after its close, used while it is
-/// blocked, used after it was moved from, destroyed without a close; or closed, used or destroyed under a lock of the kit.
+/// blocked, used after it was moved from, destroyed without a close; closed, used or destroyed under a lock of the kit; or
+/// used, closed, moved or destroyed during a use or a close, by another thread or from within that call.
 
 namespace pool::testing {
 
@@ -103,6 +104,52 @@ public:
 
 private:
     friend class fake_connection;
+
+    /// What is done with a connection.
+    struct action {
+        const char* step;   ///< for the text of a schedule
+        const char* what;   ///< for a report
+        const char* state;  ///< what the connection is doing then
+    };
+    static constexpr action closing{"closes a connection", "closed", "it is being closed"};
+    static constexpr action moving{"moves a connection", "moved", "it is being moved"};
+    static constexpr action ending{"destroys a connection", "destroyed", "it is being destroyed"};
+
+    /// While it lives, something is done with the connection, and nothing else may begin. Its atomics are relaxed: they
+    /// should not hide a race of the code under test from the thread sanitizer.
+    class call {
+    public:
+        call(const far_end& far, const action& begun) : far_{far} {
+            const char* running = nullptr;
+            if (!far.state_.compare_exchange_strong(running, begun.state, std::memory_order_relaxed))
+                far.clash(begun, running);
+            far.caller_.store(this_thread(), std::memory_order_relaxed);
+        }
+        call(const call&) = delete;
+        call& operator=(const call&) = delete;
+        ~call() {
+            far_.caller_.store(nullptr, std::memory_order_relaxed);
+            far_.state_.store(nullptr, std::memory_order_relaxed);
+        }
+
+    private:
+        const far_end& far_;
+    };
+
+    /// Null in an exploration, whose logical threads may be one thread. There, the schedule tells them apart.
+    static const void* this_thread() noexcept {
+        return scheduler::running() != nullptr ? nullptr : &held_by_this_thread();
+    }
+
+    [[noreturn]] void clash(const action& begun, const char* state) const {
+        const disarmed unnoticed;
+        const void* const me = this_thread();
+        const bool is_mine = caller_.load(std::memory_order_relaxed) == me;
+        const char* const where = me == nullptr ? "" : is_mine ? ", from within that call" : ", by two threads at once";
+        at(begun.step);  // so the schedule has it
+        misused((begun.what + std::string{" while "} + state + where).c_str());
+    }
+
     using condition = std::function<bool()>;
     struct happening {
         std::string what;
@@ -116,7 +163,8 @@ private:
 
     void close() {
         if (is_under_lock()) misused("closed under a lock");
-        at("closes a connection");
+        const call here{*this, closing};
+        at(closing.step);
         if (is_dead()) misused("closed after its death");
         if (++closes > 1) misused("closed twice");
         {
@@ -132,6 +180,7 @@ private:
     template <class Text>
     void use(const char* step, const Text& what) {
         if (is_under_lock()) misused("used under a lock");
+        const call here{*this, {step, "used", "it is in use"}};
         at(step);
         if (closes > 0) misused("used after its close");
         if (is_blocked()) misused("used while it is blocked");
@@ -156,6 +205,8 @@ private:
         return which && which();
     }
 
+    mutable std::atomic<const char*> state_{nullptr};   ///< during a call
+    mutable std::atomic<const void*> caller_{nullptr};  ///< the thread of that call
     std::atomic<int> last_use_{0};
     const std::function<void(const far_end&)> tell_closed_;
     mutable std::mutex mutex_;  ///< guards all below; the clock of a condition is read under it
@@ -169,12 +220,14 @@ class fake_connection {
 public:
     /// The near end of `far`. Dialers call it.
     explicit fake_connection(std::shared_ptr<far_end> far) noexcept : far_{std::move(far)} {}
-    fake_connection(fake_connection&& other) noexcept = default;  ///< `other` must not be used any more
+    /// `other` must not be used any more.
+    fake_connection(fake_connection&& other) noexcept : far_{other.far_}, is_here_{other.leave()} {}
     /// The connection that this one has been must be closed, or dead.
     fake_connection& operator=(fake_connection&& other) noexcept {
         if (this != &other) {
             abandon();
-            far_ = std::move(other.far_);
+            far_ = other.far_;
+            is_here_ = other.leave();
         }
         return *this;
     }
@@ -196,18 +249,28 @@ public:
 
     /// The far end, which the test holds.
     far_end& far() const noexcept {
-        if (!far_) misused("a connection was used after it was moved from");
+        if (!is_here_) far_->misused("used after it was moved from");
         return *far_;
     }
 
 private:
+    /// Returns whether there was a connection here.
+    bool leave() noexcept {
+        if (!is_here_) return false;
+        const far_end::call here{*far_, far_end::moving};
+        is_here_ = false;
+        return true;
+    }
+
     void abandon() noexcept {
-        if (!far_) return;
+        if (!is_here_) return;
         if (is_under_lock()) far_->misused("destroyed under a lock");
+        const far_end::call here{*far_, far_end::ending};
         if (far_->is_open()) far_->misused("lost without a close");
     }
 
-    std::shared_ptr<far_end> far_;
+    std::shared_ptr<far_end> far_;  ///< not null. What was moved from keeps it, too: a report names the connection
+    bool is_here_ = true;
 };
 
 /// A connection whose move can throw: it is a failure point.
