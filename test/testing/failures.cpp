@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <new>
 #include <optional>
 #include <sstream>
@@ -59,6 +60,45 @@ TEST_CASE("countdown: the n-th point of a kind fails, and no other") {
         CHECK(count_until_failure(from_second) == 0);
     }
     may_fail(point::hook);
+}
+
+TEST_CASE("failing_allocation: a size that cannot be rounded up to its alignment is an allocation that fails") {
+    constexpr std::align_val_t alignment{64};
+    const volatile std::size_t most = std::numeric_limits<std::size_t>::max();
+    for (const unsigned less : {0U, 10U, 62U}) {
+        CHECK_THROWS_AS((void)::operator new(most - less, alignment), std::bad_alloc);
+        CHECK_THROWS_AS((void)::operator new[](most - less, alignment), std::bad_alloc);
+        CHECK(::operator new(most - less, alignment, std::nothrow) == nullptr);
+    }
+}
+
+namespace {
+
+int handler_calls = 0;
+
+void give_up_at_the_third() {
+    if (++handler_calls % 3 == 0) std::set_new_handler(nullptr);
+}
+
+}  // namespace
+
+TEST_CASE("failing_allocation: where there is no memory, the new-handler is called until there is none") {
+    constexpr std::align_val_t alignment{64};
+    const volatile std::size_t most = std::numeric_limits<std::size_t>::max();
+    const auto calls_of = [](const auto& allocate) {
+        handler_calls = 0;
+        const std::new_handler before = std::set_new_handler(give_up_at_the_third);
+        allocate();
+        std::set_new_handler(before);
+        return handler_calls;
+    };
+    CHECK(calls_of([&] { CHECK_THROWS_AS((void)::operator new(most, alignment), std::bad_alloc); }) == 3);
+    CHECK(calls_of([&] { CHECK_THROWS_AS((void)::operator new[](most, alignment), std::bad_alloc); }) == 3);
+    CHECK(calls_of([&] { CHECK(::operator new(most, alignment, std::nothrow) == nullptr); }) == 3);
+    CHECK(calls_of([&] {
+        const countdown first{point::allocation, 1};
+        CHECK_THROWS_AS((void)::operator new(8), std::bad_alloc);
+    }) == 0);
 }
 
 TEST_CASE("fallible: each operation is a failure point of its kind, and a step") {

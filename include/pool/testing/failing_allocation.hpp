@@ -13,7 +13,8 @@
 /// Include it in exactly one source file of a test program. In a second one, the linker finds these functions twice, and
 /// says so. In a program without it, allocations neither count nor fail.
 ///
-/// They allocate with `malloc`, as the default operators do, so sanitizers watch the memory.
+/// They allocate with `malloc`, as the default operators do, so sanitizers watch the memory. If there is no memory, they
+/// call the new-handler, as those do.
 
 /// @cond
 namespace pool::testing::kernel {
@@ -29,17 +30,22 @@ inline void free_aligned(void* p) { _aligned_free(p); }
 #else
 inline void* allocate_aligned(std::size_t size, std::size_t alignment) {
     const std::size_t whole = (size + alignment - 1) / alignment * alignment;  // aligned_alloc needs a multiple
+    if (whole < size) return nullptr;                                          // the multiple is no std::size_t
     return std::aligned_alloc(alignment, whole);
 }
 inline void free_aligned(void* p) { std::free(p); }
 #endif
 
 inline void* allocate(std::size_t size, std::size_t alignment) {
-    if (failure_plan::reach_here(point::allocation)) throw std::bad_alloc{};
+    if (failure_plan::reach_here(point::allocation)) throw std::bad_alloc{};  // a new-handler could undo that
     if (size == 0) size = 1;
     const bool usual = alignment <= usual_alignment;
-    if (void* got = usual ? std::malloc(size) : allocate_aligned(size, alignment)) return got;
-    throw std::bad_alloc{};
+    for (;;) {
+        if (void* got = usual ? std::malloc(size) : allocate_aligned(size, alignment)) return got;
+        const std::new_handler free_some = std::get_new_handler();
+        if (free_some == nullptr) throw std::bad_alloc{};
+        free_some();
+    }
 }
 
 inline void* allocate_or_null(std::size_t size, std::size_t alignment) noexcept {
