@@ -136,6 +136,19 @@ void lock_twice() {
     lock.lock();
     lock.lock();
 }
+void try_its_own_lock() {
+    probe_lock lock;
+    lock.lock();
+    (void)lock.try_lock();
+}
+void destroy_its_own_lock() {
+    probe_lock lock;
+    lock.lock();
+}
+void destroy_the_lock_of_another() {
+    probe_lock lock;
+    std::thread{[&] { lock.lock(); }}.join();
+}
 void unlock_for_another() {
     probe_lock lock;
     lock.lock();
@@ -305,6 +318,9 @@ constexpr std::array misuses{
     misuse{"destroy_a_gate_in_use", destroy_a_gate_in_use},
     misuse{"destroy_a_gate_of_two", destroy_a_gate_of_two},
     misuse{"lock_twice", lock_twice},
+    misuse{"try_its_own_lock", try_its_own_lock},
+    misuse{"destroy_its_own_lock", destroy_its_own_lock},
+    misuse{"destroy_the_lock_of_another", destroy_the_lock_of_another},
     misuse{"unlock_for_another", unlock_for_another},
     misuse{"wait_without_the_lock", wait_without_the_lock},
     misuse{"dial_under_a_lock", dial_under_a_lock},

@@ -46,6 +46,24 @@ TEST_CASE_TEMPLATE(
     CHECK_FALSE(Lock::any_is_mine());
 }
 
+TEST_CASE("probe_lock: is taken by try_lock, if it is free") {
+    probe_lock lock;
+    probe_lock other;
+    {
+        const std::scoped_lock both{lock, other};
+        CHECK(lock.is_mine());
+        CHECK(other.is_mine());
+        std::jthread{[&] {
+            CHECK_FALSE(lock.try_lock());
+            CHECK_FALSE(probe_lock::any_is_mine());
+        }}.join();
+    }
+    CHECK(lock.try_lock());
+    CHECK(lock.is_mine());
+    CHECK(lock.use().times == 1);
+    lock.unlock();
+}
+
 TEST_CASE("probe_lock: counts how often it is held, and for how many steps at most") {
     probe_lock lock;
     const auto hold = [&](int steps) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
 #include <mutex>
 
@@ -18,16 +19,36 @@ namespace pool::testing {
 template <waiting_lock Lock>
 class probed_condition_variable;
 
-/// A lock around `Lock`. To lock it twice in one thread, or to unlock what another thread holds, is reported as a
-/// mistake. `Lock` may be any lock that threads can wait with.
+/// A lock around `Lock`. To lock it twice in one thread, to unlock what another thread holds, or to destroy it while a
+/// thread holds it, is reported as a mistake. `Lock` may be any lock that threads can wait with.
 template <waiting_lock Lock>
 class basic_probe_lock {
 public:
+    basic_probe_lock() = default;
+    basic_probe_lock(const basic_probe_lock&) = delete;
+    basic_probe_lock& operator=(const basic_probe_lock&) = delete;
+    ~basic_probe_lock() {
+        const held_locks* const holder = holder_.load(std::memory_order_relaxed);
+        if (is_mine()) misused("a lock is destroyed by the thread that holds it");
+        if (holder != nullptr) misused("a lock is destroyed while another thread holds it");
+    }
+
     /// Locks it. It must not be this thread's already.
     void lock() {
         if (is_mine()) misused("a lock is locked twice by one thread");
         lock_.lock();
         begin_hold();
+    }
+
+    /// Locks it, if it is free. Returns whether it was. It must not be this thread's already.
+    bool try_lock() requires requires(Lock& lock) {
+        { lock.try_lock() } -> std::same_as<bool>;
+    }
+    {
+        if (is_mine()) misused("a thread tries to lock what it holds already");
+        if (!lock_.try_lock()) return false;
+        begin_hold();
+        return true;
     }
 
     /// Unlocks it. It must be this thread's.
