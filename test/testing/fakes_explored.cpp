@@ -95,17 +95,17 @@ TEST_CASE("explored fakes: two threads in one connection at once are found") {
         });
     };
     const auto used = meet([](fake_connection& conn) { conn.use("asks, too"); });
-    CHECK(says(used, "connection 1: used while it is in use\n  its history: dialled for a\n"));
+    CHECK(says(used, "connection 1: used while it is in use, by two threads at once\n  its history: dialled for a\n"));
     CHECK(says(used, "one       -- is stopped here; its next step: asks\n"));
     CHECK(says(used, "two       asks, too\n"));
     const auto closed = meet([](fake_connection& conn) { conn.close(); });
-    CHECK(says(closed, "connection 1: closed while it is in use\n"));
+    CHECK(says(closed, "connection 1: closed while it is in use, by two threads at once\n"));
     CHECK(says(closed, "two       closes a connection\n"));
     const auto moved = meet([](fake_connection& conn) {
         auto other = std::move(conn);
         conn = std::move(other);
     });
-    CHECK(says(moved, "connection 1: moved while it is in use\n"));
+    CHECK(says(moved, "connection 1: moved while it is in use, by two threads at once\n"));
     CHECK(says(moved, "two       moves a connection\n"));
 }
 

@@ -116,6 +116,10 @@ public:
         touch_world();
         record(self_->number, {what});
     }
+    const void* calling_thread() const noexcept override {
+        const kernel::unwatched own;
+        return self_;
+    }
     bool has_lock() const noexcept override { return !is_observing_ && self_->locks != 0; }
 
     /// Lets time pass on `scheduled_clock`.

@@ -136,16 +136,15 @@ private:
         const far_end& far_;
     };
 
-    /// Null in an exploration, whose logical threads may be one thread. There, the schedule tells them apart.
     static const void* this_thread() noexcept {
-        return scheduler::running() != nullptr ? nullptr : &held_by_this_thread();
+        const scheduler* const running = scheduler::running();
+        return running != nullptr ? running->calling_thread() : &held_by_this_thread();
     }
 
     [[noreturn]] void clash(const action& begun, const char* state) const {
         const disarmed unnoticed;
-        const void* const me = this_thread();
-        const bool is_mine = caller_.load(std::memory_order_relaxed) == me;
-        const char* const where = me == nullptr ? "" : is_mine ? ", from within that call" : ", by two threads at once";
+        const bool is_mine = caller_.load(std::memory_order_relaxed) == this_thread();
+        const char* const where = is_mine ? ", from within that call" : ", by two threads at once";
         at(begun.step);  // so the schedule has it
         misused((begun.what + std::string{" while "} + state + where).c_str());
     }

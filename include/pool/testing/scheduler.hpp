@@ -36,6 +36,9 @@ public:
     /// Whether the calling thread has a lock of the test.
     virtual bool has_lock() const noexcept = 0;
 
+    /// The calling thread.
+    virtual const void* calling_thread() const noexcept = 0;
+
     /// Ends this run of the test. Nothing is unwound.
     [[noreturn]] virtual void fail(std::string_view why) = 0;
 
