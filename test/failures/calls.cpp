@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <new>
 #include <utility>
 
 #include <doctest/doctest.h>
@@ -97,4 +98,10 @@ TEST_CASE_TEMPLATE("failures: a pool that owns its dial [C12]", Pool, idle_pool,
     all.add<world>("acquire", promise::strong, nothing, [](world& w) { w.held.push_back(w.conns->acquire(w.a)); });
     all.add<world>("invoke", promise::basic, nothing, [](world& w) { w.conns->invoke(w.a, call); });
     all.add<world>("get", promise::basic, one_idle, [](world& w) { w.conns->get(w.a).invoke(call); });
+}
+
+TEST_CASE("failures: an allocation can fail in this program") {
+    const auto found = pool::testing::explore_failures(
+        [](failure_run& run) { run.during([] { ::operator delete(::operator new(1)); }); });
+    CHECK(found.points(point::allocation) == 1);
 }
