@@ -241,6 +241,7 @@ private:
     inline void free(scheduled_lock& lock);
     inline bool wait(scheduled_condition& condition, scheduled_lock& lock, std::chrono::nanoseconds until);
     inline void notify(scheduled_condition& condition, bool all);
+    inline bool can_tell_when_notified(const scheduled_condition& condition) const noexcept;
     inline void end(const scheduled_lock& lock);
     inline void end(const scheduled_condition& condition);
     void wake(auto& waiting, const kernel::step& how);  // a template: not all headers of the kit have its end
@@ -287,6 +288,7 @@ private:
         self_->next = next;
         reschedule();
         self_->next = {};
+        self_->has_only_taken_locks = false;
         watchdog_.note(self_->number, next.step);
     }
 

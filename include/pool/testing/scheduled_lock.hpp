@@ -210,6 +210,7 @@ inline void exploration::take_free(scheduled_lock& lock, const kernel::step& ste
     lock.owner_ = self_->number;
     ++self_->locks;
     ++locks_held_;
+    self_->has_only_taken_locks = true;
     kernel::acquire(&lock);
     touch(lock.object_);
     record(self_->number, step);
@@ -222,6 +223,7 @@ inline void exploration::let_go(scheduled_lock& lock) {
     lock.owner_ = -1;
     --self_->locks;
     --locks_held_;
+    self_->has_only_taken_locks = false;
     touch(lock.object_);
 }
 
@@ -263,11 +265,21 @@ void exploration::wake(auto& waiting, const kernel::step& how) {
     record(waiting.number, how);
 }
 
+/// Whether others can tell if something has happened between the last point and a notification. They cannot if they need
+/// a lock to wait, or to stop waiting, that the calling thread has. Nor if it has only taken locks since: then it may as
+/// well have taken them later, unless somebody has tried to take them.
+inline bool exploration::can_tell_when_notified(const scheduled_condition& condition) const noexcept {
+    const auto& waiting = condition.waiting_;
+    if (!waiting.empty() && *thread_of(waiting.front()).afterwards.owner == self_->number) return false;
+    return self_->locks == 0 || !self_->has_only_taken_locks || stops_before_freeing_;
+}
+
 inline void exploration::notify(scheduled_condition& condition, bool all) {
     const kernel::unwatched own;
     const kernel::step step{all ? "notifies all at condition #" : "notifies one at condition #", condition.number_};
-    if (self_->locks == 0) go_on({step});
+    if (can_tell_when_notified(condition)) go_on({step});
     touch(condition.object_);
+    self_->has_only_taken_locks = false;
     record(self_->number, step);
     auto& waiting = condition.waiting_;
     if (all) {

@@ -58,6 +58,7 @@ struct logical_thread {
     state where = state::absent;
     pending next{};
     int locks = 0;  ///< how many it holds
+    bool has_only_taken_locks = false;  ///< since it was last stopped
 
     // While it waits.
     scheduled_condition* condition = nullptr;
