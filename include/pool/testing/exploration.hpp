@@ -331,9 +331,10 @@ private:
         for (const auto& each : threads_) {
             if (each.get() != self_ && each->can_go_on()) options_.push_back({each->number, kernel::way::run});
         }
-        const bool may_time_out = options_.empty() || early_time_outs_ < within_.early_time_outs;
+        const bool can_any_go_on = !options_.empty();
+        const bool may_time_out = !can_any_go_on || early_time_outs_ < within_.early_time_outs;
         for (const auto& each : threads_) {
-            if (each->may_be_late(now_) && may_time_out && !options_.empty())
+            if (each->may_be_late(now_) && may_time_out && can_any_go_on)
                 options_.push_back({each->number, kernel::way::time_out});
             if (each->where != state::waiting) continue;
             if (each->until != for_ever && may_time_out) options_.push_back({each->number, kernel::way::time_out});
