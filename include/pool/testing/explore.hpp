@@ -191,9 +191,9 @@ private:
 /// First it looks for all schedules. If they are too many for half of the limits, it uses the other half for those with
 /// no preemption, then with one more, and so on.
 ///
-/// Threads are switched where they lock, try to lock, wait, or notify without a lock, by the kit's types, where a stop
-/// callback ends, where they let time pass, in the fakes, and at calls of `at`; and where they unlock, if the test tries
-/// to lock. Schedules that stop a thread elsewhere differ from these only if threads share data without a lock. The thread
+/// Threads are switched where they lock, try to lock, wait, or notify, by the kit's types, where a stop callback ends,
+/// where they let time pass, in the fakes, and at calls of `at`; and where they unlock, if the test tries to lock. They
+/// are not switched before a notification under a lock if no other thread can tell. Schedules that stop a thread elsewhere differ from these only if threads share data without a lock. The thread
 /// sanitizer reports that, also in an exploration, but not for atomics: a thread is to call `at` before it uses one.
 ///
 /// There is no fairness. A thread that polls until another one has done something runs for ever in some schedule, which
