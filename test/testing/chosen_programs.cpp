@@ -105,6 +105,8 @@ TEST_CASE("chosen programs: how a wait ends") {
     check("it is notified, but time passes before it has the lock",
         {waiting(2), locked(0, {notifies_one(0), passes_time})}, 3);
     check("its time is over before it begins", {locked(0, {passes_time, waits_until(2, 0, 0)}), {notifies_one(0)}}, 1);
+    check("time passes before it has its lock again", {waiting(2), {notifies_one(0)}, {passes_time}}, 3,
+        {.early_time_outs = 0});
     check("time is not set back", {waiting(5), waiting(2)}, 2);
     check("nobody ends it", {locked(0, {waits(0, 0)}), {notifies_one(0)}}, 2);
 }

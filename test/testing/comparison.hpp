@@ -27,7 +27,7 @@ using pool::testing::kernel::search;
 inline constexpr std::size_t most_states = 50'000;  ///< of a program that is compared
 
 /// A search is broken off when it has had so many. The stacks of a run that gets stuck are kept, so there may be only a few.
-inline constexpr std::size_t most_stuck = 30;
+inline constexpr std::size_t most_stuck = 8;
 inline bool includes(const std::set<std::string>& all, const std::set<std::string>& some) {
     return std::includes(all.begin(), all.end(), some.begin(), some.end());
 }

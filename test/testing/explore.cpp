@@ -262,6 +262,64 @@ TEST_CASE("explore: with fewer preemptions than a mistake needs, it does not sho
     CHECK_FALSE(explore(add_in_two_steps, {.preemptions = 1}));
 }
 
+TEST_CASE("explore: a failure is told with the fewest preemptions, also if another one is found first") {
+    const auto second_before_the_end = [](exploration& test) {
+        bool has_begun = false;
+        test.run({{"one",
+                      [&] {
+                          test.at("makes its first step");
+                          test.at("makes its last step");
+                          test.require(!has_begun, "two has not begun");
+                      }},
+            {"two", [&] {
+                 test.at("begins");
+                 has_begun = true;
+                 test.at("ends");
+             }}});
+    };
+    const findings found = explore(second_before_the_end);
+    CHECK(found.preemptions == 0);
+    CHECK(says(found, "    1  two       begins\n    2  two       ends\n    3  two       ends\n    4  one       makes"));
+}
+
+TEST_CASE("explore: with a bound, no schedules are taken for equivalent") {
+    const auto apart = [](exploration& test) {
+        scheduled_lock locks[2];
+        const auto work = [&](scheduled_lock& own) {
+            return [&own] {
+                { const std::lock_guard guard{own}; }
+                const std::lock_guard guard{own};
+            };
+        };
+        test.run({{"one", work(locks[0])}, {"two", work(locks[1])}});
+    };
+    CHECK(explore(apart, {.skips_equivalent = true}).schedules < explore(apart).schedules);
+    for (int most = 0; most <= 2; ++most) {
+        const findings every = explore(apart, {.preemptions = most});
+        const findings same = explore(apart, {.preemptions = most, .skips_equivalent = true});
+        CHECK(same.schedules == every.schedules);
+        CHECK(same.redundant == 0);
+        CHECK(same.all_up_to == every.all_up_to);
+    }
+}
+
+TEST_CASE("explore: after a run that has failed under a lock, the invariant of the next one is checked") {
+    int runs = 0;
+    int looks = 0;
+    const findings found = explore([&](exploration& test) {
+        scheduled_lock lock;
+        looks = 0;
+        test.invariant([&] { ++looks; });
+        test.run({{"one", [&] {
+                       const std::lock_guard guard{lock};
+                       test.require(++runs != 1, "it is not the first");
+                   }}});
+    });
+    CHECK_FALSE(found);
+    CHECK(runs == 2);
+    CHECK(looks > 1);
+}
+
 TEST_CASE("explore: finds a deadlock, and says who has what") {
     const findings found = explore(take_crosswise);
     REQUIRE_FALSE(found);
@@ -386,6 +444,7 @@ TEST_CASE("explore: an invariant is checked at every point where no lock is held
             test.run({{"one", [&] {
                            std::unique_lock guard{lock};
                            --idle;
+                           test.at("has the lock");  // others see nothing of that
                            if (unlocks_in_between) {
                                guard.unlock();
                                guard.lock();
@@ -393,12 +452,13 @@ TEST_CASE("explore: an invariant is checked at every point where no lock is held
                            ++lent;
                        }}});
             idle = 7;  // the invariant ends with `run`
+            const std::lock_guard guard{lock};
         });
     };
     CHECK(explore_with(false));
     const findings found = explore_with(true);
     CHECK(found.failure == "this does not hold: there is one");
-    CHECK(says(found, "    2  one       frees lock 1\n\n"));  // there it broke
+    CHECK(says(found, "    3  one       frees lock 1\n\n"));  // there it broke
 }
 
 TEST_CASE("explore: a test that does not do the same in each run is told so") {

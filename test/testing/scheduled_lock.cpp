@@ -103,6 +103,25 @@ TEST_CASE("scheduled_lock: misuse is named") {
              }}});
     });
     CHECK(wanted.failure == "lock 1 is destroyed while late wants it");
+    const findings needed = explore([](exploration& test) {
+        auto* const lock = new scheduled_lock;
+        scheduled_condition changed;
+        bool is_waiting = false;
+        test.run({{"waiting",
+                      [&] {
+                          std::unique_lock guard{*lock};
+                          is_waiting = true;
+                          changed.wait_for(guard, 5ns);
+                      }},
+            {"ending", [&] {
+                 {
+                     const std::lock_guard guard{*lock};
+                     if (!is_waiting) return;
+                 }
+                 delete lock;
+             }}});
+    });
+    CHECK(needed.failure == "lock 1 is destroyed while waiting wants it");
 }
 
 TEST_CASE("scheduled_lock: outside an exploration it can be taken, if it is free") {
