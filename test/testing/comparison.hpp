@@ -91,7 +91,7 @@ struct progress {
     bool is_complete_with_skips = false;
 };
 
-/// Explores a program with and without skips, with bounds, and by `explore`. Of a search with more runs than `most_runs`,
+/// Explores a program with and without skips, with bounds, by `explore`, and, if it is small, with real threads. Of a search with more runs than `most_runs`,
 /// only the first ones are compared.
 inline progress compare(
     const program& threads, const limits& within, const reference& expected, std::size_t most_runs) {
@@ -102,6 +102,10 @@ inline progress compare(
     if (every.is_complete) {
         for (int bound = 0; bound <= 3; ++bound) check_bound(threads, within, every, bound);
         check_explore(threads, within, every);
+        constexpr std::size_t few = 60;  // real threads are slow
+        limits with_threads = within;
+        with_threads.uses_threads = true;
+        if (every.stuck.empty() && every.runs <= few) check_explore(threads, with_threads, every);
     }
     return {every.runs, some.runs, every.is_complete, some.is_complete};
 }

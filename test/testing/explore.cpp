@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -280,6 +281,20 @@ TEST_CASE("explore: a failure is told with the fewest preemptions, also if anoth
     const findings found = explore(second_before_the_end);
     CHECK(found.preemptions == 0);
     CHECK(says(found, "    1  two       begins\n    2  two       ends\n    3  two       ends\n    4  one       makes"));
+}
+
+TEST_CASE("explore: calls of at with the numbers of two objects have nothing in common") {
+    const auto touch = [](std::int64_t second) {
+        return explore(
+            [second](exploration& test) {
+                test.run({{"one", [&] { test.at("touches #", 0); }}, {"two", [&] { test.at("touches #", second); }}});
+            },
+            {.skips_equivalent = true});
+    };
+    const findings same = touch(0);
+    const findings apart = touch(1);
+    CHECK(same.schedules - same.redundant == 2);
+    CHECK(apart.schedules - apart.redundant == 1);
 }
 
 TEST_CASE("explore: with a bound, no schedules are taken for equivalent") {

@@ -155,9 +155,9 @@ inline explored explore_all(const program& threads, pool::testing::kernel::searc
         ++found.runs;
         const std::string& why = all.failure();
         if (why.empty()) {
-            found.ends.insert(one.seen());
+            if (!by.is_redundant()) found.ends.insert(one.seen());  // others must have seen that
         } else if (why.starts_with("a deadlock") || why.starts_with("a lost wake-up")) {
-            found.stuck.insert(one.seen());
+            if (!by.is_redundant()) found.stuck.insert(one.seen());
             found.fewest_to_get_stuck = std::min(found.fewest_to_get_stuck, by.preemptions());
             ++found.stuck_runs;
         } else {

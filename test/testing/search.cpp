@@ -156,6 +156,12 @@ TEST_CASE("search: notices a test that does not do the same in each run") {
     CHECK(all.choose({{0, way::run}, {1, way::run}}, -1) == 0);
     CHECK(all.choose({{0, way::run}, {2, way::run}}, 0) == search::none);
 
+    search elsewhere;
+    run(elsewhere, {{0, 0}, {0, 0}});
+    REQUIRE(elsewhere.next());
+    elsewhere.begin();
+    CHECK(elsewhere.choose({{0, way::run}, {1, way::run}}, -1, 1) == search::none);
+
     search other;
     run(other, {{0, 0}, {0, 0}});
     REQUIRE(other.next());
