@@ -299,7 +299,9 @@ private:
             check_invariant();
             if (made_.steps() > within_.steps || ++points_ > 4 * within_.steps) 
                 fail(kernel::why_it_does_not_end(within_.steps, early_time_outs_));
-            const int running = list_options();
+            const bool may_time_out = early_time_outs_ < within_.early_time_outs;
+            const bool may_wake_up = spurious_wake_ups_ < within_.spurious_wake_ups;
+            const int running = kernel::list_options(options_, threads_, *self_, now_, may_time_out, may_wake_up);
             if (options_.empty()) fail(kernel::why_none_can_go_on(threads_, are_running_));
             const kernel::option next = alive_ == 0 ? options_.front() : decide(running);
             logical_thread& chosen = thread_of(next.thread);
@@ -321,27 +323,6 @@ private:
                 return;
             }
         }
-    }
-
-    /// Lists what may happen next, the running thread first. Returns its number, if it can go on.
-    int list_options() {
-        options_.clear();
-        const int running = self_->can_go_on() ? self_->number : -1;
-        if (running != -1) options_.push_back({running, kernel::way::run});
-        for (const auto& each : threads_) {
-            if (each.get() != self_ && each->can_go_on()) options_.push_back({each->number, kernel::way::run});
-        }
-        const bool can_any_go_on = !options_.empty();
-        const bool may_time_out = !can_any_go_on || early_time_outs_ < within_.early_time_outs;
-        for (const auto& each : threads_) {
-            if (each->may_be_late(now_) && may_time_out && can_any_go_on)
-                options_.push_back({each->number, kernel::way::time_out});
-            if (each->where != state::waiting) continue;
-            if (each->until != for_ever && may_time_out) options_.push_back({each->number, kernel::way::time_out});
-            if (spurious_wake_ups_ < within_.spurious_wake_ups)
-                options_.push_back({each->number, kernel::way::wake_up});
-        }
-        return running;
     }
 
     kernel::option decide(int running) {

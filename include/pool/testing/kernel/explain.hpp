@@ -19,8 +19,6 @@
 
 namespace pool::testing::kernel {
 
-using logical_threads = std::vector<std::unique_ptr<logical_thread>>;  ///< by their numbers
-
 /// The steps of a run.
 inline std::string text_of(const schedule& made, const logical_threads& threads) {
     std::vector<std::string> names;

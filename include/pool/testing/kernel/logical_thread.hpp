@@ -9,9 +9,11 @@
 #include <string>
 #include <utility>
 #include <vector>
+#include <vector>
 
 #include <pool/testing/kernel/sanitizers.hpp>
 #include <pool/testing/kernel/schedule.hpp>
+#include <pool/testing/kernel/search.hpp>
 #include <pool/testing/kernel/strand.hpp>
 
 /// @file
@@ -82,6 +84,29 @@ template <class T>
 std::vector<T> own_vector(std::initializer_list<T> elements) {
     const unwatched own;
     return elements;
+}
+
+using logical_threads = std::vector<std::unique_ptr<logical_thread>>;  ///< by their numbers
+
+/// Lists what may happen next, the running thread first. Returns its number, if it can go on; otherwise -1. A wait may
+/// time out, or be late, although a thread can go on, if `may_time_out`, and it may end for no reason, if `may_wake_up`.
+inline int list_options(std::vector<option>& options, const logical_threads& threads, const logical_thread& self,
+    std::chrono::nanoseconds now, bool may_time_out, bool may_wake_up) {
+    options.clear();
+    const int running = self.can_go_on() ? self.number : -1;
+    if (running != -1) options.push_back({running, way::run});
+    for (const auto& each : threads) {
+        if (each.get() != &self && each->can_go_on()) options.push_back({each->number, way::run});
+    }
+    const bool can_any_go_on = !options.empty();
+    for (const auto& each : threads) {
+        const bool is_waiting = each->where == logical_thread::state::waiting;
+        const bool is_timed = is_waiting && each->until != std::chrono::nanoseconds::max();
+        if (may_time_out && can_any_go_on && each->may_be_late(now)) options.push_back({each->number, way::time_out});
+        if (is_timed && (may_time_out || !can_any_go_on)) options.push_back({each->number, way::time_out});
+        if (is_waiting && may_wake_up) options.push_back({each->number, way::wake_up});
+    }
+    return running;
 }
 
 }  // namespace pool::testing::kernel
