@@ -39,8 +39,7 @@ struct key_hash {
 template <>
 struct std::hash<key> : key_hash {};
 
-using key_pool =
-    pool::basic_pool<key, connection, pool::bounded_open, pool::never, scheduled_lock, scheduled_clock>;
+using key_pool = pool::basic_pool<key, connection, pool::bounded_open, pool::never, scheduled_lock, scheduled_clock>;
 
 TEST_CASE("a caller that leaves by an exception gives back what it was lent meanwhile [C13]") {
     const auto found = pool::testing::explore(

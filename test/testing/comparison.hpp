@@ -91,8 +91,8 @@ struct progress {
     bool is_complete_with_skips = false;
 };
 
-/// Explores a program with and without skips, with bounds, by `explore`, and, if it is small, with real threads. Of a search with more runs than `most_runs`,
-/// only the first ones are compared.
+/// Explores a program with and without skips, with bounds, by `explore`, and, if it is small, with real threads. Of a
+/// search with more runs than `most_runs`, only the first ones are compared.
 inline progress compare(
     const program& threads, const limits& within, const reference& expected, std::size_t most_runs) {
     const explored some = explore_all(threads, search{search::any_number, true}, within, most_runs, most_stuck);

@@ -68,8 +68,7 @@ TEST_CASE("explore: refuses limits with which nothing is explored") {
         }
         return "none";
     };
-    CHECK(refusal({.preemptions = -1}) ==
-          "pool: limits of an exploration: preemptions is -1, and must be at least 0");
+    CHECK(refusal({.preemptions = -1}) == "pool: limits of an exploration: preemptions is -1, and must be at least 0");
     CHECK(refusal({.spurious_wake_ups = -2}).find("spurious_wake_ups is -2") != std::string::npos);
     CHECK(refusal({.early_time_outs = -1}).find("early_time_outs is -1") != std::string::npos);
     CHECK(refusal({.schedules = 0}).find("schedules is 0, and must be at least 1") != std::string::npos);

@@ -221,12 +221,13 @@ void end_the_program_in_an_exploration() {
     int failures = 0;
     (void)explore([&](exploration& test) {
         bool is_first = false;
-        test.run({{"one", [&] {
-                       test.at("looks");
-                       if (is_first) return;
-                       if (failures++ != 0) std::abort();
-                       test.require(false, "it is the first");
-                   }},
+        test.run({{"one",
+                      [&] {
+                          test.at("looks");
+                          if (is_first) return;
+                          if (failures++ != 0) std::abort();
+                          test.require(false, "it is the first");
+                      }},
             {"two", [&] {
                  test.at("is first");
                  is_first = true;

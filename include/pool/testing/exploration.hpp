@@ -64,8 +64,8 @@ public:
 
     // What a test calls.
 
-    /// Runs each in a logical thread of its own, one at a time, and returns when all have ended. There may be 30, but the
-    /// schedules of more than four are too many to be run.
+    /// Runs each in a logical thread of its own, one at a time, and returns when all have ended. There may be 30, but
+    /// the schedules of more than four are too many to be run.
     void run(std::vector<thread> threads) {
         const kernel::unwatched own;
         if (self_->number != 0) fail("run is called by " + self_->name + ", which such a call runs itself");
@@ -87,8 +87,8 @@ public:
     /// The same, without a vector of the test's own, which could fail.
     void run(std::initializer_list<thread> threads) { run(kernel::own_vector(threads)); }
 
-    /// `check` is called whenever no lock is held, until `run` returns. It calls `require`. It may lock what it looks at,
-    /// and must not wait.
+    /// `check` is called whenever no lock is held, until `run` returns. It calls `require`. It may lock what it looks
+    /// at, and must not wait.
     void invariant(std::function<void()> check) { invariant_ = std::move(check); }
 
     /// This run fails if `holds` is false. `what` says what should hold, and may say what was seen: each of them is
@@ -98,9 +98,9 @@ public:
         if (!holds) fail(kernel::printed("this does not hold: ", what...));
     }
 
-    /// A point at which the calling thread may be stopped. `what` says what it does next, and must be a literal, or outlive
-    /// the exploration. Call it where threads share something that no lock guards. With the number of an object, which
-    /// replaces a `#` in `what`, the thread touches nothing of that kind but this object.
+    /// A point at which the calling thread may be stopped. `what` says what it does next, and must be a literal, or
+    /// outlive the exploration. Call it where threads share something that no lock guards. With the number of an
+    /// object, which replaces a `#` in `what`, the thread touches nothing of that kind but this object.
     void at(const char* what, std::int64_t object = anything) override {
         const kernel::unwatched own;
         if (is_observing_) return;
@@ -199,8 +199,8 @@ public:
     /// Whether any run has come to a point at which a thread may be stopped. If not, nothing was explored.
     bool has_points() const noexcept { return has_points_; }
 
-    /// Whether the last run has shown for the first time that a thread may also be stopped before it frees a lock: where
-    /// somebody only tries to take one. Then the search has to begin anew.
+    /// Whether the last run has shown for the first time that a thread may also be stopped before it frees a lock:
+    /// where somebody only tries to take one. Then the search has to begin anew.
     bool has_learned() const noexcept { return has_learned_; }
 
     /// Why the last run has failed; empty if it has not.
@@ -297,7 +297,7 @@ private:
         logical_thread& me = *self_;
         for (;;) {
             check_invariant();
-            if (made_.steps() > within_.steps || ++points_ > 4 * within_.steps) 
+            if (made_.steps() > within_.steps || ++points_ > 4 * within_.steps)
                 fail(kernel::why_it_does_not_end(within_.steps, early_time_outs_));
             const bool may_time_out = early_time_outs_ < within_.early_time_outs;
             const bool may_wake_up = spurious_wake_ups_ < within_.spurious_wake_ups;
@@ -357,8 +357,8 @@ private:
     const limits within_;
     kernel::search* search_ = nullptr;
 
-    std::unique_ptr<kernel::strand> root_;                  ///< where `explore` was called
-    kernel::logical_threads threads_;                       ///< the first is the test itself
+    std::unique_ptr<kernel::strand> root_;  ///< where `explore` was called
+    kernel::logical_threads threads_;       ///< the first is the test itself
     std::vector<kernel::option> options_;
     kernel::watchdog watchdog_{std::chrono::seconds{10}};
     bool has_points_ = false;

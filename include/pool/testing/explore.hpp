@@ -26,10 +26,10 @@ namespace pool::testing {
 /// What `explore` has found.
 struct findings {
     std::size_t schedules = 0;  ///< how many were run
-    std::size_t redundant = 0;  ///< how many of them were found to be like others; `skips_equivalent` cannot know before
+    std::size_t redundant = 0;  ///< how many of them `skips_equivalent` has found, on the way, to be like others
     std::size_t steps = 0;      ///< of the longest
     bool all = false;           ///< whether there are no others, with so many `spurious_wake_ups` and `early_time_outs`
-    int all_up_to = -1;         ///< if not: whether there are no others with at most so many preemptions; -1 if unknown
+    int all_up_to = -1;         ///< if not all: whether these were all with at most so many preemptions; -1 if unknown
     std::string failure;        ///< what went wrong; empty if nothing did
     std::string replay;         ///< of the failed schedule
     int preemptions = 0;        ///< of the failed schedule: the fewest that were found
@@ -77,21 +77,21 @@ private:
         return core::saturating_add(std::chrono::steady_clock::now(), time);
     }
 
-    /// Runs all schedules with so many preemptions at most. If there is no such limit, then all with one more, and so on:
-    /// where there are too many schedules, those come first that most mistakes show with.
+    /// Runs all schedules with so many preemptions at most. If there is no such limit, then all with one more, and so
+    /// on: where there are too many schedules, those come first that most mistakes show with.
     void raise(findings& found, int preemptions, time_point end) {
         for (bool is_all = true; found && is_all && !found.all; ++preemptions) {
             search few{preemptions};
-            is_all = found.schedules < within_.schedules &&
-                     repeat(few, found, end, within_.schedules - found.schedules);
+            is_all =
+                found.schedules < within_.schedules && repeat(few, found, end, within_.schedules - found.schedules);
             if (is_all) found.all_up_to = preemptions;
             found.all = is_all && !few.was_bounded();
             if (preemptions == within_.preemptions) return;
         }
     }
 
-    /// Runs the test until it fails, the search has no other schedule, or a limit is reached. Returns whether there is no
-    /// other.
+    /// Runs the test until it fails, the search has no other schedule, or a limit is reached. Returns whether there is
+    /// no other.
     bool repeat(search& through, findings& found, time_point end, std::size_t most) {
         for (std::size_t runs = 1;; ++runs) {
             test_.run_once(through);
@@ -152,7 +152,8 @@ private:
             else found.text += "not all, but all with at most " + count_of(std::size_t(found.all_up_to), "preemption");
             return;
         }
-        const std::string replay = found.replay.empty() ? "it fails before the first choice" : "replay: " + found.replay;
+        const std::string replay =
+            found.replay.empty() ? "it fails before the first choice" : "replay: " + found.replay;
         found.text = found.failure + "\n\n" + (found.text.empty() ? "" : found.text + '\n') +
                      "schedules: " + std::to_string(found.schedules) +
                      ", preemptions: " + std::to_string(found.preemptions) + ", " + replay + '\n';
@@ -184,17 +185,18 @@ private:
 /// `test(exploration&)`, once for each schedule, and must do the same each time, but for the schedule. It makes its
 /// objects anew, and runs its threads by `exploration::run`.
 ///
-/// A run fails by `require`, by an invariant, by an exception that leaves a thread, by a deadlock, by a wait that nobody
-/// ends, by misuse of a lock, or if it does not end. The failed schedule is one with the fewest preemptions. If a run ends
-/// the program, by an `assert` for example, its schedule is printed before.
+/// A run fails by `require`, by an invariant, by an exception that leaves a thread, by a deadlock, by a wait that
+/// nobody ends, by misuse of a lock, or if it does not end. The failed schedule is one with the fewest preemptions. If
+/// a run ends the program, by an `assert` for example, its schedule is printed before.
 ///
 /// First it looks for all schedules. If they are too many for half of the limits, it uses the other half for those with
 /// no preemption, then with one more, and so on.
 ///
 /// Threads are switched where they lock, try to lock, wait, or notify, by the kit's types, where a stop callback ends,
 /// where they let time pass, in the fakes, and at calls of `at`; and where they unlock, if the test tries to lock. They
-/// are not switched before a notification under a lock if no other thread can tell. Schedules that stop a thread elsewhere differ from these only if threads share data without a lock. The thread
-/// sanitizer reports that, also in an exploration, but not for atomics: a thread is to call `at` before it uses one.
+/// are not switched before a notification under a lock if no other thread can tell. Schedules that stop a thread
+/// elsewhere differ from these only if threads share data without a lock. The thread sanitizer reports that, also in an
+/// exploration, but not for atomics: a thread is to call `at` before it uses one.
 ///
 /// There is no fairness. A thread that polls until another one has done something runs for ever in some schedule, which
 /// fails then; so does `std::scoped_lock` with several locks, if there are more than two threads.

@@ -26,9 +26,9 @@ namespace pool::testing {
 /// A mutex of an exploration. A thread may be stopped before it takes it. A LockPolicy, and what `std::unique_lock` and
 /// `std::scoped_lock` need.
 ///
-/// A run fails if a thread waits for itself, frees what it does not have, or destroys what somebody has or wants. Outside
-/// an exploration, and while an invariant is checked, nobody can wait for it: whoever takes it while it is taken ends the
-/// program.
+/// A run fails if a thread waits for itself, frees what it does not have, or destroys what somebody has or wants.
+/// Outside an exploration, and while an invariant is checked, nobody can wait for it: whoever takes it while it is
+/// taken ends the program.
 class scheduled_lock {
 public:
     scheduled_lock() noexcept {
@@ -78,9 +78,9 @@ private:
     std::atomic<bool> is_taken_outside_ = false;
 };
 
-/// A condition variable of an exploration. Each waiting thread is one that `notify_one` may wake. If the limits allow it,
-/// a wait ends for no reason. A wait with a time may always end by that time. Used as `std::condition_variable` is, with
-/// times of `scheduled_clock`.
+/// A condition variable of an exploration. Each waiting thread is one that `notify_one` may wake. If the limits allow
+/// it, a wait ends for no reason. A wait with a time may always end by that time. Used as `std::condition_variable` is,
+/// with times of `scheduled_clock`.
 class scheduled_condition {
 public:
     scheduled_condition() noexcept {
@@ -142,7 +142,8 @@ private:
 
     bool wait_to(std::unique_lock<scheduled_lock>& guard, std::chrono::nanoseconds until) {
         exploration* const all = exploration::running();
-        if (all == nullptr) misused(std::string{"a wait for a scheduled_condition "} +
+        if (all == nullptr)
+            misused(std::string{"a wait for a scheduled_condition "} +
                     (scheduler::running() != nullptr ? "in an invariant" : "outside an exploration"));
         if (!guard.owns_lock()) misused("a wait for a scheduled_condition without its lock");
         return all->wait(*this, *guard.mutex(), until);
@@ -265,9 +266,9 @@ void exploration::wake(auto& waiting, const kernel::step& how) {
     record(waiting.number, how);
 }
 
-/// Whether others can tell if something has happened between the last point and a notification. They cannot if they need
-/// a lock to wait, or to stop waiting, that the calling thread has. Nor if it has only taken locks since: then it may as
-/// well have taken them later, unless somebody has tried to take them.
+/// Whether others can tell if something has happened between the last point and a notification. They cannot if they
+/// need a lock to wait, or to stop waiting, that the calling thread has. Nor if it has only taken locks since: then it
+/// may as well have taken them later, unless somebody has tried to take them.
 inline bool exploration::can_tell_when_notified(const scheduled_condition& condition) const noexcept {
     const auto& waiting = condition.waiting_;
     if (!waiting.empty() && *thread_of(waiting.front()).afterwards.owner == self_->number) return false;

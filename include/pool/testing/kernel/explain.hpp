@@ -29,8 +29,8 @@ inline std::string text_of(const schedule& made, const logical_threads& threads)
 /// What to print when the program ends in a run, while a thread of it goes on. `known` is what another run has found.
 inline std::string last_words_of(const schedule& made, const logical_threads& threads, const logical_thread& running,
     const search& by, const std::string& known) {
-    return "pool: the program ends in a schedule that is explored:\n\n" + text_of(made, threads) +
-           "\nnow " + running.name + " goes on; replay: " + by.letters() + '\n' +
+    return "pool: the program ends in a schedule that is explored:\n\n" + text_of(made, threads) + "\nnow " +
+           running.name + " goes on; replay: " + by.letters() + '\n' +
            (known.empty() ? "" : "\nanother schedule has failed before: " + known);
 }
 
@@ -58,8 +58,7 @@ inline std::string text_of(const std::vector<option>& options, const logical_thr
 }
 
 /// Why the search cannot choose one of these options.
-inline std::string why_none_fits(
-    const search& by, const std::vector<option>& options, const logical_threads& threads) {
+inline std::string why_none_fits(const search& by, const std::vector<option>& options, const logical_threads& threads) {
     if (const char letter = by.next_letter(); letter != search::no_letter) {
         return "this replay is not of this test: its letter " + std::to_string(by.choices() + 1) + " is '" + letter +
                "', but the last option there is '" + search::alphabet[options.size() - 1] + '\'';

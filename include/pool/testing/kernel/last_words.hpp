@@ -20,8 +20,8 @@ namespace pool::testing::kernel {
 
 #if defined(__unix__)
 
-/// While one exists, a signal that is about to end the program, such as that of a failed `assert`, first prints something.
-/// Then it goes the way that it would have gone. Several may exist, in several threads.
+/// While one exists, a signal that is about to end the program, such as that of a failed `assert`, first prints
+/// something. Then it goes the way that it would have gone. Several may exist, in several threads.
 class last_words {
 public:
     /// `print()` prints where the calling thread is. It is the same for all.
@@ -73,7 +73,8 @@ private:
         alarm(10);  // the text needs memory: if its heap is what is broken, this ends the program
         printer()();
         if (signal != SIGABRT)
-            std::fputs("If its stack is exhausted: it has 256 KB, and with uses_threads what a real thread has.\n", stderr);
+            std::fputs(
+                "If its stack is exhausted: it has 256 KB, and with uses_threads what a real thread has.\n", stderr);
         alarm(0);
         if (signal == SIGABRT) raise(signal);  // the others come again
     }

@@ -9,7 +9,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-#include <vector>
 
 #include <pool/testing/kernel/sanitizers.hpp>
 #include <pool/testing/kernel/schedule.hpp>
@@ -59,7 +58,7 @@ struct logical_thread {
     std::unique_ptr<kernel::strand> flow;
     state where = state::absent;
     pending next{};
-    int locks = 0;  ///< how many it holds
+    int locks = 0;                      ///< how many it holds
     bool has_only_taken_locks = false;  ///< since it was last stopped
 
     // While it waits.
@@ -89,7 +88,8 @@ std::vector<T> own_vector(std::initializer_list<T> elements) {
 using logical_threads = std::vector<std::unique_ptr<logical_thread>>;  ///< by their numbers
 
 /// Lists what may happen next, the running thread first. Returns its number, if it can go on; otherwise -1. A wait may
-/// time out, or be late, although a thread can go on, if `may_time_out`, and it may end for no reason, if `may_wake_up`.
+/// time out, or be late, although a thread can go on, if `may_time_out`, and it may end for no reason, if
+/// `may_wake_up`.
 inline int list_options(std::vector<option>& options, const logical_threads& threads, const logical_thread& self,
     std::chrono::nanoseconds now, bool may_time_out, bool may_wake_up) {
     options.clear();

@@ -58,8 +58,8 @@ public:
         if (__asan_unpoison_memory_region != nullptr) __asan_unpoison_memory_region(bottom_, size_);
     }
 
-    /// It will never be switched to again, and what it refers to is not leaked. With the check for use after return, the
-    /// address sanitizer has put variables into a stack of its own, of eleven parts as large as this one.
+    /// It will never be switched to again, and what it refers to is not leaked. With the check for use after return,
+    /// the address sanitizer has put variables into a stack of its own, of eleven parts as large as this one.
     void abandon() noexcept {
         if (__lsan_register_root_region != nullptr && fake_stack_ != nullptr) {
             __lsan_register_root_region(fake_stack_, 12 * size_);
@@ -75,7 +75,8 @@ public:
         if (__tsan_switch_to_fiber != nullptr) __tsan_switch_to_fiber(other.fiber_, without_synchronisation);
     }
 
-    /// After the switch to this stack. `last` is the one that was left. The bounds of a thread's own are known from then on.
+    /// After the switch to this stack. `last` is the one that was left. The bounds of a thread's own are known from
+    /// then on.
     void arrive_from(watched_stack& last) noexcept {
         if (__sanitizer_finish_switch_fiber == nullptr) return;
         const void* bottom = nullptr;
@@ -102,8 +103,8 @@ inline void acquire(void* object) noexcept {
     if (__tsan_acquire != nullptr) __tsan_acquire(object);
 }
 
-/// Until a program has started a thread, libstdc++ counts references without atomic operations, and the thread sanitizer
-/// would take two fibers that do so for a race.
+/// Until a program has started a thread, libstdc++ counts references without atomic operations, and the thread
+/// sanitizer would take two fibers that do so for a race.
 inline void start_a_thread() {
     if (__tsan_release != nullptr) std::thread{[] {}}.join();
 }
@@ -113,8 +114,8 @@ inline void leak(const void* object) noexcept {
     if (__lsan_ignore_object != nullptr) __lsan_ignore_object(object);
 }
 
-/// While one exists, the thread sanitizer does not look: the kernel's data are touched by one thread at a time, which it
-/// cannot know.
+/// While one exists, the thread sanitizer does not look: the kernel's data are touched by one thread at a time, which
+/// it cannot know.
 class unsanitized {
 public:
     unsanitized() noexcept {

@@ -78,7 +78,8 @@ public:
             const line& each = lines_[i];
             number += each.is_step;
             if (i >= first && i < first + left_out) continue;
-            if (left_out != 0 && i == first + left_out) text += "       ... " + count_of(left_out, "line") + " left out\n";
+            if (left_out != 0 && i == first + left_out)
+                text += "       ... " + count_of(left_out, "line") + " left out\n";
             const std::string& name = names[static_cast<std::size_t>(each.thread)];
             const std::string count = each.is_step ? std::to_string(number) : "";
             text += std::string(count.size() < 5 ? 5 - count.size() : 0, ' ') + count + "  ";

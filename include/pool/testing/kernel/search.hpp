@@ -135,7 +135,9 @@ public:
     const std::vector<option>& expected() const noexcept { return path_[depth_].options; }
 
     /// The next letter of a replay: `no_letter` if it has no more.
-    char next_letter() const noexcept { return letters_.size() < replay_.size() ? replay_[letters_.size()] : no_letter; }
+    char next_letter() const noexcept {
+        return letters_.size() < replay_.size() ? replay_[letters_.size()] : no_letter;
+    }
 
     static constexpr char no_letter = '\0';
     static constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

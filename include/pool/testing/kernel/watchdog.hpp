@@ -18,8 +18,8 @@
 
 namespace pool::testing::kernel {
 
-/// Prints a message to the standard error, once, if nothing calls `note` for a long time: a thread of the test waits for
-/// a lock that the exploration does not know, or never comes to a step. Nobody can stop that thread, so it goes on.
+/// Prints a message to the standard error, once, if nothing calls `note` for a long time: a thread of the test waits
+/// for a lock that the exploration does not know, or never comes to a step. Nobody can stop that thread, so it goes on.
 class watchdog {
 public:
     explicit watchdog(std::chrono::nanoseconds patience)
