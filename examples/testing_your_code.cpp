@@ -255,6 +255,6 @@ TEST_CASE("request_log: a list that has no memory for a text keeps the number") 
     const auto found = fail_each_allocation<request_log>();
     CHECK_FALSE(found);
     CHECK(found.wrong.front() ==
-          "in run 3, in which the allocation number 3 has failed: it has as many numbers as texts");
+          "in run 3, in which the allocation number 3 has failed: this does not hold: it has as many numbers as texts");
 }
 // [/failure_text]

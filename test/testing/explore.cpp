@@ -67,6 +67,7 @@ schedules: )" + std::to_string(found.schedules) +
 TEST_CASE("explore: a test in which nothing can be explored fails") {
     const std::string nothing = "nothing was explored: no thread of `run` has taken a scheduled_lock, or called `at`";
     CHECK(explore([](exploration&) {}).failure == nothing);
+    CHECK_FALSE(explore([](exploration&) {}).all);
     CHECK(explore([](exploration& test) { test.run({}); }).failure == nothing);
     CHECK(explore([](exploration& test) {
         std::mutex unknown;
@@ -320,4 +321,43 @@ TEST_CASE("explore: misuse that a part of the kit reports fails the run") {
         test.run({{"one", [] { pool::testing::misused("connection 7: closed twice"); }}});
     });
     CHECK(found.failure == "connection 7: closed twice");
+}
+
+TEST_CASE("explore: each invariant is checked") {
+    const auto with = [](bool first, bool second) {
+        return explore([=](exploration& test) {
+            scheduled_lock lock;
+            test.invariant([&] { test.require(first, "the first"); });
+            test.invariant([&] { test.require(second, "the second"); });
+            test.run({{"one", [&] { const std::lock_guard guard{lock}; }}});
+        }).failure;
+    };
+    CHECK(with(true, true).empty());
+    CHECK(with(false, true) == "this does not hold: the first");
+    CHECK(with(true, false) == "this does not hold: the second");
+}
+
+TEST_CASE("explore: says that no lock was taken, where only at was called") {
+    const findings found = explore([](exploration& test) {
+        const auto go = [&] { test.at("goes"); };
+        test.run({{"one", go}, {"two", go}});
+    });
+    CHECK(found.all);
+    CHECK(says(found, " schedules: all; no scheduled_lock was taken"));
+}
+
+TEST_CASE("explore: two threads that wait at one condition with two locks fail the run") {
+    const findings found = explore([](exploration& test) {
+        scheduled_lock first;
+        scheduled_lock second;
+        scheduled_condition changed;
+        const auto wait = [&](scheduled_lock& with) {
+            return [&] {
+                std::unique_lock guard{with};
+                changed.wait(guard);
+            };
+        };
+        test.run({{"one", wait(first)}, {"two", wait(second)}});
+    });
+    CHECK(found.failure == "two waits at condition 1 with lock 2, and another thread waits there with another lock");
 }

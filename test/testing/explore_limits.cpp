@@ -72,7 +72,7 @@ TEST_CASE("explore: refuses limits with which nothing is explored") {
     CHECK(refusal({.spurious_wake_ups = -2}).find("spurious_wake_ups is -2") != std::string::npos);
     CHECK(refusal({.early_time_outs = -1}).find("early_time_outs is -1") != std::string::npos);
     CHECK(refusal({.schedules = 0}).find("schedules is 0, and must be at least 1") != std::string::npos);
-    CHECK(refusal({.time = 0s}).find("time is 0") != std::string::npos);
+    CHECK(refusal({.time = 0s}).find("time in nanoseconds is 0, and must be at least 1") != std::string::npos);
     CHECK(refusal({.steps = 0}).find("steps is 0") != std::string::npos);
 }
 

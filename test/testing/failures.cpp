@@ -179,7 +179,7 @@ TEST_CASE("explore_failures: finds what only a failure shows, and says which") {
     });
     CHECK_FALSE(result);
     REQUIRE(result.wrong.size() == 1);
-    CHECK(result.wrong[0] == "in run 2, in which the dial number 1 has failed: nothing is kept if the dial has failed");
+    CHECK(result.wrong[0] == "in run 2, in which the dial number 1 has failed: this does not hold: nothing is kept if the dial has failed");
     CHECK(result.text().find('\n' + result.wrong[0]) != std::string::npos);
 }
 

@@ -249,10 +249,11 @@ void exhaust_a_stack() {
 }
 void stand_still() {
     kernel::watchdog dog{std::chrono::milliseconds{5}};
-    dog.note(2, {"takes lock #", 3});
+    dog.note("Bob", {"takes lock #", 3});
     dog.await();
     std::abort();
 }
+void count_down_allocations() { const countdown nth{point::allocation, 1}; }
 void lock_twice_outside() {
     scheduled_lock lock;
     lock.lock();
@@ -335,6 +336,7 @@ constexpr std::array misuses{
     misuse{"end_the_program_in_an_exploration", end_the_program_in_an_exploration},
     misuse{"exhaust_a_stack", exhaust_a_stack},
     misuse{"stand_still", stand_still},
+    misuse{"count_down_allocations", count_down_allocations},
     misuse{"lock_twice_outside", lock_twice_outside},
     misuse{"unlock_outside", unlock_outside},
     misuse{"dial_the_0th", dial_the_0th},

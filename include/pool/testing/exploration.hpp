@@ -75,13 +75,13 @@ public:
         alive_ = threads.size();
         for (std::size_t i = 0; i != threads.size(); ++i) {
             if (threads[i].name.empty()) threads[i].name = "thread " + std::to_string(i + 1);
-            thread_of(i + 1).begin(std::move(threads[i].name), std::move(threads[i].body));
+            thread_of(i + 1).begin(watchdog_.keep(threads[i].name), std::move(threads[i].body));
         }
         are_running_ = alive_ != 0;
         kernel::release(&are_running_);
         go_on({{"waits for the end of all"}, &are_running_});
         kernel::acquire(&are_running_);
-        invariant_ = nullptr;  // it may speak of what the test ends next
+        invariants_.clear();  // they may speak of what the test ends next
     }
 
     /// The same, without a vector of the test's own, which could fail.
@@ -89,7 +89,10 @@ public:
 
     /// `check` is called whenever no lock is held, until `run` returns. It calls `require`. It may lock what it looks
     /// at, and must not wait.
-    void invariant(std::function<void()> check) { invariant_ = std::move(check); }
+    void invariant(std::function<void()> check) {
+        const kernel::unwatched own;
+        invariants_.push_back(std::move(check));
+    }
 
     /// This run fails if `holds` is false. `what` says what should hold, and may say what was seen: each of them is
     /// printed, as by `<<`, one after the other.
@@ -154,7 +157,6 @@ public:
         if (current() != this) misused(std::string{why} + "\n  in a thread that is none of the exploration");
         failure_ = std::string{why} + kernel::after_a_failure();
         is_observing_ = false;
-        watchdog_.note(0, {"has failed"});
         kernel::release(&root_);
         root_->take_over(*self_->flow);
         std::abort();  // nobody takes it over again
@@ -171,7 +173,7 @@ public:
         if (threads_.empty()) add_thread();
         for (const auto& each : threads_) each->where = state::absent;
         logical_thread& test = *threads_.front();
-        test.begin("the test", nullptr);
+        test.begin(watchdog_.keep("the test"), nullptr);
         test.next = {};
         self_ = &test;
         alive_ = 0;
@@ -179,7 +181,7 @@ public:
         spurious_wake_ups_ = early_time_outs_ = 0;
         now_ = {};
         made_.clear();
-        invariant_ = nullptr;
+        invariants_.clear();
         points_ = 0;
         has_learned_ = false;
         search_->begin();
@@ -189,7 +191,8 @@ public:
         kernel::acquire(&root_);
         current() = outer;
         if (!failure_.empty()) return;
-        if (invariant_) failure_ = "an invariant is set, and run is not called after that: nothing looks at it";
+        if (!invariants_.empty())
+            failure_ = "an invariant is set, and run is not called after that: nothing looks at it";
         else if (search_->next_letter() != kernel::search::no_letter)
             failure_ = "this replay is not of this test: it has ended, and the replay goes on";
         else if (!search_->has_repeated())
@@ -198,6 +201,9 @@ public:
 
     /// Whether any run has come to a point at which a thread may be stopped. If not, nothing was explored.
     bool has_points() const noexcept { return has_points_; }
+
+    /// Whether any run has taken a lock.
+    bool has_locks() const noexcept { return has_locks_; }
 
     /// Whether the last run has shown for the first time that a thread may also be stopped before it frees a lock:
     /// where somebody only tries to take one. Then the search has to begin anew.
@@ -289,14 +295,13 @@ private:
         reschedule();
         self_->next = {};
         self_->has_only_taken_locks = false;
-        watchdog_.note(self_->number, next.step);
     }
 
     /// Decides what happens next, until that is a step of the calling thread.
     void reschedule() {
         logical_thread& me = *self_;
         for (;;) {
-            check_invariant();
+            check_invariants();
             if (made_.steps() > within_.steps || ++points_ > 4 * within_.steps)
                 fail(kernel::why_it_does_not_end(within_.steps, early_time_outs_));
             const bool may_time_out = early_time_outs_ < within_.early_time_outs;
@@ -316,6 +321,7 @@ private:
                 touch_world();  // there are only so many of them
                 wake(chosen, {"wakes up for no reason"});
             } else {
+                watchdog_.note(chosen.known_as, chosen.next.step);
                 if (&chosen == &me) return;
                 if (running != -1) made_.add_stop(running, me.next.step);
                 self_ = &chosen;
@@ -332,10 +338,13 @@ private:
         return options_[which];
     }
 
-    void check_invariant() {
-        if (!invariant_ || locks_held_ != 0) return;
+    void check_invariants() {
+        if (invariants_.empty() || locks_held_ != 0) return;
         is_observing_ = true;
-        if (std::string why = kernel::exception_of(invariant_, "the invariant"); !why.empty()) fail(std::move(why));
+        for (const auto& check : invariants_) {
+            const std::string why = kernel::exception_of(check, "an invariant");
+            if (!why.empty()) fail(why);
+        }
         is_observing_ = false;
     }
 
@@ -362,6 +371,7 @@ private:
     std::vector<kernel::option> options_;
     kernel::watchdog watchdog_{std::chrono::seconds{10}};
     bool has_points_ = false;
+    bool has_locks_ = false;
     bool stops_before_freeing_ = false;  ///< since a thread has tried to take a lock
     bool has_learned_ = false;           ///< that, in this run
     std::string known_;
@@ -378,8 +388,8 @@ private:
     std::size_t points_ = 0;
     std::chrono::nanoseconds now_{};
     kernel::schedule made_;
-    std::function<void()> invariant_;
-    bool is_observing_ = false;  ///< while it checks the invariant
+    std::vector<std::function<void()>> invariants_;
+    bool is_observing_ = false;  ///< while it checks them
     std::string failure_;
 };
 

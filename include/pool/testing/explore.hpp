@@ -64,8 +64,10 @@ public:
             if (found && !found.all) raise(found, 0, in(within_.time / 2));
         }
         if (!found && within_.replay.empty()) simplify(found);
-        if (found && within_.replay.empty() && !test_.has_points())
+        if (found && within_.replay.empty() && !test_.has_points()) {
             found.failure = "nothing was explored: no thread of `run` has taken a scheduled_lock, or called `at`";
+            found.all = false;
+        }
         explain(found);
         return found;
     }
@@ -150,13 +152,13 @@ private:
             else if (!within_.replay.empty()) found.text += "the replay, which does not fail";
             else if (found.all_up_to < 0) found.text += "not all";
             else found.text += "not all, but all with at most " + count_of(std::size_t(found.all_up_to), "preemption");
+            if (!test_.has_locks()) found.text += "; no scheduled_lock was taken";
             return;
         }
-        const std::string replay =
-            found.replay.empty() ? "it fails before the first choice" : "replay: " + found.replay;
         found.text = found.failure + "\n\n" + (found.text.empty() ? "" : found.text + '\n') +
                      "schedules: " + std::to_string(found.schedules) +
-                     ", preemptions: " + std::to_string(found.preemptions) + ", " + replay + '\n';
+                     ", preemptions: " + std::to_string(found.preemptions) +
+                     (found.replay.empty() ? "" : ", replay: " + found.replay) + '\n';
     }
 
     /// The limits, if they make sense.
@@ -170,7 +172,7 @@ private:
         refuse_below("spurious_wake_ups", 0, within.spurious_wake_ups);
         refuse_below("early_time_outs", 0, within.early_time_outs);
         refuse_below("schedules", std::size_t{1}, within.schedules);
-        refuse_below("time", std::int64_t{1}, std::int64_t{within.time.count()});
+        refuse_below("time in nanoseconds", std::int64_t{1}, std::int64_t{within.time.count()});
         refuse_below("steps", std::size_t{1}, within.steps);
         return within;
     }

@@ -43,13 +43,36 @@ inline void may_fail(point kind) {
     if (failure_plan::reach_here(kind)) throw injected_failure{kind};
 }
 
+/// How many points of this kind this thread passes in `act()`. Nothing fails in it.
+template <class Act>
+[[nodiscard]] std::uint64_t points_of(point kind, Act act) {
+    failure_plan plan{{}};
+    const armed here{plan};
+    act();
+    return plan.count(kind);
+}
+
+namespace kernel {
+
+/// Whether `failing_allocation.hpp` is in a source file of this program.
+inline bool can_allocations_fail() {
+    return points_of(point::allocation, [] {
+        void* volatile got = ::operator new(1);  // a call that no compiler leaves out
+        ::operator delete(got);
+    }) != 0;
+}
+
+}  // namespace kernel
+
 /// While it lives, the n-th point of this kind in this thread fails, where 1 is the next. Or that one and all that
 /// follow.
 class countdown {
 public:
     /// `persists` makes all fail that follow.
-    countdown(point kind, std::uint64_t n, bool persists = false) noexcept : plan_{{n, persists, kind}} {
+    countdown(point kind, std::uint64_t n, bool persists = false) : plan_{{n, persists, kind}} {
         kernel::require_counted_from_1(n, "a countdown");
+        if (kind == point::allocation && !kernel::can_allocations_fail())
+            misused("a countdown of allocations: no source file includes <pool/testing/failing_allocation.hpp>");
     }
 
     /// Whether it has failed.
@@ -59,14 +82,5 @@ private:
     failure_plan plan_;
     const armed here_{plan_};
 };
-
-/// How many points of this kind this thread passes in `act()`. Nothing fails in it.
-template <class Act>
-[[nodiscard]] std::uint64_t points_of(point kind, Act act) {
-    failure_plan plan{{}};
-    const armed here{plan};
-    act();
-    return plan.count(kind);
-}
 
 }  // namespace pool::testing

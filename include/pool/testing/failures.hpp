@@ -11,12 +11,14 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <pool/testing/failure_plan.hpp>
 #include <pool/testing/failure_point.hpp>
+#include <pool/testing/kernel/schedule.hpp>
 #include <pool/testing/scheduler.hpp>
 
 /// @file
@@ -56,11 +58,12 @@ public:
         return false;
     }
 
-    /// States a rule of the test. A run that breaks one is wrong, and the result says it.
-    void require(bool is_so, const char* rule) {
-        if (is_so) return;
-        const disarmed unnoticed;
-        broken_.emplace_back(rule);
+    /// A run is wrong if `holds` is false, and the result says it. `what` says what should hold, and may say what was seen:
+    /// each of them is printed, as by `<<`, one after the other.
+    template <class... Printed>
+    void require(bool holds, const Printed&... what) {
+        const kernel::unwatched own;
+        if (!holds) broken_.push_back(kernel::printed("this does not hold: ", what...));
     }
 
     /// Whether `during` was called.
@@ -86,14 +89,6 @@ namespace kernel {
 /// "1 run", "2 runs".
 inline std::string counted(std::uint64_t count, const char* one, const char* several) {
     return std::to_string(count) + ' ' + (count == 1 ? one : several);
-}
-
-/// Whether `failing_allocation.hpp` is in a source file of this program.
-inline bool can_allocations_fail() {
-    return points_of(point::allocation, [] {
-        void* volatile got = ::operator new(1);  // a call that no compiler leaves out
-        ::operator delete(got);
-    }) != 0;
 }
 
 }  // namespace kernel
@@ -134,6 +129,9 @@ struct failures_result {
         for (const std::string& each : wrong) text += '\n' + each;
         return text;
     }
+
+    /// Prints the text.
+    friend std::ostream& operator<<(std::ostream& out, const failures_result& printed) { return out << printed.text(); }
 
     /// Adds those of another test.
     failures_result& operator+=(const failures_result& other) {

@@ -46,7 +46,8 @@ public:
         else if (is_taken_outside_.exchange(true))
             misused("a scheduled_lock that is taken is taken again, outside the threads of an exploration");
         else if (number_ != 0 && scheduler::running() == nullptr)
-            misused("lock " + std::to_string(number_) + " of an exploration is taken by a thread that is none of it");
+            misused("lock " + std::to_string(number_) +
+                    " of an exploration is taken outside its threads: by a std::thread that the code has started?");
     }
 
     /// Takes it, if it is free. Returns whether it was.
@@ -207,6 +208,7 @@ inline bool exploration::try_take(scheduled_lock& lock) {
 }
 
 inline void exploration::take_free(scheduled_lock& lock, const kernel::step& step) {
+    has_locks_ = true;
     lock.is_taken_ = true;
     lock.owner_ = self_->number;
     ++self_->locks;
@@ -238,6 +240,9 @@ inline void exploration::free(scheduled_lock& lock) {
 
 inline bool exploration::wait(scheduled_condition& condition, scheduled_lock& lock, std::chrono::nanoseconds until) {
     const kernel::unwatched own;
+    if (!condition.waiting_.empty() && thread_of(condition.waiting_.front()).afterwards.owner != &lock.owner_)
+        fail(self_->name + " waits at condition " + std::to_string(condition.number_) + " with lock " +
+             std::to_string(lock.number_) + ", and another thread waits there with another lock");
     go_on({{"waits at condition #", condition.number_}});  // it has the lock: others may change what no lock guards
     let_go(lock);
     logical_thread& me = *self_;

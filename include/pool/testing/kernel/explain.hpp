@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -85,15 +84,6 @@ inline std::uint64_t place_of(const logical_threads& threads) noexcept {
         place = place * 31 + reinterpret_cast<std::uintptr_t>(next.what) + static_cast<std::uint64_t>(next.number);
     }
     return place;
-}
-
-/// These, as `<<` prints them, one after the other.
-template <class... Printed>
-std::string printed(const Printed&... each) {
-    const unwatched own;
-    std::ostringstream text;
-    (text << ... << each);
-    return text.str();
 }
 
 /// Calls `f()`. Returns what is wrong if an exception leaves it; otherwise nothing.

@@ -72,7 +72,7 @@ private:
         for (std::size_t i = 0; i != signals.size(); ++i) restore(i);
         alarm(10);  // the text needs memory: if its heap is what is broken, this ends the program
         printer()();
-        if (signal != SIGABRT)
+        if (signal == SIGSEGV || signal == SIGBUS)
             std::fputs(
                 "If its stack is exhausted: it has 256 KB, and with uses_threads what a real thread has.\n", stderr);
         alarm(0);

@@ -34,8 +34,10 @@ struct pending {
 struct logical_thread {
     enum class state : unsigned char { absent, ready, waiting, done };
 
-    void begin(std::string called, std::function<void()> what) {
-        name = std::move(called);
+    /// `called` outlives it.
+    void begin(const std::string& called, std::function<void()> what) {
+        name = called;
+        known_as = called.c_str();
         body = std::move(what);
         plan = failures_here().plan;
         next = {{"begins"}};
@@ -53,6 +55,7 @@ struct logical_thread {
 
     int number = 0;
     std::string name;
+    const char* known_as = "";  ///< the same, for another thread
     std::function<void()> body;
     failure_plan* plan = nullptr;  ///< of the thread that called `run`
     std::unique_ptr<kernel::strand> flow;

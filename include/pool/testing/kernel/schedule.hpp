@@ -6,8 +6,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <sstream>
 #include <string>
 #include <vector>
+
+#include <pool/testing/kernel/sanitizers.hpp>
 
 /// @file
 /// What happened in one run, as text.
@@ -45,6 +48,15 @@ inline std::string text_of(const step& what) {
 /// A number of things, such as "1 schedule".
 inline std::string count_of(std::size_t count, const std::string& what) {
     return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
+}
+
+/// These, as `<<` prints them, one after the other.
+template <class... Printed>
+std::string printed(const Printed&... each) {
+    const unwatched own;
+    std::ostringstream text;
+    (text << ... << each);
+    return text.str();
 }
 
 /// The steps of one run, in their order.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -29,9 +30,12 @@ public:
     watchdog& operator=(const watchdog&) = delete;
     ~watchdog() = default;
 
-    /// Thread number `thread` is about to go on with this step. One thread calls it at a time.
-    void note(int thread, const step& next) noexcept {
-        thread_number_.store(thread, std::memory_order_relaxed);
+    /// A name, which lives as long as this object.
+    const std::string& keep(const std::string& name) { return *names_.insert(name).first; }
+
+    /// A thread of this name goes on with this step. One thread calls it at a time.
+    void note(const char* name, const step& next) noexcept {
+        name_.store(name, std::memory_order_relaxed);
         what_.store(next.what, std::memory_order_relaxed);
         number_.store(next.number, std::memory_order_relaxed);
         steps_.store(steps_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
@@ -45,24 +49,25 @@ private:
         std::mutex mutex;
         std::condition_variable_any stopped;
         std::unique_lock guard{mutex};
-        for (std::uint64_t seen = 0;;) {
-            if (stopped.wait_for(guard, stop, patience_, [&] { return stop.stop_requested(); })) return;
+        constexpr int looks = 10;  // in the time of its patience
+        std::uint64_t seen = 0;
+        for (int since = 0; since != looks; ++since) {
+            if (stopped.wait_for(guard, stop, patience_ / looks, [&] { return stop.stop_requested(); })) return;
             const std::uint64_t now = steps_.load(std::memory_order_acquire);
-            if (now == seen) break;
+            if (now != seen) since = -1;
             seen = now;
         }
         const step last{what_.load(std::memory_order_relaxed), number_.load(std::memory_order_relaxed)};
-        const int thread = thread_number_.load(std::memory_order_relaxed);
-        const std::string who = thread == 0 ? "the test" : "thread " + std::to_string(thread) + " of the test";
         std::fprintf(stderr,
-            "pool: an exploration has made no step for %s. The last step: %s %s.\n"
+            "pool: an exploration stands still: for %s, %s has not come to another point. The last one was: %s.\n"
             "Does it wait for something that the exploration does not know, such as a std::mutex that a stopped thread "
-            "has? Or does it never end?\n",
-            text_of(patience_).c_str(), who.c_str(), text_of(last).c_str());
+            "has? Or does it never end? Nobody ends it.\n",
+            text_of(patience_).c_str(), name_.load(std::memory_order_relaxed), text_of(last).c_str());
     }
 
     const std::chrono::nanoseconds patience_;
-    std::atomic<int> thread_number_ = 0;
+    std::set<std::string> names_;
+    std::atomic<const char*> name_ = "the test";
     std::atomic<const char*> what_ = "begins";
     std::atomic<std::int64_t> number_ = 0;
     std::atomic<std::uint64_t> steps_ = 0;
