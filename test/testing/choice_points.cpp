@@ -17,6 +17,8 @@
 #include <pool/testing/gate.hpp>
 #include <pool/testing/scheduled_lock.hpp>
 
+#include <testing/explored.hpp>
+
 // Where a thread may be stopped, and what is decided there: in code as a user writes it. The chosen programs have the rest.
 
 using namespace std::chrono_literals;
@@ -114,26 +116,26 @@ TEST_CASE("choice points: a search begins anew when it finds that a thread tries
     std::size_t runs = 0;
     const findings found = explore([&](exploration& test) {
         scheduled_lock lock;
-        bool is_stopped = false;
-        std::string order;
+        std::atomic<bool> is_stopped = false;
+        explored::notes order;
         test.run({{"one",
                       [&] {
                           const std::lock_guard guard{lock};
-                          order += "1";
+                          order.add('1');
                       }},
             {"two",
                 [&] {
                     test.at("looks");
                     if (!is_stopped) return;
                     const std::unique_lock guard{lock, std::try_to_lock};
-                    order += guard ? "2" : "-";
+                    order.add(guard ? '2' : '-');
                 }},
             {"three", [&] {
                  test.at("stops");
                  is_stopped = true;
              }}});
         ++runs;
-        orders.insert(order);
+        orders.insert(order.text());
     });
     CHECK(found.all);
     CHECK(std::set<std::string>(orders.begin(), orders.end()) == texts{"1", "12", "21", "1-"});
@@ -162,7 +164,7 @@ TEST_CASE("choice points: a thread may be stopped before it ends a stop callback
     const auto seen = all_of([](exploration& test) {
         std::stop_source stop;
         std::string how = "not called";
-        bool is_set_up = false;
+        std::atomic<bool> is_set_up = false;
         test.run({{"waiting",
                       [&] {
                           const auto call = [&] { how = "called"; };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
@@ -121,7 +122,7 @@ TEST_CASE("explore: with fewer preemptions than a mistake needs, it does not sho
 
 TEST_CASE("explore: a failure is told with the fewest preemptions, also if another one is found first") {
     const auto second_before_the_end = [](exploration& test) {
-        bool has_begun = false;
+        std::atomic<bool> has_begun = false;
         test.run({{"one",
                       [&] {
                           test.at("makes its first step");

@@ -11,13 +11,14 @@
 #include <pool/basic_pool.hpp>
 #include <pool/testing.hpp>
 
+#include <testing/explored.hpp>
+
 // The fakes in an exploration: their calls are points where a thread may be stopped, and what they report fails a run.
 
 using namespace pool::testing;
+using explored::says;
 
 namespace {
-
-bool says(const findings& found, const std::string& what) { return found.text.find(what) != std::string::npos; }
 
 using explored_pool =
     pool::basic_pool<std::string, fake_connection, pool::bounded_open, pool::never, scheduled_lock, scheduled_clock>;

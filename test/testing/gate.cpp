@@ -10,15 +10,12 @@
 #include <pool/dial.hpp>
 #include <pool/testing.hpp>
 
+#include <testing/explored.hpp>
+
 // How a test holds a thread, with real threads and in an exploration.
 
 using namespace pool::testing;
-
-namespace {
-
-bool tells(const findings& found, const std::string& what) { return found.text.find(what) != std::string::npos; }
-
-}  // namespace
+using explored::says;
 
 TEST_CASE("gate: closes again, and counts who comes") {
     gate here;
@@ -89,7 +86,7 @@ TEST_CASE("gate: a thread of an exploration awaits others at it") {
         CHECK_MESSAGE(found, found.text);
         CHECK(found.all);
     }
-    CHECK(tells(explore_arrivals(3), "opens cannot go on: it waits for threads to come to a gate"));
+    CHECK(says(explore_arrivals(3), "opens cannot go on: it waits for threads to come to a gate"));
 }
 
 TEST_CASE("gate: it may be passed under a lock, but what hangs under a lock is found") {
@@ -108,7 +105,7 @@ TEST_CASE("gate: it may be passed under a lock, but what hangs under a lock is f
     const auto passed = explore_passing([](gate& here) { here.pass(); });
     CHECK_MESSAGE(passed, passed.text);
     CHECK(passed.all);
-    CHECK(tells(explore_passing([](gate& here) { hangs(here)(); }), "a thread hangs under a lock"));
+    CHECK(says(explore_passing([](gate& here) { hangs(here)(); }), "a thread hangs under a lock"));
 }
 
 TEST_CASE("gate: two threads of an exploration pass it in all orders") {

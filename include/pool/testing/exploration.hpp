@@ -189,6 +189,7 @@ public:
         kernel::release(&root_);
         test.flow->take_over(*root_);
         kernel::acquire(&root_);
+        kernel::acquire(&failure_);  // what stopped threads have done comes before what follows, too
         current() = outer;
         if (!failure_.empty()) return;
         if (!invariants_.empty())
@@ -325,6 +326,7 @@ private:
                 if (&chosen == &me) return;
                 if (running != -1) made_.add_stop(running, me.next.step);
                 self_ = &chosen;
+                kernel::release(&failure_);
                 chosen.flow->take_over(*me.flow);
                 return;
             }
