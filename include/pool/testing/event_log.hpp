@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <pool/testing/failure_plan.hpp>
+#include <pool/testing/kernel/schedule.hpp>
 
 /// @file
 /// The events of a test, in order, so that the test can compare all of them.
@@ -22,9 +23,8 @@ struct sequence : std::vector<T> {
     sequence(std::vector<T> all) : std::vector<T>{std::move(all)} {}  ///< takes the elements
 
     /// Prints `{first, second}`, if `T` can be printed.
-    friend std::ostream& operator<<(std::ostream& out, const sequence& all) requires requires(const T& each) {
-        out << each;
-    }
+    friend std::ostream& operator<<(std::ostream& out, const sequence& all)
+        requires kernel::printable<T>
     {
         out << '{';
         const char* separator = "";
@@ -73,11 +73,11 @@ public:
     }
 
     /// Prints the events since the last `take()`.
-    friend std::ostream& operator<<(std::ostream& out, const basic_event_log& log) requires
-        requires(const Event& each) {
-        out << each;
+    friend std::ostream& operator<<(std::ostream& out, const basic_event_log& log)
+        requires kernel::printable<Event>
+    {
+        return out << log.events();
     }
-    { return out << log.events(); }
 
 private:
     mutable std::mutex mutex_;  ///< guards `events_`

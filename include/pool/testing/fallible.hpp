@@ -9,6 +9,7 @@
 
 #include <pool/testing/failure_point.hpp>
 #include <pool/testing/held_locks.hpp>
+#include <pool/testing/kernel/schedule.hpp>
 
 /// @file
 /// A value whose every operation can fail.
@@ -45,10 +46,11 @@ public:
     }
 
     /// Prints the value, if it can be printed. Not a failure point.
-    friend std::ostream& operator<<(std::ostream& out, const fallible& printed) requires requires(const T& value) {
-        out << value;
+    friend std::ostream& operator<<(std::ostream& out, const fallible& printed)
+        requires kernel::printable<T>
+    {
+        return out << printed.value_;
     }
-    { return out << printed.value_; }
 
 private:
     template <class Value>

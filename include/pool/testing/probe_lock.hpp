@@ -16,6 +16,13 @@
 
 namespace pool::testing {
 
+namespace kernel {
+template <class Lock>
+concept can_try_lock = requires(Lock& lock) {
+    { lock.try_lock() } -> std::same_as<bool>;
+};
+}  // namespace kernel
+
 template <waiting_lock Lock>
 class probed_condition_variable;
 
@@ -41,9 +48,8 @@ public:
     }
 
     /// Locks it, if it is free. Returns whether it was. It must not be this thread's already.
-    bool try_lock() requires requires(Lock& lock) {
-        { lock.try_lock() } -> std::same_as<bool>;
-    }
+    bool try_lock()
+        requires kernel::can_try_lock<Lock>
     {
         if (is_mine()) misused("a thread tries to lock what it holds already");
         if (!lock_.try_lock()) return false;

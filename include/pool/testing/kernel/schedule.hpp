@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <ostream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -49,6 +50,10 @@ inline std::string text_of(const step& what) {
 inline std::string count_of(std::size_t count, const std::string& what) {
     return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
 }
+
+/// Has an `operator<<`.
+template <class T>
+concept printable = requires(std::ostream& out, const T& value) { out << value; };
 
 /// These, as `<<` prints them, one after the other.
 template <class... Printed>
