@@ -203,3 +203,31 @@ TEST_CASE("search: a replay of another test has no such option") {
     wrong.begin();
     CHECK(wrong.choose({{0, way::run}, {1, way::run}}, -1) == search::none);
 }
+
+TEST_CASE("search: what a redundant run does after its last choice is no part of that choice") {
+    // Thread 1 keeps thread 2 from its begin until thread 0 has made its step; thread 3 comes last.
+    const program threads{{4}, {2, 2}, {2, 4}, {3}};
+    search through{search::any_number, true};
+    std::set<std::string> orders;
+    do {
+        std::vector<std::size_t> done(threads.size(), 0);
+        std::string order;
+        through.begin();
+        for (;;) {
+            std::vector<option> options;
+            if (done[0] == 0) options.push_back({0, way::run});
+            if (done[1] == 0 || (done[1] == 1 && done[0] == 1)) options.push_back({1, way::run});
+            if ((done[2] == 0 && done[1] != 1) || done[2] == 1) options.push_back({2, way::run});
+            if (options.empty() && done[3] == 0) options.push_back({3, way::run});
+            if (options.empty()) break;
+            const auto next = static_cast<std::size_t>(options[through.choose(options, -1)].thread);
+            through.touch({0, std::uint64_t{1} << threads[next][done[next]++]});
+            order += static_cast<char>('0' + next);
+        }
+        if (!through.is_redundant()) orders.insert(order);
+    } while (through.next());
+    const auto is_thread_2_first = [](const std::string& order) {  // with each of its steps, where that matters
+        return order.find('2') < order.find('1') && order.rfind('2') < order.find('0');
+    };
+    CHECK(std::any_of(orders.begin(), orders.end(), is_thread_2_first));
+}
