@@ -107,7 +107,8 @@ TEST_CASE("scheduled_lock: misuse is named") {
         CHECK(wanted.failure == "lock 1 is destroyed while late wants it");
     }
     const findings needed = explore([](exploration& test) {
-        auto* const lock = new scheduled_lock;
+        std::optional<scheduled_lock> lock;
+        lock.emplace();
         scheduled_condition changed;
         bool is_waiting = false;
         test.run({{"waiting",
@@ -121,7 +122,7 @@ TEST_CASE("scheduled_lock: misuse is named") {
                      const std::lock_guard guard{*lock};
                      if (!is_waiting) return;
                  }
-                 delete lock;
+                 lock.reset();
              }}});
     });
     CHECK(needed.failure == "lock 1 is destroyed while waiting wants it");
