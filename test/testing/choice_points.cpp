@@ -22,33 +22,18 @@
 // Where a thread may be stopped, and what is decided there: in code as a user writes it. The chosen programs have the rest.
 
 using namespace std::chrono_literals;
-using pool::testing::exploration;
-using pool::testing::explore;
-using pool::testing::findings;
-using pool::testing::limits;
+using namespace explored;
 using pool::testing::scheduled_clock;
-using pool::testing::scheduled_condition;
-using pool::testing::scheduled_lock;
 using pool::testing::scheduled_stop_callback;
 
 namespace {
-
-/// What a test has returned in its schedules, without repetition.
-template <class Test>
-std::set<std::string> all_of(const Test& test, const limits& within = {}) {
-    std::set<std::string> all;
-    const findings found = explore([&](exploration& run) { all.insert(test(run)); }, within);
-    INFO(found.text);
-    CHECK(found.all);
-    return all;
-}
 
 using texts = std::set<std::string>;
 
 }  // namespace
 
 TEST_CASE("choice points: a thread may be stopped before a notification without a lock") {
-    const auto seen = all_of([](exploration& test) {
+    const auto seen = outcomes([](exploration& test) {
         scheduled_lock lock;
         scheduled_condition changed;
         std::string how;
@@ -64,7 +49,7 @@ TEST_CASE("choice points: a thread may be stopped before a notification without 
 }
 
 TEST_CASE("choice points: notify_one may wake any thread that waits") {
-    const auto seen = all_of([](exploration& test) {
+    const auto seen = outcomes([](exploration& test) {
         scheduled_lock lock;
         scheduled_condition changed;
         int waiting = 0;
@@ -91,7 +76,7 @@ TEST_CASE("choice points: notify_one may wake any thread that waits") {
 
 TEST_CASE("choice points: a thread may be stopped before it tries to take a lock, and while it has one that others try "
           "to take") {
-    const auto seen = all_of([](exploration& test) {
+    const auto seen = outcomes([](exploration& test) {
         scheduled_lock lock;
         std::atomic<bool> is_written = false;
         std::string order;
@@ -143,7 +128,7 @@ TEST_CASE("choice points: a search begins anew when it finds that a thread tries
 }
 
 TEST_CASE("choice points: a thread may be stopped before it lets time pass") {
-    const auto seen = all_of([](exploration& test) {
+    const auto seen = outcomes([](exploration& test) {
         std::atomic<bool> begins = false;
         std::string at;
         test.run({{"one",
@@ -161,7 +146,7 @@ TEST_CASE("choice points: a thread may be stopped before it lets time pass") {
 }
 
 TEST_CASE("choice points: a thread may be stopped before it ends a stop callback") {
-    const auto seen = all_of([](exploration& test) {
+    const auto seen = outcomes([](exploration& test) {
         std::stop_source stop;
         std::string how = "not called";
         std::atomic<bool> is_set_up = false;
@@ -182,7 +167,7 @@ TEST_CASE("choice points: a thread may be stopped before it ends a stop callback
 }
 
 TEST_CASE("choice points: wait_for counts from now") {
-    const auto seen = all_of([](exploration& test) {
+    const auto seen = outcomes([](exploration& test) {
         scheduled_lock lock;
         scheduled_condition changed;
         test.run({{"one", [&] {
@@ -196,7 +181,7 @@ TEST_CASE("choice points: wait_for counts from now") {
 }
 
 TEST_CASE("choice points: a wait says that it is late if its time is over when it has its lock again") {
-    const auto seen = all_of(
+    const auto seen = outcomes(
         [](exploration& test) {
             scheduled_lock lock;
             scheduled_condition changed;

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <mutex>
+#include <set>
 #include <string>
+
+#include <doctest/doctest.h>
 
 #include <pool/testing/explore.hpp>
 #include <pool/testing/scheduled_lock.hpp>
@@ -37,6 +40,16 @@ private:
 };
 
 inline bool says(const findings& found, const std::string& what) { return found.text.find(what) != std::string::npos; }
+
+/// The results of a test in all its schedules, without repetition.
+template <class Test>
+std::set<std::string> outcomes(const Test& test, const limits& within = {}) {
+    std::set<std::string> all;
+    const findings found = explore([&](exploration& run) { all.insert(test(run)); }, within);
+    INFO(found.text);
+    CHECK(found.all);
+    return all;
+}
 
 /// Two threads that add to a number in two steps: they read it, and write it later.
 inline void add_in_two_steps(exploration& test) {

@@ -17,9 +17,12 @@
 #include <pool/testing/explore.hpp>
 #include <pool/testing/scheduled_lock.hpp>
 
+#include <testing/explored.hpp>
+
 // The lock, the condition variable, the stop callback and the clock, each in small explorations.
 
 using namespace std::chrono_literals;
+using explored::outcomes;
 using pool::testing::exploration;
 using pool::testing::explore;
 using pool::testing::findings;
@@ -33,16 +36,6 @@ static_assert(pool::waiting_lock<scheduled_lock>);
 static_assert(pool::clock_policy<scheduled_clock>);
 
 namespace {
-
-/// What happened in the schedules, without repetition.
-template <class Test>
-std::set<std::string> outcomes(const Test& test, pool::testing::limits within = {}) {
-    std::set<std::string> all;
-    const findings found = explore([&](exploration& run) { all.insert(test(run)); }, within);
-    INFO(found.text);
-    CHECK(found.all);
-    return all;
-}
 
 findings fails(const std::function<void(exploration&)>& body) {
     return explore([&](exploration& test) { test.run({{"one", [&] { body(test); }}}); });

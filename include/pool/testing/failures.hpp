@@ -84,15 +84,6 @@ private:
     std::vector<std::string> broken_;
 };
 
-namespace kernel {
-
-/// "1 run", "2 runs".
-inline std::string counted(std::uint64_t count, const char* one, const char* several) {
-    return std::to_string(count) + ' ' + (count == 1 ? one : several);
-}
-
-}  // namespace kernel
-
 /// The result. It is true if no run was wrong, and something was tested.
 struct failures_result {
     std::uint64_t runs = 0;                                  ///< one for each point, and the last, without a failure
@@ -118,11 +109,11 @@ struct failures_result {
         constexpr std::array several{
             "allocations", "copies", "moves", "hashes", "comparisons", "dials", "closes", "hooks"};
         const disarmed unnoticed;
-        std::string text = kernel::counted(points(), "failure point", "failure points");
+        std::string text = kernel::count_of(points(), "failure point");
         const char* separator = ": ";
         for (std::size_t kind = 0; kind != counts.size(); ++kind) {
             if (counts[kind] == 0) continue;
-            text += std::exchange(separator, ", ") + kernel::counted(counts[kind], point_names[kind], several[kind]);
+            text += std::exchange(separator, ", ") + kernel::count_of(counts[kind], point_names[kind], several[kind]);
         }
         if (lacks_allocations)
             text += "; allocations do not fail, because no source file includes <pool/testing/failing_allocation.hpp>";
@@ -235,7 +226,7 @@ template <class Test>
         }
         ++result.counts[static_cast<std::size_t>(*failed)];
         if (n == options.most_runs) {
-            result.wrong.push_back("there is still a failure point after " + kernel::counted(n, "run", "runs"));
+            result.wrong.push_back("there is still a failure point after " + kernel::count_of(n, "run"));
             return result;
         }
     }

@@ -46,10 +46,13 @@ inline std::string text_of(const step& what) {
     return text;
 }
 
-/// A number of things, such as "1 schedule".
-inline std::string count_of(std::size_t count, const std::string& what) {
-    return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
+/// A number of things, such as "1 copy" or "2 copies".
+inline std::string count_of(std::uint64_t count, const std::string& one, const std::string& several) {
+    return std::to_string(count) + ' ' + (count == 1 ? one : several);
 }
+
+/// The same, for things whose plural ends in an "s".
+inline std::string count_of(std::uint64_t count, const std::string& what) { return count_of(count, what, what + 's'); }
 
 /// Has an `operator<<`.
 template <class T>
