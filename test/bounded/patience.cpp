@@ -157,14 +157,10 @@ TEST_CASE("bounded: what was idle for a nudged caller is the next one's when tha
 TEST_CASE("bounded: a caller with a thread is nudged, and gets its connection") {
     fixture f{bounds{.max_open = 1}};
     auto lent = f.acquire("a");
-    auto first = f.waits("a");
-    auto second = f.waits("a");
+    auto next = f.waits("a");  // a second one could be faster than the one that is nudged
     lent.give_back();
-    auto one = first.got();
-    CHECK(one->id() == 1);
-    CHECK(f.conns.stats().waiting == 1);
-    one.give_back();
-    CHECK(second.got()->id() == 1);
+    CHECK(next.got()->id() == 1);
+    CHECK(f.conns.stats().waiting == 0);
     CHECK(f.net.dials() == 1);
 }
 
