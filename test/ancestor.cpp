@@ -22,7 +22,10 @@ using test_pool = pool::connection_pool<std::string, fake::connection, pool::man
 
 /// A user of the pool. It knows connections by their numbers, and makes its calls only through lazy connections.
 struct client {
-    explicit client(pool::connection_pool_options chosen) : conns{std::move(chosen), clock} {}
+    /// The connections of the ancestor take further calls while a cancelled one is being wound up.
+    explicit client(pool::connection_pool_options chosen) : conns{std::move(chosen), clock} {
+        net.prepare([](fake::line& each) { each.reusable = true; });
+    }
 
     auto get(const char* key) { return conns.get(key, net.dialer()); }
 
@@ -139,7 +142,7 @@ TEST_CASE("ancestor: the next call notices a dead connection, and dials anew [C6
     user.call("a");
     user.net[1].dead = true;
     CHECK(user.call("a") == 2);
-    CHECK(user.net.closed().empty());
+    CHECK(user.net.closed() == ids{1});
     CHECK(user.call("a") == 2);
 }
 

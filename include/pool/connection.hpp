@@ -3,29 +3,21 @@
 
 #include <concepts>
 #include <memory>
+#include <string>
 #include <type_traits>
 
 #include <pool/core/platform.hpp>
 
 /// @file
 /// What a pool needs of a Conn: `close`, `closed` and `unblocked`. A class has them as member functions. Any other
-/// type, such as a file descriptor, gives them by a specialisation of `connection_traits`.
+/// type, such as a handle of a C library, gives them by a specialisation of `connection_traits`.
 
 namespace pool {
 
-/// Adapts a connection type.
-/// - `close(c)` ends the connection. It may throw. The pool calls it at most once, and never under its lock.
-/// - `closed(c)` is true if the connection can never be used again. The pool then does not call `close`: the destructor
-///   has to release the rest.
-/// - `unblocked(c)` is true if the connection can take a call now. It is false while a cancelled call is still ending.
-/// - `reusable(c)` is optional. After a failed call, it is true if the connection can take another call.
-///
-/// The pool calls `closed` and `unblocked` under its lock, too. It calls `reusable` only without the lock. All three
-/// must be cheap, must not throw and must not call the pool.
-///
-/// The primary template calls the members of the same names. A specialisation has these functions as static members.
+/// The functions of a connection type as the members of that class: what the primary `connection_traits` has. A
+/// specialisation for a class may derive from it, and add what the class lacks.
 template <class Conn>
-struct connection_traits {
+struct member_connection_traits {
     /// Calls `c.close()`.
     static void close(Conn& c)
         requires requires { c.close(); }
@@ -40,6 +32,15 @@ struct connection_traits {
         }
     {
         return c.closed();
+    }
+
+    /// Calls `c.released()`.
+    static bool released(const Conn& c) noexcept
+        requires requires {
+            { c.released() } noexcept -> std::convertible_to<bool>;
+        }
+    {
+        return c.released();
     }
 
     /// Calls `c.unblocked()`.
@@ -61,11 +62,33 @@ struct connection_traits {
     }
 };
 
+/// Adapts a connection type.
+/// - `close(c)` ends the connection, and releases what it holds. It may throw. The pool calls it exactly once for each
+///   connection that it has, dead ones included, unless that is `released`. It never calls it under its lock.
+/// - `closed(c)` is true if the connection is dead: it can never be used again, because its peer has gone, or because
+///   it was closed. The pool does not lend it, and closes it.
+/// - `unblocked(c)` is true if the connection can take a call now. It is false while a cancelled call is still ending.
+///
+/// These are optional:
+/// - `released(c)` is true if nothing is left for `close` to do, because somebody has closed the connection already.
+///   Without it, a pointer is released if it is null, and any other connection is not. A class whose `close` must not
+///   be called twice needs it, if its users can close a connection that they are lent.
+/// - `reusable(c)` is true if the connection can take another call after one that has failed.
+/// - `why_dead(c)` says why a connection is `closed`, as something that converts to `std::string`, such as the error
+///   text of a C library. It is called without the lock, and may throw.
+///
+/// The pool calls `closed` and `unblocked` under its lock, too. It calls `released` and `reusable` only without the
+/// lock. These four must be cheap, must not throw and must not call the pool.
+///
+/// The primary template calls the members of the same names. A specialisation has these functions as static members.
+template <class Conn>
+struct connection_traits : member_connection_traits<Conn> {};
+
 /// Can be closed.
 template <class Conn>
 concept closable = requires(Conn& c) { connection_traits<Conn>::close(c); };
 
-/// Reports whether it is closed, without throwing.
+/// Reports whether it is dead, without throwing.
 template <class Conn>
 concept closed_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::closed(c) } noexcept -> std::same_as<bool>;
@@ -84,53 +107,126 @@ concept reusable_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::reusable(c) } noexcept -> std::same_as<bool>;
 };
 
+/// Reports whether there is nothing left to close.
+template <class Conn>
+concept released_reporting = requires(const Conn& c) {
+    { connection_traits<Conn>::released(c) } noexcept -> std::same_as<bool>;
+};
+
+/// Says why it is dead.
+template <class Conn>
+concept death_explaining = requires(const Conn& c) {
+    { connection_traits<Conn>::why_dead(c) } -> std::convertible_to<std::string>;
+};
+
 /// A connection that a pool can keep.
 template <class Conn>
 concept poolable = std::destructible<Conn> && closable<Conn> && closed_reporting<Conn> && unblocked_reporting<Conn>;
 
 namespace core {
 
-/// A `std::unique_ptr` or `std::shared_ptr` answers as the connection that it points to. A null pointer is a closed
-/// connection.
-template <class Pointer>
+/// Whether there is nothing left to close.
+template <class Conn>
+bool is_released(const Conn& c) noexcept {
+    if constexpr (released_reporting<Conn>) return connection_traits<Conn>::released(c);
+    else if constexpr (std::is_pointer_v<Conn>) return c == nullptr;
+    else return false;
+}
+
+/// Whether `connection_traits<T>` is a specialisation with a `close` of its own.
+template <class T>
+inline constexpr bool has_foreign_close = closable<T> && !requires(T& c) { c.close(); };
+
+/// A `std::unique_ptr` or `std::shared_ptr` answers as the connection that it points to. A null pointer is dead, and
+/// released.
+template <class Pointer, class Target = typename Pointer::element_type>
 struct pointer_connection_traits {
-    using target = connection_traits<typename Pointer::element_type>;  ///< the traits of the connection pointed to
+    using target = connection_traits<Target>;  ///< the traits of the connection pointed to
 
     /// Closes the pointee.
     static void close(Pointer& p)
-        requires closable<typename Pointer::element_type>
+        requires closable<Target>
     {
         if (p) target::close(*p);
     }
 
-    /// A null pointer is closed.
+    /// A null pointer is dead.
     static bool closed(const Pointer& p) noexcept
-        requires closed_reporting<typename Pointer::element_type>
+        requires closed_reporting<Target>
     {
         return !p || target::closed(*p);
     }
 
+    /// A null pointer is released.
+    static bool released(const Pointer& p) noexcept { return !p || core::is_released(*p); }
+
     /// Calls `unblocked` of the pointee. A null pointer is unblocked.
     static bool unblocked(const Pointer& p) noexcept
-        requires unblocked_reporting<typename Pointer::element_type>
+        requires unblocked_reporting<Target>
     {
         return !p || target::unblocked(*p);
     }
 
     /// Calls `reusable` of the pointee. A null pointer is not reusable.
     static bool reusable(const Pointer& p) noexcept
-        requires reusable_reporting<typename Pointer::element_type>
+        requires reusable_reporting<Target>
     {
         return p && target::reusable(*p);
     }
+
+    /// What `why_dead` of the pointee says, if there is one.
+    static std::string why_dead(const Pointer& p) {
+        if (!p) return "a null pointer";
+        if constexpr (death_explaining<Target>) return std::string(target::why_dead(*p));
+        else return {};
+    }
 };
+
+/// A `std::unique_ptr` whose deleter ends the connection, because its target has no `close`: a handle of a C library.
+/// What the traits of the target do not answer is as for a connection that is never dead, and never blocked.
+template <class Pointer, class Target = typename Pointer::element_type>
+struct deleted_connection_traits : pointer_connection_traits<Pointer> {
+    using target = connection_traits<Target>;  ///< the traits of the connection pointed to
+
+    static void close(Pointer& p) noexcept { p.reset(); }  ///< calls the deleter
+
+    /// A null pointer is dead.
+    static bool closed(const Pointer& p) noexcept {
+        if constexpr (closed_reporting<Target>) return !p || target::closed(*p);
+        else return !p;
+    }
+
+    static bool released(const Pointer& p) noexcept { return !p; }  ///< if it is null
+
+    /// A null pointer is unblocked.
+    static bool unblocked(const Pointer& p) noexcept {
+        if constexpr (unblocked_reporting<Target>) return !p || target::unblocked(*p);
+        else return true;
+    }
+};
+
+/// Does not compile if both the deleter of a pointer and the traits of its target would end the connection.
+template <class T, class Deleter>
+consteval bool is_ended_by_deleter() {
+    constexpr bool has_own_deleter = !std::is_same_v<Deleter, std::default_delete<T>>;
+    static_assert(!(has_own_deleter && has_foreign_close<T>),
+        "pool: both the deleter of this unique_ptr and connection_traits<T>::close would end the connection: leave close "
+        "out of connection_traits<T>, or specialise connection_traits for the unique_ptr");
+    return has_own_deleter && !closable<T>;
+}
+
+/// The traits of a `std::unique_ptr`.
+template <class T, class Deleter>
+using unique_ptr_traits = std::conditional_t<is_ended_by_deleter<T, Deleter>(),
+    deleted_connection_traits<std::unique_ptr<T, Deleter>>, pointer_connection_traits<std::unique_ptr<T, Deleter>>>;
 
 }  // namespace core
 
-/// Answers as the connection that it points to.
+/// Answers as the connection that it points to. If that has no `close`, and the pointer has a deleter of its own, the
+/// deleter ends the connection.
 template <class T, class Deleter>
     requires(!std::is_array_v<T>)
-struct connection_traits<std::unique_ptr<T, Deleter>> : core::pointer_connection_traits<std::unique_ptr<T, Deleter>> {};
+struct connection_traits<std::unique_ptr<T, Deleter>> : core::unique_ptr_traits<T, Deleter> {};
 
 /// Answers as the connection that it points to.
 template <class T>

@@ -48,6 +48,12 @@ public:
     using error::error;
 };
 
+/// A dial has returned a connection that is `closed()` already. The message has what `connection_traits::why_dead` says.
+class dial_failed : public error {
+public:
+    using error::error;
+};
+
 /// A call brought no dial, and the pool has none of its own.
 class no_dial : public error {
 public:

@@ -15,11 +15,21 @@
 
 namespace pool {
 
+/// The type of `discard_unless_kept`.
+struct discard_unless_kept_t {
+    explicit discard_unless_kept_t() = default;
+};
+
+/// The last argument of an `acquire` or `try_acquire` whose lease is given back only after `lease::keep`. It is for code
+/// that reports failures without exceptions: `pool.acquire(key, dial, pool::discard_unless_kept)`.
+inline constexpr discard_unless_kept_t discard_unless_kept{};
+
 /// A lent connection. Use it like a pointer. Its destructor gives the connection back. It is move-only, and has the
 /// size of two pointers.
 ///
 /// If an exception destroys the lease, the connection may be in the middle of a call. So it is closed, unless it is
-/// `reusable`.
+/// `reusable`. The same holds after `discard_unless_kept`, whatever destroys the lease, until `keep` says that the call
+/// went well.
 ///
 /// A lease may outlive its pool. Different threads may use different leases at the same time. A single lease is not
 /// thread-safe.
@@ -37,6 +47,13 @@ public:
         lent.exceptions = std::uncaught_exceptions();
     }
 
+    /// For the pool: the same, for a caller that keeps the lease. The settings of the pool say whether it begins unkept.
+    static lease handed_out(State& state, typename State::entry& lent) noexcept {
+        lease made{state, lent};
+        if (state.leases_are_unkept()) made.discard_unless_kept();
+        return made;
+    }
+
     /// Leaves `other` empty.
     lease(lease&& other) noexcept { adopt(other); }
 
@@ -49,7 +66,8 @@ public:
         return *this;
     }
 
-    /// Gives the connection back. If an exception destroys the lease, calls `give_back_if_reusable` instead.
+    /// Gives the connection back. If an exception destroys the lease, or it is not kept, calls `give_back_if_reusable`
+    /// instead.
     ~lease() { release(); }
 
     /// Whether it has a connection. An empty lease may be assigned to, given back or discarded. Any other use is a
@@ -68,8 +86,7 @@ public:
     bool reused() const noexcept { return entry().reused; }
 
     /// Gives the connection back now. If there is no room, or the pool is closed, the pool closes the connection
-    /// instead. If the connection is `closed()` already, the pool only destroys it. Errors of closing are counted in
-    /// the statistics. Does nothing on an empty lease, so calling it twice is harmless.
+    /// instead, and so it does if the connection is `closed()`. Errors of closing are counted in the statistics. Does nothing on an empty lease, so calling it twice is harmless.
     void give_back() noexcept {
         if (entry_ != nullptr) state_->give_back(*std::exchange(entry_, nullptr));
     }
@@ -87,6 +104,18 @@ public:
         discard();
     }
 
+    /// From now on, the destructor and an assignment give the connection back only after `keep`. Otherwise they call
+    /// `give_back_if_reusable`. Does nothing on an empty lease.
+    void discard_unless_kept() noexcept {
+        if (entry_ != nullptr) entry_->exceptions = unkept;
+    }
+
+    /// The connection is good: from now on, the lease gives it back, as if `discard_unless_kept` had not been called.
+    /// Does nothing on an empty lease.
+    void keep() noexcept {
+        if (entry_ != nullptr) entry_->exceptions = std::uncaught_exceptions();
+    }
+
     /// Moves the connection out to the caller, and removes it from the pool. If its move constructor throws, nothing
     /// changes.
     connection_type detach() {
@@ -98,6 +127,8 @@ public:
     }
 
 private:
+    static constexpr int unkept = -1;  ///< lower than any number of uncaught exceptions
+
     /// Removes the connection from the pool when it has been moved out. If the move throws, it does nothing.
     class departure {
     public:

@@ -53,23 +53,42 @@ consteval bool check_result() {
     return !refers && !is_unfinished;
 }
 
-/// Whether the last argument of a call is a function that takes a Conn&.
-template <class Conn, class... Args>
-inline constexpr bool ends_in_call = false;
-template <class Conn, class First, class... More>
-inline constexpr bool ends_in_call<Conn, First, More...> = ends_in_call<Conn, More...>;  ///< the last one counts
-template <class Conn, class Last>
-inline constexpr bool ends_in_call<Conn, Last> = std::invocable<Last, Conn&>;  ///< the last one
+/// A function that can be called with a connection.
+template <class F, class State>
+concept takes_connection = std::invocable<F, typename State::connection_type&>;
 
-/// Calls `f(conn)` on the connection of the lease that `lend()` returns.
-template <class Conn, class Lend, class F>
+/// The function of a call: it takes the connection, or its lease.
+template <class F, class State>
+concept call_function = takes_connection<F, State> || std::invocable<F, lease<State>&>;
+
+/// Whether the last argument of a call is such a function.
+template <class State, class... Args>
+inline constexpr bool ends_in_call = false;
+template <class State, class First, class... More>
+inline constexpr bool ends_in_call<State, First, More...> = ends_in_call<State, More...>;  ///< the last one counts
+template <class State, class Last>
+inline constexpr bool ends_in_call<State, Last> = call_function<Last, State>;  ///< the last one
+
+/// What such a function returns.
+template <class State, class F>
+struct call_result : std::invoke_result<F, lease<State>&> {};
+template <class State, takes_connection<State> F>
+struct call_result<State, F> : std::invoke_result<F, typename State::connection_type&> {};
+
+/// Calls `f(conn)` on the connection of the lease that `lend()` returns. A function that takes the lease has to keep it.
+template <class State, class Lend, class F>
 decltype(auto) invoke_on(const Lend& lend, F&& f) {
-    using result = std::invoke_result_t<F, Conn&>;
-    if constexpr (check_result<result, Conn>()) {
-        const auto conn = lend();
-        return std::invoke(std::forward<F>(f), *conn);
-    } else {
+    using result = typename call_result<State, F>::type;
+    if constexpr (!check_result<result, typename State::connection_type>()) {
         return core::refused<result>();
+    } else {
+        lease<State> lent = lend();
+        if constexpr (takes_connection<F, State>) {
+            return std::invoke(std::forward<F>(f), *lent);
+        } else {
+            lent.discard_unless_kept();
+            return std::invoke(std::forward<F>(f), lent);
+        }
     }
 }
 
@@ -105,24 +124,27 @@ public:
     /// `connection_closed`. In a pool that bounds the open connections, it also throws `queue_full` and, with a
     /// context or a timeout, `acquire_timeout` and `acquire_cancelled`.
     ///
+    /// `f` may take the lease instead, `f(lease&)`: it is given back only if `f` has called `keep()`. So a function that
+    /// reports a failure by its result leaves no connection in the pool that may be in the middle of a call.
+    ///
     /// The result must not refer to the connection: when `invoke` returns, the connection may be closed or lent again.
     /// References do not compile. Neither do results that stand for unfinished work, such as a future or an awaitable.
-    template <std::invocable<conn_type&> F>
+    template <core::call_function<State> F>
     decltype(auto) invoke(F&& f) {
         return invoke(dial_context{}, std::forward<F>(f));
     }
 
     /// The same, with a context for the dial and the wait.
-    template <std::invocable<conn_type&> F>
+    template <core::call_function<State> F>
     decltype(auto) invoke(dial_context context, F&& f) {
-        return core::invoke_on<conn_type>([&] { return lend(context, timeout_); }, std::forward<F>(f));
+        return core::invoke_on<State>([&] { return lend(context, timeout_); }, std::forward<F>(f));
     }
 
     /// The same, within a time from now. In a pool that bounds the open connections, this limits the wait, on the pool's
     /// clock. The dial gets it as the deadline of its context, in every pool.
-    template <class Rep, class Period, std::invocable<conn_type&> F>
+    template <class Rep, class Period, core::call_function<State> F>
     decltype(auto) invoke(std::chrono::duration<Rep, Period> timeout, F&& f) {
-        return core::invoke_on<conn_type>([&] { return lend(timeout); }, std::forward<F>(f));
+        return core::invoke_on<State>([&] { return lend(timeout); }, std::forward<F>(f));
     }
 
     /// Calls the connection's own member `invoke` with these arguments.

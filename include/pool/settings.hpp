@@ -20,6 +20,7 @@ enum class reuse_order : unsigned char {
 struct pool_settings {
     reuse_order reuse = reuse_order::oldest_first;  ///< which idle connection of a key is lent first
     std::string name = {};                          ///< how error messages call the pool
+    bool discard_unless_kept = false;               ///< a lease is given back only after `lease::keep`; a call, always
 };
 
 }  // namespace pool

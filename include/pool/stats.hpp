@@ -22,12 +22,12 @@ struct stats {
     std::uint64_t hits = 0;             ///< found an idle connection
     std::uint64_t misses = 0;           ///< found none
     std::uint64_t dials = 0;            ///< dials that opened a connection
-    std::uint64_t failed_dials = 0;     ///< dials that threw or reported an error
+    std::uint64_t failed_dials = 0;     ///< dials that threw, reported an error, or returned a dead connection
     std::uint64_t skipped_blocked = 0;  ///< blocked connections that look-ups skipped
 
     // what came in: put, and leases given back
     std::uint64_t puts = 0;     ///< all of them, kept or not
-    std::uint64_t refused = 0;  ///< puts that were not kept: closed already, no capacity, or the pool is closed
+    std::uint64_t refused = 0;  ///< puts that were not kept: dead already, no capacity, or the pool is closed
 
     // why idle connections left, other than by a hit
     std::uint64_t evicted = 0;       ///< because a bound was exceeded

@@ -43,8 +43,9 @@ concept poolable_stream = std::move_constructible<Stream> && requires(Stream& s)
 };
 
 /// A stream with the lease of its connection. The call that ends the stream gives the connection back before it
-/// returns. Destroying the stream earlier gives it back, too. If a call throws, the stream ends: before the exception
-/// reaches the caller, the stream is destroyed, and the connection is closed unless it is `reusable`.
+/// returns. If the stream is destroyed earlier, or a call throws, half of a reply may be left in the connection. So the
+/// stream is destroyed, and then the connection is closed, unless it is `reusable`. After a call that throws, this
+/// happens before the exception reaches the caller.
 ///
 /// Move-only. Not thread-safe. It may outlive the pool and the lazy connection that it came from.
 template <class Lease, class Stream>
@@ -54,6 +55,7 @@ public:
     template <class Open>
     pooled_stream(Lease conn, Open&& open)
         : lease_{std::move(conn)}, stream_{std::invoke(std::forward<Open>(open), *lease_)} {
+        lease_.discard_unless_kept();
         settle();
     }
 

@@ -163,7 +163,7 @@ protected:
     /// The caller closes a connection that is its own.
     void hang_up(fake::connection conn) {
         is_closing_own_ = true;
-        if (!conn.closed()) fake::hang_up(std::move(conn));
+        fake::hang_up(std::move(conn));
         is_closing_own_ = false;
     }
 

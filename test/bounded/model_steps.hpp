@@ -77,14 +77,12 @@ protected:
         advance();
     }
 
-    /// Goes on to the next close, or to the end. A dead connection is only forgotten.
+    /// Goes on to the next close, or to the end.
     void advance() {
         for (;;) {
             operation& under_way = operations_.back();
-            if (under_way.closing != 0) {
-                if (!is_dead(under_way.closing)) return;
-                finish_close();
-            } else if (under_way.next != under_way.steps.size()) {
+            if (under_way.closing != 0) return;
+            if (under_way.next != under_way.steps.size()) {
                 retired_in_step_.clear();
                 const std::size_t before = retired_.size();
                 const closes who = under_way.steps[under_way.next++]();

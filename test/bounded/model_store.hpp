@@ -185,7 +185,7 @@ protected:
 
     void end_close(int id) {
         closing_.erase(ranges::find(closing_, id));
-        figures_.failed_closes += !net_[id].dead && close_throws(id);
+        figures_.failed_closes += close_throws(id);
     }
 
     /// The figures that the connections have.

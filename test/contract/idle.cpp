@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <stdexcept>
 #include <utility>
 
 #include <doctest/doctest.h>
+
+#include <pool/error.hpp>
+#include <pool/stats.hpp>
 
 #include <support/contract_pools.hpp>
 #include <support/fake.hpp>
@@ -151,7 +155,8 @@ EACH_POOL("contract: a blocked connection counts towards the bounds and may be e
     CHECK(net.closed() == ids{1});
 }
 
-// C6 A closed entry met on the way is retired in the same step. One closed before `put` is neither stored nor closed.
+// C6 A dead entry met on the way is retired in the same step, and closed later. One that is dead when it comes back, or
+// is put, is closed. One that is released is not.
 
 EACH_POOL("contract: dead connections are dropped by the look-up that meets them [C6]") {
     fake::network net;
@@ -161,10 +166,10 @@ EACH_POOL("contract: dead connections are dropped by the look-up that meets them
     CHECK(conns.try_acquire("a")->id() == 3);
     CHECK(conns.stats().found_closed == 2);
     CHECK(conns.stats("a").idle == 2);
-    CHECK(net.closed().empty());
+    CHECK(net.closed() == ids{1});  // by the give-back, which closes one that others have left
 }
 
-EACH_POOL("contract: a dead connection is neither kept nor closed when it comes back [C6]") {
+EACH_POOL("contract: a dead connection that comes back is closed, and not kept [C6]") {
     fake::network net;
     test_pool<Pools> conns;
     SUBCASE("by put") {
@@ -178,5 +183,38 @@ EACH_POOL("contract: a dead connection is neither kept nor closed when it comes 
     }
     CHECK(conns.stats().idle == 0);
     CHECK(conns.stats().refused == 1);
-    CHECK(net.closed().empty());
+    CHECK(net.closed() == ids{1});
+}
+
+EACH_POOL("contract: a connection that its user has closed is not closed again [C6]") {
+    fake::network net;
+    test_pool<Pools> conns;
+    SUBCASE("before put") {
+        auto closed = net.dial();
+        closed.close();
+        conns.put("a", std::move(closed));
+    }
+    SUBCASE("while it is lent") { conns.acquire("a", net.dialer())->close(); }
+    CHECK(conns.stats().idle == 0);
+    CHECK(conns.stats().refused == 1);
+    CHECK(net[1].closes == 1);
+}
+
+// C6 A dial that returns a dead connection has failed.
+
+EACH_POOL("contract: a dial that returns a dead connection has failed, and that is closed [C6]") {
+    fake::network net;
+    test_pool<Pools> conns;
+    net.prepare([](fake::line& line) { line.dead = true; });
+    CHECK_THROWS_AS((void)conns.acquire("a", net.dialer()), pool::dial_failed);
+    CHECK_THROWS_AS(conns.get("a", net.dialer()).invoke(&fake::connection::id), pool::dial_failed);
+    CHECK(net.closed() == ids{1, 2});
+    CHECK(conns.stats() == pool::stats{.misses = 2, .failed_dials = 2});
+
+    net.prepare([](fake::line& line) {
+        line.dead = true;
+        line.on_close = [] { throw std::runtime_error{"no answer"}; };
+    });
+    CHECK_THROWS_AS((void)conns.acquire("a", net.dialer()), pool::dial_failed);
+    CHECK(conns.stats() == pool::stats{.misses = 3, .failed_dials = 3, .failed_closes = 1});
 }

@@ -210,7 +210,6 @@ private:
     void close_oldest() {
         const int id = retired_.front();
         retired_.pop_front();
-        if (net_[id].dead) return;
         closed_.push_back(id);
         figures.failed_closes += fails_to_close(id);
     }

@@ -128,8 +128,9 @@ TEST_CASE_FIXTURE(default_fixture, "pooled_stream: next hands its arguments and 
 }
 
 TEST_CASE_FIXTURE(
-    default_fixture, "pooled_stream: dropped half-way, its connection is back but skipped until it is unblocked [C5]") {
+    default_fixture, "pooled_stream: dropped half-way, a reusable connection is back but skipped until it is unblocked [C5]") {
     auto peer = conns.get("a", net.dialer());
+    net.prepare([](fake::line& line) { line.reusable = true; });
     peer.open_stream(messages(2)).next();
     CHECK(conns.stats().idle == 1);
 
@@ -137,6 +138,12 @@ TEST_CASE_FIXTURE(
     CHECK(conns.stats().skipped_blocked == 1);
     net[1].blocked = false;
     CHECK(peer.invoke(&fake::connection::id) == 1);
+}
+
+TEST_CASE_FIXTURE(default_fixture, "pooled_stream: dropped half-way, any other connection is closed [C14]") {
+    conns.get("a", net.dialer()).open_stream(messages(2)).next();
+    CHECK(net.closed() == ids{1});
+    CHECK(conns.stats().discarded == 1);
 }
 
 TEST_CASE_FIXTURE(default_fixture, "pooled_stream: the stream is destroyed while it still has its connection") {
@@ -197,6 +204,7 @@ TEST_CASE("pooled_stream: in nested pools, the end of a stream gives back in bot
 
 TEST_CASE("pooled_stream: in nested pools, one dropped half-way gives back in both") {
     fake::network net;
+    net.prepare([](fake::line& line) { line.reusable = true; });
     default_pool inner;
     using lazy = decltype(inner.get("a", net.dialer()));
     pool::basic_pool<int, lazy> outer;

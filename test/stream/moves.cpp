@@ -8,6 +8,7 @@
 #include <pool/basic_pool.hpp>
 
 #include <support/calls.hpp>
+#include <support/ids.hpp>
 #include <support/pools.hpp>
 
 using fake::call_failed;
@@ -51,7 +52,7 @@ TEST_CASE_FIXTURE(
     auto other = peer.open_stream(messages(3));
     stream = std::move(other);
     CHECK(net[1].blocked);
-    CHECK(conns.stats().idle == 1);
+    CHECK(net.closed() == ids{1});
     CHECK(other.done());
     CHECK_THROWS_AS(other.next(), pool::stream_ended);
 
@@ -75,7 +76,7 @@ TEST_CASE_FIXTURE(default_fixture, "pooled_stream: assigning an ended one ends t
     CHECK_THROWS_AS(ended.invoke(fail), call_failed);
     stream = std::move(ended);
     CHECK(stream.done());
-    CHECK(conns.stats().idle == 1);
+    CHECK(net.closed() == ids{2, 1});
     CHECK_THROWS_AS(stream.next(), pool::stream_ended);
 }
 
@@ -131,5 +132,6 @@ TEST_CASE("pooled_stream: an assignment that throws leaves the connection with i
     CHECK(stream.done());
     CHECK(!other.done());
     CHECK(other.next() == 0);
-    CHECK(conns.stats().idle == 2);
+    CHECK(net.closed() == ids{1});
+    CHECK(conns.stats().idle == 1);
 }

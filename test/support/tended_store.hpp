@@ -116,7 +116,7 @@ private:
             entry& next = leaving.front();
             leaving.pop_front();
             all.push_back(next.conn().id());
-            if (!next.conn().closed()) next.conn().close();
+            next.conn().close();
             next.destroy();
             store_.erase_closed(next, false);
         }

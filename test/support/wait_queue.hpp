@@ -50,7 +50,7 @@ struct fixture {
         deliver();
         clear();
         close_retired();
-        for (int id = 1; id <= far.dials(); ++id) far[id].dead = true;  // those still lent
+        for (int id = 1; id <= far.dials(); ++id) far[id].closes = 1;  // those still lent, as if they were closed
     }
 
     /// A request whose caller has not looked yet. One that dials on its caller's thread can take no other connection

@@ -85,6 +85,7 @@ TEST_CASE("fake_connection: its own memory is no failure point") {
         CHECK(thrown_by([&] { fragile_connection{std::move(fragile)}; }) == "stuck");
         dials[2].die_at_use(1);
         CHECK(thrown_by([&] { fragile.use(); }) == "the peer of connection 2 has gone");
+        fragile.close();
     }) == 0);
 }
 

@@ -55,6 +55,7 @@ TEST_CASE("fake_dialer: numbers its connections, and logs what happens to them")
     dials[1].dead = true;
     third.close();
     CHECK(dials.open() == 0);
+    first.close();
 }
 
 TEST_CASE("fake_dialer: is a dial of any pool") {
@@ -183,18 +184,22 @@ TEST_CASE("fake_connection: is closed once, and answers what its far end says") 
     CHECK(moved.id() == 2);
     dials[2].dead = true;
     CHECK(moved.closed());
+    CHECK_FALSE(moved.released());
+    moved.close();
+    CHECK(moved.released());
 }
 
 TEST_CASE("fake_connection: dies at a time") {
     fake_dialer dials;
     pool::manual_clock clock;
-    const auto conn = dials();
+    auto conn = dials();
     dials[1].die_at(clock, clock.now() + 5s);
     clock.advance(5s - 1ns);
     CHECK_FALSE(conn.closed());
     clock.advance(1ns);
     CHECK(conn.closed());
     CHECK(dials.open() == 0);
+    conn.close();
 }
 
 TEST_CASE("fake_connection: dies at a use, which fails") {
@@ -206,6 +211,7 @@ TEST_CASE("fake_connection: dies at a use, which fails") {
     CHECK(error_of([&] { conn.use(); }) == "the peer of connection 1 has gone");
     CHECK(conn.closed());
     CHECK(error_of([&] { conn.use(); }) == "the peer of connection 1 has gone");
+    conn.close();
 }
 
 TEST_CASE("fake_connection: is blocked until a time") {
@@ -282,6 +288,8 @@ TEST_CASE("fake_connection: the test looks at a connection, and changes what it 
     dials[1].dead = true;
     CHECK(conn.closed());
     asking.open();
+    uses.join();
+    conn.close();
 }
 
 TEST_CASE("fake_connection: has a history") {

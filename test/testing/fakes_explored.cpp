@@ -92,7 +92,7 @@ TEST_CASE("explored fakes: two threads in one connection at once are found") {
                 if (!conn.closed()) conn.use("asks");
             };
             test.run({{"one", use}, {"two", [&conn, second] { second(conn); }}});
-            dials[1].dead = true;
+            dials[1].closes = 1;  // as if it were
         });
     };
     const auto used = meet([](fake_connection& conn) { conn.use("asks, too"); });

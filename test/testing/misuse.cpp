@@ -43,10 +43,10 @@ void close_twice() {
     conns.second.close();
     conns.second.close();
 }
-void close_a_dead_one() {
+void lose_a_dead_one() {
     two_connections conns;
     conns.dials[2].dead = true;
-    conns.second.close();
+    conns.first.close();
 }
 void lose() {
     fake_dialer dials;
@@ -304,7 +304,7 @@ struct misuse {
 };
 constexpr std::array misuses{
     misuse{"close_twice", close_twice},
-    misuse{"close_a_dead_one", close_a_dead_one},
+    misuse{"lose_a_dead_one", lose_a_dead_one},
     misuse{"lose", lose},
     misuse{"lose_by_assignment", lose_by_assignment},
     misuse{"use_a_closed_one", use_a_closed_one},

@@ -72,42 +72,26 @@ consteval bool check_async_call() {
 
 namespace pool::core {
 
-/// A lease for one call. It gives the connection back as good only if the call has come to its end. An exception, or the
-/// destruction of a coroutine in the middle of the call, leaves a connection that may be in any state.
-template <class State>
-class lent_for_call {
-public:
-    explicit lent_for_call(lease<State>&& lent) noexcept : lent_{std::move(lent)} {}
-    lent_for_call(const lent_for_call&) = delete;
-    lent_for_call& operator=(const lent_for_call&) = delete;
-    ~lent_for_call() { lent_.give_back_if_reusable(); }
-
-    typename State::connection_type& conn() const noexcept { return *lent_; }  ///< the connection
-    void end() noexcept { lent_.give_back(); }                                 ///< the call has come to its end
-
-private:
-    lease<State> lent_;
-};
-
-/// Calls `f(conn)`, and awaits it if it is a coroutine. Returns its result after the connection has been given back.
+/// Calls `f(conn)`, and awaits it if it is a coroutine. Returns its result after the connection has been given back. An
+/// exception, or the destruction of a coroutine in the middle of the call, leaves a connection that may be in any state.
 template <class Result, class State, class F>
 boost::asio::awaitable<Result> call_with(lease<State> lent, F& f) {
-    lent_for_call<State> call{std::move(lent)};
+    lent.discard_unless_kept();
     if constexpr (!is_awaitable<std::invoke_result_t<F&, typename State::connection_type&>>) {
         if constexpr (std::is_void_v<Result>) {
-            std::invoke(f, call.conn());
-            call.end();
+            std::invoke(f, *lent);
+            lent.give_back();
         } else {
-            Result result = std::invoke(f, call.conn());
-            call.end();
+            Result result = std::invoke(f, *lent);
+            lent.give_back();
             co_return result;
         }
     } else if constexpr (std::is_void_v<Result>) {
-        co_await std::invoke(f, call.conn());
-        call.end();
+        co_await std::invoke(f, *lent);
+        lent.give_back();
     } else {
-        Result result = co_await std::invoke(f, call.conn());
-        call.end();
+        Result result = co_await std::invoke(f, *lent);
+        lent.give_back();
         co_return result;
     }
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include <pool/connection.hpp>
 #include <pool/core/describe.hpp>
 #include <pool/core/request.hpp>
 #include <pool/core/what.hpp>
@@ -49,6 +50,15 @@ template <class Error, class State>
 Error wait_error(const State& state, const typename State::hashed& key, const char* why) {
     const pool::stats now = state.stats();
     return wait_error<Error>(state, key, why, {now.idle, now.lent, now.dialing, now.closing, now.waiting, nullptr});
+}
+
+/// The error of a dial that has returned a dead connection. Throws what `why_dead` throws.
+template <class State, class Key, class Conn>
+dial_failed dead_dial_error(const State& state, const Key& key, const Conn& dead) {
+    std::string why;
+    if constexpr (death_explaining<Conn>) why = connection_traits<Conn>::why_dead(dead);
+    return dial_failed{"pool \"" + state.name() + "\": no connection" + core::for_key(key) +
+                       ": the dial has returned a dead one" + (why.empty() ? why : ": " + why)};
 }
 
 /// Copies a text, to keep it as the last error of a key. Returns nullptr if there is no memory.

@@ -151,6 +151,7 @@ public:
     void dial_opened(connection_type& conn) noexcept {
         typename State::entry* fresh = nullptr;
         try {
+            if (connection_traits<connection_type>::closed(conn)) throw core::dead_dial_error(*state_, key_, conn);
             fresh = &state_->dialled(*this, [&conn](const key_type&) -> connection_type { return std::move(conn); });
         } catch (...) {
             core::close_conn(conn);
@@ -221,7 +222,7 @@ private:
         self.timer_.reset();
         Error error{};
         lease<State> conn;
-        if (lent != nullptr) conn = {*self.state_, *lent};
+        if (lent != nullptr) conn = lease<State>::handed_out(*self.state_, *lent);
         else error = core::error_for<Error>(seen, self.failure_, *self.state_, self.hashed_key(), self);
         if (lent == nullptr) self.request_stop();
         const auto work = self.work_;  // a copy: a dial that begins in another thread reads the executor

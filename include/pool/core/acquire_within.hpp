@@ -3,13 +3,16 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <stop_token>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include <pool/core/blocking_acquire.hpp>
 #include <pool/core/saturating.hpp>
 #include <pool/dial.hpp>
+#include <pool/lease.hpp>
 
 /// @file
 /// The limits of an acquire in all their forms: a context, a deadline, a time from now, a stop token, and the default
@@ -37,7 +40,26 @@ concept call_limit =
 
 /// Anything else stands for a dial, right or wrong.
 template <class T, class TimePoint>
-concept dial_argument = !call_limit<T, TimePoint>;
+concept dial_argument = !call_limit<T, TimePoint> && !std::same_as<std::remove_cvref_t<T>, discard_unless_kept_t>;
+
+/// Whether the last argument of a call is `discard_unless_kept`.
+template <class... Args>
+inline constexpr bool ends_in_discard_unless_kept = false;
+template <class First, class... More>
+inline constexpr bool ends_in_discard_unless_kept<First, More...> =  ///< the last one counts
+    ends_in_discard_unless_kept<More...>;
+template <class Last>
+inline constexpr bool ends_in_discard_unless_kept<Last> =  ///< the last one
+    std::same_as<std::remove_cvref_t<Last>, discard_unless_kept_t>;
+
+/// Calls `f` with all arguments but the last.
+template <class F, class... Args>
+decltype(auto) without_last(const F& f, Args&&... args) {
+    const auto all = std::forward_as_tuple(std::forward<Args>(args)...);
+    return [&]<std::size_t... I>(std::index_sequence<I...>) -> decltype(auto) {
+        return f(std::get<I>(std::move(all))...);
+    }(std::make_index_sequence<sizeof...(Args) - 1>{});
+}
 
 /// The timeout of calls that bring no deadline; max() is none. Whether a pool can have one is part of its type, so
 /// that no other pool has to look.

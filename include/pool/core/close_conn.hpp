@@ -20,11 +20,11 @@ inline void record(std::vector<std::exception_ptr>& errors, std::exception_ptr e
     }
 }
 
-/// Closes a connection that no other code can reach, unless it is closed already. Returns false if the close threw.
+/// Closes a connection that no other code can reach, unless it is released already. Returns false if the close threw.
 /// Then it adds the error to `errors`, unless that is nullptr.
 template <class Conn>
 bool close_conn(Conn& conn, std::vector<std::exception_ptr>* errors = nullptr) noexcept {
-    if (connection_traits<Conn>::closed(conn)) return true;
+    if (core::is_released(conn)) return true;
     try {
         connection_traits<Conn>::close(conn);
         return true;

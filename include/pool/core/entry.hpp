@@ -86,6 +86,7 @@ public:
         if (std::exchange(has_conn_, false)) std::destroy_at(std::addressof(conn_));
     }
 
+    bool has_conn() const noexcept { return has_conn_; }                  ///< from `construct` to `destroy`
     Conn& conn() noexcept { return conn_; }                               ///< its address never changes
     const Key& key() const noexcept { return group_->key; }               ///< what it was made for
     hashed_key<Key> hashed() const noexcept { return group_->hashed(); }  ///< the key with its hash, for a look-up

@@ -54,7 +54,7 @@ public:
     /// to wait and the wait queue is full, even without a context.
     template <dial_argument<time_point> Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, const dial_context& context = {}) {
-        if constexpr (check_dial<Dial, Key, Conn>()) return lend(key, dial, context, timeout_);
+        if constexpr (check_dial<Dial, Key, Conn>()) return hand_out(key, dial, context, timeout_);
         else return {};
     }
 
@@ -69,7 +69,7 @@ public:
             if constexpr (std::same_as<time_point, decltype(context.deadline)>) context.deadline = deadline;
             const hashed key_with_hash{key};
             State& state = *this->of(key_with_hash);
-            return {state, core::acquire(state, key_with_hash, dial, context, deadline)};
+            return lease_type::handed_out(state, core::acquire(state, key_with_hash, dial, context, deadline));
         } else {
             return {};
         }
@@ -81,7 +81,7 @@ public:
     [[nodiscard]] lease_type acquire(
         key_view<Key> key, Dial&& dial, std::chrono::duration<Rep, Period> timeout, std::stop_token stop = {}) {
         if constexpr (check_limited_wait<State>() && check_dial<Dial, Key, Conn>())
-            return lend(key, dial, timeout, std::move(stop));
+            return hand_out(key, dial, timeout, std::move(stop));
         else return {};
     }
 
@@ -96,7 +96,7 @@ public:
     /// Lends an idle connection of `key`, or dials one with the dial of the pool. Throws `no_dial` if there is none, and
     /// otherwise as with a dial.
     [[nodiscard]] lease_type acquire(key_view<Key> key, const dial_context& context = {}) {
-        return lend(key, own_dial_or_throw(), context, timeout_);
+        return hand_out(key, own_dial_or_throw(), context, timeout_);
     }
 
     /// The same, with the limits that may follow a dial: a deadline or a timeout, a stop token, or both.
@@ -110,12 +110,33 @@ public:
         else return {};
     }
 
+    /// Any of these, with `discard_unless_kept` as the last argument: the lease is given back only after
+    /// `lease::keep`, for callers that do not use exceptions.
+    template <class... Args>
+        requires(ends_in_discard_unless_kept<Args...>)
+    [[nodiscard]] lease_type acquire(key_view<Key> key, Args&&... args) {
+        return core::without_last(
+            [&](auto&&... rest) {
+                lease_type lent = acquire(key, std::forward<decltype(rest)>(rest)...);
+                lent.discard_unless_kept();
+                return lent;
+            },
+            std::forward<Args>(args)...);
+    }
+
     /// Lends an idle connection of `key`, or returns an empty lease.
     [[nodiscard]] lease_type try_acquire(key_view<Key> key) {
         const hashed key_with_hash{key};
         State& state = *this->of(key_with_hash);
         auto* const found = state.lend(key_with_hash);
-        return found != nullptr ? lease_type{state, *found} : lease_type{};
+        return found != nullptr ? lease_type::handed_out(state, *found) : lease_type{};
+    }
+
+    /// The same. The lease is given back only after `lease::keep`.
+    [[nodiscard]] lease_type try_acquire(key_view<Key> key, discard_unless_kept_t) {
+        lease_type lent = try_acquire(key);
+        lent.discard_unless_kept();
+        return lent;
     }
 
     /// Removes an idle connection of `key` from the pool. It then belongs to the caller, which must close it or put it
@@ -130,8 +151,8 @@ public:
         }
     }
 
-    /// Adds an idle connection. If there is no room, or the pool is closed, the pool closes it instead. If it is
-    /// `closed()` already, the pool only destroys it. If this throws, `conn` still belongs to the caller, in the state
+    /// Adds an idle connection. If there is no room, or the pool is closed, or the connection is `closed()`, the pool
+    /// closes it instead. If this throws, `conn` still belongs to the caller, in the state
     /// in which its move left it.
     void put(key_view<Key> key, Conn&& conn) {
         static_assert(std::move_constructible<Conn>, "pool: put needs a Conn that can be moved");
@@ -156,32 +177,32 @@ public:
     [[nodiscard]] auto get(key_view<Key> key) { return get(key, own_dial_or_throw()); }
 
     /// Lends a connection as `acquire(key)`, calls `f(conn)`, gives the connection back, and returns the result. As a
-    /// call of `get(key).invoke(f)`, but it copies no key.
-    template <std::invocable<Conn&> F>
+    /// call of `get(key).invoke(f)`, but it copies no key. `f` may take the lease instead, and then has to keep it.
+    template <call_function<State> F>
     decltype(auto) invoke(key_view<Key> key, F&& f) {
         return invoke(key, dial_context{}, std::forward<F>(f));
     }
 
     /// The same, with a context for the dial and the wait.
-    template <std::invocable<Conn&> F>
+    template <call_function<State> F>
     decltype(auto) invoke(key_view<Key> key, const dial_context& context, F&& f) {
-        return core::invoke_on<Conn>(
+        return core::invoke_on<State>(
             [&] { return lend(key, own_dial_or_throw(), context, timeout_); }, std::forward<F>(f));
     }
 
     /// The same, within a time from now: the deadline of the dial's context and, in a pool that bounds the open
     /// connections, of the wait.
-    template <class Rep, class Period, std::invocable<Conn&> F>
+    template <class Rep, class Period, call_function<State> F>
     decltype(auto) invoke(key_view<Key> key, std::chrono::duration<Rep, Period> timeout, F&& f) {
-        return core::invoke_on<Conn>([&] { return lend(key, own_dial_or_throw(), timeout); }, std::forward<F>(f));
+        return core::invoke_on<State>([&] { return lend(key, own_dial_or_throw(), timeout); }, std::forward<F>(f));
     }
 
     /// Refuses a call without a function.
     template <class... Args>
-        requires(!ends_in_call<Conn, Args...>)
+        requires(!ends_in_call<State, Args...>)
     auto invoke(Args&&...) {
         static_assert(
-            ends_in_call<Conn, Args...>, "pool: the last argument of invoke must be a function that takes a Conn&");
+            ends_in_call<State, Args...>, "pool: the last argument of invoke must be a function that takes a Conn&");
         return refused_result{};
     }
 
@@ -195,10 +216,10 @@ public:
     [[nodiscard]] lease_type acquire(Args&&... args) {
         return acquire(no_key{}, std::forward<Args>(args)...);
     }
-    [[nodiscard]] lease_type try_acquire()
-        requires(is_keyless<Key>)
-    {
-        return try_acquire(no_key{});
+    template <class... Args>
+        requires(is_keyless<Key, Args...>)
+    [[nodiscard]] lease_type try_acquire(Args&&... args) {
+        return try_acquire(no_key{}, std::forward<Args>(args)...);
     }
     [[nodiscard]] std::optional<Conn> take()
         requires(is_keyless<Key>)
@@ -216,7 +237,7 @@ public:
         return get(no_key{}, std::forward<Dial>(dial)...);
     }
     template <class... Args>
-        requires(is_keyless<Key, Args...> && ends_in_call<Conn, Args...>)
+        requires(is_keyless<Key, Args...> && ends_in_call<State, Args...>)
     decltype(auto) invoke(Args&&... args) {
         return invoke(no_key{}, std::forward<Args>(args)...);
     }
@@ -245,13 +266,26 @@ protected:
 private:
     friend pool_access;
 
-    /// Lends an idle connection, or dials one, within these limits.
+    /// Lends an idle connection, or dials one, within these limits: for a call.
     template <class Dial, class... Limits>
     lease_type lend(key_view<Key> key, Dial& dial, Limits&&... limits) {
         if constexpr (check_wait<State>()) {
             const hashed key_with_hash{key};
             State& state = *this->of(key_with_hash);
             return {state, core::acquire_within(state, key_with_hash, dial, std::forward<Limits>(limits)...)};
+        } else {
+            return {};
+        }
+    }
+
+    /// The same, for a caller that keeps the lease.
+    template <class Dial, class... Limits>
+    lease_type hand_out(key_view<Key> key, Dial& dial, Limits&&... limits) {
+        if constexpr (check_wait<State>()) {
+            const hashed key_with_hash{key};
+            State& state = *this->of(key_with_hash);
+            return lease_type::handed_out(
+                state, core::acquire_within(state, key_with_hash, dial, std::forward<Limits>(limits)...));
         } else {
             return {};
         }

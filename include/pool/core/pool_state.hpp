@@ -13,6 +13,7 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/acquire_errors.hpp>
+#include <pool/core/close_conn.hpp>
 #include <pool/core/dial_with.hpp>
 #include <pool/core/guarded_store.hpp>
 #include <pool/core/saturating.hpp>
@@ -320,14 +321,19 @@ protected:
         return fresh;
     }
 
-    /// Dials: the same, and a dial that throws is counted.
+    /// Dials: the same, and a dial that throws is counted. A dial that returns a dead connection has failed, too.
     template <class Dial>
     void dial_into(entry& fresh, Dial& dial, const dial_context& context) {
         try {
             fresh.construct([&]() -> Conn { return core::dial_with<Conn>(dial, fresh.key(), context); });
+            if (connection_traits<Conn>::closed(fresh.conn())) [[unlikely]]
+                throw core::dead_dial_error(*this, fresh.key(), fresh.conn());
         } catch (...) {
+            const bool close_failed = fresh.has_conn() && !core::close_conn(fresh.conn());
+            fresh.destroy();
             const std::lock_guard guard{lock_};
             store().count_failed_dial();
+            store().count_failed_close(close_failed);
             store().erase_unopened(fresh);
             throw;
         }

@@ -20,7 +20,7 @@
 /// how it ends.
 ///
 /// A connection that is misused ends the program, or the run of an exploration, and says which connection it is and what
-/// has happened to it before: it is closed twice, closed after its peer has gone, used after its close, used while it is
+/// has happened to it before: it is closed twice, used after its close, used while it is
 /// blocked, used after it was moved from, destroyed without a close; closed, used or destroyed under a lock of the kit; or
 /// used, closed, moved or destroyed during a use or a close, by another thread or from within that call.
 
@@ -41,7 +41,7 @@ public:
     const int id;           ///< 1 for the first of a dialer
     const std::string key;  ///< as text; empty if it was opened without a key
 
-    std::atomic<bool> dead{false};      ///< the peer has gone: `closed()` is true, and nobody may close it
+    std::atomic<bool> dead{false};      ///< the peer has gone: `closed()` is true
     std::atomic<bool> blocked{false};   ///< the connection is still ending a cancelled call
     std::atomic<bool> reusable{false};  ///< the connection may be used after a failure
     std::atomic<bool> stuck{false};     ///< moving a `fragile_connection` throws
@@ -164,7 +164,6 @@ private:
         if (is_under_lock()) misused("closed under a lock");
         const call here{*this, closing};
         at(closing.step);
-        if (is_dead()) misused("closed after its death");
         if (++closes > 1) misused("closed twice");
         {
             const disarmed unnoticed;
@@ -221,7 +220,7 @@ public:
     explicit fake_connection(std::shared_ptr<far_end> far) noexcept : far_{std::move(far)} {}
     /// `other` must not be used any more.
     fake_connection(fake_connection&& other) noexcept : far_{other.far_}, is_here_{other.leave()} {}
-    /// The connection that this one has been must be closed, or dead.
+    /// The connection that this one has been must be closed.
     fake_connection& operator=(fake_connection&& other) noexcept {
         if (this != &other) {
             abandon();
@@ -234,6 +233,7 @@ public:
 
     void close() { far().close(); }                                          ///< throws what `far().on_close` throws
     bool closed() const noexcept { return step(), !far().is_open(); }        ///< closed, or its peer has gone
+    bool released() const noexcept { return far().closes > 0; }              ///< closed
     bool unblocked() const noexcept { return step(), !far().is_blocked(); }  ///< what the test has said
     bool reusable() const noexcept { return far().reusable; }                ///< what the test has said
 
@@ -265,7 +265,7 @@ private:
         if (!is_here_) return;
         if (is_under_lock()) far_->misused("destroyed under a lock");
         const far_end::call here{*far_, far_end::ending};
-        if (far_->is_open()) far_->misused("lost without a close");
+        if (far_->closes == 0) far_->misused("lost without a close");
     }
 
     std::shared_ptr<far_end> far_;  ///< not null. What was moved from keeps it, too: a report names the connection
