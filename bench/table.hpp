@@ -32,6 +32,12 @@ using our_shards = pool::sharded_pool<8, std::string, connection, pool::bounded,
 
 using our_bounded_pool = pool::basic_pool<std::string, connection, pool::bounded_open>;
 
+/// The same pool, with the other order of reuse.
+struct our_newest_first_pool : pool::basic_pool<std::string, connection, pool::bounded> {
+    explicit our_newest_first_pool(const pool::bounded& limits)
+        : basic_pool{limits, {}, {.reuse = pool::reuse_order::newest_first}} {}
+};
+
 using our_seeded_pool = pool::basic_pool<pool::seeded_key<std::string>, connection, pool::bounded>;
 
 /// Calls `visit.operator()<Workload<Pool>>(name, size)` for each pool.
@@ -60,6 +66,7 @@ void each_row(auto& visit) {
     visit.template operator()<lease_of_any_key<our_seeded_pool>>("W2 1,000 keys/seeded", 1'000);
     each_pool<raw_of_any_key, never, mutex, clock>("W2 take and put", 1'000, visit);
     each_pool<lease_of_deep_key, never, mutex, clock>("W3 one key, 1,000 idle", 1'000, visit);
+    visit.template operator()<lease_of_deep_key<our_newest_first_pool>>("W3 one key, 1,000 idle/newest first", 1'000);
     each_pool<churn, never, mutex, clock>("W4 churn", 10'000, visit);
     each_pool<churn, after_idle, mutex, clock>("W4 churn, after_idle", 10'000, visit);
     each_pool<lease_of_one_key, after_idle, mutex, clock>("W5 as W1, after_idle", 1, visit);

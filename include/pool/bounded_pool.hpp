@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -49,6 +50,10 @@ struct bounds_with_timeout : bounded_open {
 }  // namespace core
 
 /// The options of a `bounded_pool`. The bounds are those of `bounded_open`, and `no_limit` means no bound.
+///
+/// With an expiration, the connection of a key that was given back last is lent first, unless `reuse` says otherwise. So
+/// those that are not needed expire. Without one it is the connection that was given back first. So none grows old, if
+/// calls are frequent enough.
 struct bounded_pool_options {
     core::limit max_open = no_limit;            ///< open connections in all
     core::limit max_open_per_key = no_limit;    ///< open connections of one key
@@ -59,7 +64,7 @@ struct bounded_pool_options {
     core::time_limit patience = std::chrono::milliseconds{1};  ///< how long a waiting caller may be overtaken
     core::timeout_option acquire_timeout = {};  ///< of calls that bring no deadline: any duration; zero is none
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration; zero is for ever
-    reuse_order reuse = reuse_order::oldest_first;        ///< which idle connection of a key is lent first
+    std::optional<reuse_order> reuse = {};                ///< which idle connection of a key is lent first
     std::string name = {};                                ///< how error messages call the pool
 };
 
@@ -116,7 +121,7 @@ private:
             .patience = options.patience};
     }
     static pool_settings settings(bounded_pool_options& options) {
-        return {.reuse = options.reuse, .name = std::move(options.name)};
+        return {.reuse = core::order_of_option(options.reuse, options.expiration), .name = std::move(options.name)};
     }
 
     void use(core::timeout_option timeout) noexcept {

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -22,11 +23,15 @@ namespace pool {
 
 /// The options of a `connection_pool`. Zero means no bound, or no expiration. A negative number keeps no connection at
 /// all.
+///
+/// With an expiration, the connection of a key that was given back last is lent first, unless `reuse` says otherwise. So
+/// those that are not needed expire. Without one it is the connection that was given back first. So none grows old, if
+/// calls are frequent enough.
 struct connection_pool_options {
     int capacity = 0;                                     ///< idle connections in all
     int key_capacity = 0;                                 ///< idle connections of one key
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration, such as `30s`
-    reuse_order reuse = reuse_order::oldest_first;        ///< which idle connection of a key is lent first
+    std::optional<reuse_order> reuse = {};                ///< which idle connection of a key is lent first
     std::string name = {};                                ///< how error messages call the pool
 };
 
@@ -60,7 +65,7 @@ private:
         return {.max_idle = bound(options.capacity), .max_idle_per_key = bound(options.key_capacity)};
     }
     static pool_settings settings(connection_pool_options& options) {
-        return {.reuse = options.reuse, .name = std::move(options.name)};
+        return {.reuse = core::order_of_option(options.reuse, options.expiration), .name = std::move(options.name)};
     }
 
     core::own_reaper<base> reaper_;

@@ -134,15 +134,20 @@ TEST_CASE("bounded_pool: with an expiration of zero, the default, connections ne
     CHECK(conns.try_acquire("a"));
 }
 
-TEST_CASE("bounded_pool: lends the oldest connection first, unless newest_first is chosen [C4]") {
-    fake::network net;
-    clocked_pool oldest;
-    clocked_pool newest{{.reuse = pool::reuse_order::newest_first}};
-    for (clocked_pool* each : {&oldest, &newest}) {
-        for (int i = 0; i < 2; ++i) each->put("a", net.dial());
-    }
-    CHECK(oldest.get("a", net.dialer()).invoke(id) == 1);
-    CHECK(newest.get("a", net.dialer()).invoke(id) == 4);
+TEST_CASE("bounded_pool: lends the newest connection first if connections expire, and else the oldest [C4]") {
+    const auto lent_first = [](const pool::bounded_pool_options& chosen) {
+        fake::network net;
+        clocked_pool conns{chosen};
+        for (int i = 0; i < 2; ++i) conns.put("a", net.dial());
+        return conns.try_acquire("a")->id();
+    };
+    constexpr int oldest = 1;
+    constexpr int newest = 2;
+    CHECK(lent_first({}) == oldest);
+    CHECK(lent_first({.expiration = std::chrono::nanoseconds::max()}) == oldest);
+    CHECK(lent_first({.expiration = 10s}) == newest);
+    CHECK(lent_first({.reuse = pool::reuse_order::newest_first}) == newest);
+    CHECK(lent_first({.expiration = 10s, .reuse = pool::reuse_order::oldest_first}) == oldest);
 }
 
 TEST_CASE("bounded_pool: its name is in its errors") {
