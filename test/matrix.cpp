@@ -284,10 +284,14 @@ namespace {
 template <class Capacity, class Expiry, class Lock>
 constexpr std::size_t size = sizeof(pool::core::pool_state<int, fake::connection, Capacity, Expiry, Lock, real>);
 
+template <pool::core::entry_facts Has>
+constexpr std::size_t size_of_entry =
+    sizeof(pool::core::entry<int, fake::connection, pool::core::entry_parts<manual::time_point, Has>>);
+
 }  // namespace
 
 static_assert(size<small, pool::never, pool::null_mutex> + sizeof(pool::bounded) ==
               size<pool::bounded, pool::never, pool::null_mutex>);
 static_assert(size<small, pool::never, pool::null_mutex> + sizeof(std::mutex) == size<small, pool::never, std::mutex>);
-static_assert(sizeof(pool::core::entry<int, fake::connection, pool::core::no_time>) + 2 * sizeof(manual::time_point) ==
-              sizeof(pool::core::entry<int, fake::connection, manual::time_point>));
+static_assert(size_of_entry<pool::core::entry_facts{}> + 2 * sizeof(manual::time_point) ==
+              size_of_entry<pool::core::entry_facts{.timed = true}>);

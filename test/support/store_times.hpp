@@ -14,6 +14,10 @@ namespace stores {
 using untimed = pool::core::no_time;
 using timed = pool::manual_clock::time_point;
 
+/// The parts of an entry with expiry times of this type.
+template <class Time>
+using parts_of = pool::core::entry_parts<Time, pool::core::entry_facts{.timed = !std::is_same_v<Time, untimed>}>;
+
 constexpr timed at(int tick) { return timed{timed::duration{tick}}; }
 
 template <class Time>

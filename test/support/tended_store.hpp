@@ -25,7 +25,7 @@ namespace stores {
 /// from 1, in the order in which they were opened.
 template <class Time>
 class tended_store {
-    using store_type = pool::core::entry_store<std::string, fake::connection, Time>;
+    using store_type = pool::core::entry_store<std::string, fake::connection, parts_of<Time>>;
     using entries = typename store_type::entries;
     using hashed = typename store_type::hashed;
 

@@ -23,7 +23,8 @@
 namespace wait_queues {
 
 using clock = pool::manual_clock;
-using store = pool::core::entry_store<std::string, fake::connection, pool::core::no_time, clock::time_point>;
+using parts = pool::core::entry_parts<clock::time_point, pool::core::entry_facts{.can_wait = true}>;
+using store = pool::core::entry_store<std::string, fake::connection, parts>;
 using admission = pool::core::admission<store>;
 using bounds = pool::bounded_open;
 using moment = pool::core::moment<bounds, clock, store::entries>;

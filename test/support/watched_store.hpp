@@ -96,8 +96,8 @@ struct counted_time {
 
 /// A store of these. A retired connection leaves in the same call, unless the test gives a list of its own.
 template <class Time>
-class watched_store : public pool::core::entry_store<watched_key, watched_connection, Time> {
-    using base = pool::core::entry_store<watched_key, watched_connection, Time>;
+class watched_store : public pool::core::entry_store<watched_key, watched_connection, parts_of<Time>> {
+    using base = pool::core::entry_store<watched_key, watched_connection, parts_of<Time>>;
 
 public:
     using typename base::entries;

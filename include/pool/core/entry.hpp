@@ -8,6 +8,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include <pool/core/entry_parts.hpp>
 #include <pool/core/key_group.hpp>
 
 /// @file
@@ -15,14 +16,11 @@
 
 namespace pool::core {
 
-/// The type of a time point that does not exist, because nothing expires, or because nobody waits.
-struct no_time {};
-
-template <class Key, class Conn, class TimePoint, class Deadline>
+template <class Key, class Conn, class Parts>
 class entry_index;
-template <class Key, class Conn, class TimePoint, class Deadline>
+template <class Key, class Conn, class Parts>
 class entry_store;
-template <class Key, class Conn, class TimePoint, class Deadline>
+template <class Key, class Conn, class Parts>
 class lending_store;
 
 /// The part of an entry that is there if callers may wait for its connection.
@@ -36,17 +34,17 @@ struct unawaited_entry {};
 /// One connection of a store. It is constructed and destroyed inside its entry, so a Conn need not be movable. Both run
 /// the caller's code, so they are left to the user of the store.
 ///
-/// `TimePoint` is the type of expiry times, and `Deadline` that of the deadlines of callers that wait. Either is
-/// `no_time` if there are none.
-template <class Key, class Conn, class TimePoint, class Deadline = no_time>
+/// `Parts` is an `entry_parts`: what an entry has besides its connection.
+template <class Key, class Conn, class Parts>
 class entry : public boost::intrusive::list_base_hook<>,
-              public std::conditional_t<std::is_same_v<Deadline, no_time>, unawaited_entry, awaited_entry> {
-    static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;
-    static constexpr bool can_wait = !std::is_same_v<Deadline, no_time>;
+              public std::conditional_t<Parts::can_wait, awaited_entry, unawaited_entry> {
+    static constexpr bool timed = Parts::timed;
+    static constexpr bool can_wait = Parts::can_wait;
+    using time_point = typename Parts::time_point;
 
     struct expiry {
-        TimePoint at = TimePoint::max();  ///< when it expires; max(), which means never, while it is not idle
-        TimePoint indexed = at;           ///< its time in the index, never later than `at`
+        time_point at = time_point::max();  ///< when it expires; max(), which means never, while it is not idle
+        time_point indexed = at;            ///< its time in the index, never later than `at`
     };
     struct no_expiry {};
 
@@ -60,11 +58,11 @@ class entry : public boost::intrusive::list_base_hook<>,
 
 public:
     using key_type = Key;                           ///< the parameter
-    using deadline_type = Deadline;                 ///< the parameter
+    using parts = Parts;                            ///< the parameter
     using group = key_group<Key, entry, can_wait>;  ///< the part that all entries of a key share
 
     /// An entry without a connection. The index has it at `earliest`.
-    entry(group& of, [[maybe_unused]] TimePoint earliest) noexcept : group_{&of} {
+    entry(group& of, [[maybe_unused]] time_point earliest) noexcept : group_{&of} {
         if constexpr (timed) expiry_.indexed = earliest;
     }
 
@@ -97,9 +95,9 @@ public:
     bool reused = false;  ///< it was idle before it was lent
 
 private:
-    friend entry_index<Key, Conn, TimePoint, Deadline>;
-    friend entry_store<Key, Conn, TimePoint, Deadline>;
-    friend lending_store<Key, Conn, TimePoint, Deadline>;
+    friend entry_index<Key, Conn, Parts>;
+    friend entry_store<Key, Conn, Parts>;
+    friend lending_store<Key, Conn, Parts>;
 
     const group* indexed_group() const noexcept { return group_; }
     bool is_idle() const noexcept { return place_ == place::idle; }

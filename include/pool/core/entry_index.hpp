@@ -29,14 +29,15 @@ namespace pool::core {
 /// - By expiry, ordered by a lower bound of each entry's expiry time. This index exists only if connections can expire.
 ///
 /// It also makes the groups. A group is destroyed at the end of its last use. Not thread-safe.
-template <class Key, class Conn, class TimePoint, class Deadline>
+template <class Key, class Conn, class Parts>
 class entry_index {
 public:
-    using entry = core::entry<Key, Conn, TimePoint, Deadline>;  ///< one connection
-    using group = typename entry::group;                        ///< what the entries of one key share
-    using hashed = hashed_key<Key>;                             ///< what groups are found by
+    using entry = core::entry<Key, Conn, Parts>;    ///< one connection
+    using group = typename entry::group;            ///< what the entries of one key share
+    using hashed = hashed_key<Key>;                 ///< what groups are found by
+    using time_point = typename Parts::time_point;  ///< of expiry
 
-    static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;  ///< whether anything expires
+    static constexpr bool timed = Parts::timed;  ///< whether anything expires
 
     entry_index() = default;
     entry_index(const entry_index&) = delete;
@@ -77,7 +78,7 @@ public:
     }
 
     /// Adds an entry at the end of the order. The entry counts as a use of its group. Strong guarantee.
-    entry& add(group& of, TimePoint earliest) {
+    entry& add(group& of, time_point earliest) {
         entry* made = nullptr;
         if constexpr (timed) made = &unconst(*dated().emplace_hint(dated().end(), of, earliest));
         else made = &unconst(*ordered().emplace_back(of, earliest).first);
@@ -162,8 +163,8 @@ private:
         bool operator()(const group* of, const hashed& key) const { return (*this)(key, of); }
     };
     struct indexed_expiry {
-        using result_type = TimePoint;
-        TimePoint operator()(const entry& e) const noexcept { return e.expiry_.indexed; }
+        using result_type = time_point;
+        time_point operator()(const entry& e) const noexcept { return e.expiry_.indexed; }
     };
 
     using keyed_index = boost::multi_index::hashed_non_unique<boost::multi_index::tag<by_key>,

@@ -16,9 +16,9 @@ namespace pool::core {
 
 /// A store whose idle connections can expire, or be cleared. A long operation makes at most `most` steps, so that its
 /// caller can release the lock in between. Not thread-safe.
-template <class Key, class Conn, class TimePoint = no_time, class Deadline = no_time>
-class entry_store : public lending_store<Key, Conn, TimePoint, Deadline> {
-    using base = lending_store<Key, Conn, TimePoint, Deadline>;
+template <class Key, class Conn, class Parts = entry_parts<>>
+class entry_store : public lending_store<Key, Conn, Parts> {
+    using base = lending_store<Key, Conn, Parts>;
 
 public:
     using base::base;
@@ -27,10 +27,11 @@ public:
     using typename base::entry;
     using typename base::group;
     using typename base::hashed;
+    using typename base::time_point;
 
     /// The expiry time of the idle entry that expires first, or max(). Returns none if `most` steps were not enough:
     /// call it again. Each step is O(log n).
-    std::optional<TimePoint> next_expiry(std::size_t most) noexcept
+    std::optional<time_point> next_expiry(std::size_t most) noexcept
         requires timed
     {
         // Giving back updates only `at`. Re-index the front until its indexed time equals `at`: it is then the
@@ -41,17 +42,17 @@ public:
             if (most == 0) return std::nullopt;
             index_.reindex(front);
         }
-        return TimePoint::max();
+        return time_point::max();
     }
 
     /// Retires the entries that are due at `now`, the earliest first. Returns whether it has retired all of them. Each
     /// step is O(log n).
-    bool expire(TimePoint now, std::size_t most, entries& retired) noexcept
+    bool expire(time_point now, std::size_t most, entries& retired) noexcept
         requires timed
     {
         for (auto next = index_.dated().begin(); next != index_.dated().end(); --most) {
             entry& e = index_.unconst(*next);
-            const TimePoint indexed = e.expiry_.indexed;
+            const time_point indexed = e.expiry_.indexed;
             if (!is_due(indexed, now)) break;
             if (most == 0) return false;
             ++next;

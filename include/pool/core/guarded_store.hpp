@@ -59,14 +59,15 @@ public:
     static constexpr bool bounds_open = open_capacity_policy<CapacityPolicy, Key>;  ///< whether callers may wait
     static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;       ///< whether a thread may block
 
-    using key_type = Key;                                                     ///< the parameter
-    using connection_type = Conn;                                             ///< the parameter
-    using lock_type = LockPolicy;                                             ///< the parameter
-    using clock_type = ClockPolicy;                                           ///< the parameter
-    using clock_time_point = typename ClockPolicy::time_point;                ///< the type of deadlines
-    using time_point = std::conditional_t<timed, clock_time_point, no_time>;  ///< when entries expire
-    using store_type =
-        entry_store<Key, Conn, time_point, std::conditional_t<bounds_open, clock_time_point, no_time>>;  ///< the store
+    using key_type = Key;                                       ///< the parameter
+    using connection_type = Conn;                               ///< the parameter
+    using lock_type = LockPolicy;                               ///< the parameter
+    using clock_type = ClockPolicy;                             ///< the parameter
+    using clock_time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
+    /// What an entry has besides its connection.
+    using parts = entry_parts<clock_time_point, entry_facts{.timed = timed, .can_wait = bounds_open}>;
+    using time_point = typename parts::time_point;                      ///< the times that the store is told
+    using store_type = entry_store<Key, Conn, parts>;                   ///< the store
     using entry = typename store_type::entry;                           ///< one connection
     using entries = typename store_type::entries;                       ///< connections to close
     using group = typename store_type::group;                           ///< what the entries of one key share
@@ -191,15 +192,15 @@ protected:
     /// The moment of a step.
     moment now() noexcept { return {capacity_, clock_, unclosed_}; }
 
-    /// Reads the clock, unless connections never expire.
+    /// Reads the clock, if the store needs the time.
     time_point read_clock() const {
-        if constexpr (timed) return clock_.now();
+        if constexpr (parts::needs_time) return clock_.now();
         else return {};
     }
 
     /// The time of a step, for entries.
     static time_point entry_time([[maybe_unused]] moment& now) {
-        if constexpr (timed) return now.now();
+        if constexpr (parts::needs_time) return now.now();
         else return {};
     }
 
@@ -222,7 +223,7 @@ private:
 
     /// Reads the clock before the lock, if the step needs the time.
     void prepare([[maybe_unused]] moment& now) const {
-        if constexpr (timed) now.now();
+        if constexpr (parts::needs_time) now.now();
         else if constexpr (bounds_open)
             if (somebody_waits_.load(std::memory_order_relaxed)) [[unlikely]]
                 now.now();

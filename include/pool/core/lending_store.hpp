@@ -31,23 +31,25 @@ namespace pool::core {
 /// All connections of a pool in one container. An entry exists from before its connection opens until it is closed. Its
 /// address never changes. It belongs to a caller, is idle, or is being closed.
 ///
-/// With `TimePoint = no_time`, connections never expire, and there is no index of expiry times. With
-/// `Deadline = no_time`, nobody waits for connections, and groups have no part for requests. The only foreign code
-/// that the store calls is the comparison, copy and destruction of keys, and `closed` and `unblocked` of connections.
-/// Not thread-safe.
-template <class Key, class Conn, class TimePoint = no_time, class Deadline = no_time>
+/// `Parts` is an `entry_parts`. Unless entries are `timed`, connections never expire, and there is no index of expiry
+/// times. Unless they `can_wait`, nobody waits for connections, and groups have no part for requests. The only foreign
+/// code that the store calls is the comparison, copy and destruction of keys, and `closed` and `unblocked` of
+/// connections. Not thread-safe.
+template <class Key, class Conn, class Parts = entry_parts<>>
 class lending_store {
 public:
     // The limit of Boost.MultiIndex.
     static_assert(alignof(Conn) <= 128, "pool: a Conn may be aligned to 128 bytes at most");
 
-    using entry = core::entry<Key, Conn, TimePoint, Deadline>;  ///< one connection
-    using entries = boost::intrusive::list<entry>;              ///< connections that a caller has to close
-    using group = typename entry::group;                        ///< what the entries of one key share
-    using hashed = hashed_key<Key>;                             ///< what groups are found by
+    using entry = core::entry<Key, Conn, Parts>;    ///< one connection
+    using entries = boost::intrusive::list<entry>;  ///< connections that a caller has to close
+    using group = typename entry::group;            ///< what the entries of one key share
+    using hashed = hashed_key<Key>;                 ///< what groups are found by
+    using time_point = typename Parts::time_point;  ///< the times that it is told
 
-    static constexpr bool timed = !std::is_same_v<TimePoint, no_time>;    ///< whether anything expires
-    static constexpr bool can_wait = !std::is_same_v<Deadline, no_time>;  ///< whether callers may wait
+    static constexpr bool timed = Parts::timed;            ///< whether anything expires
+    static constexpr bool can_wait = Parts::can_wait;      ///< whether callers may wait
+    static constexpr bool needs_time = Parts::needs_time;  ///< whether it has to be told the time
 
     /// How many connections one give-back evicts at most. It is one for each bound, unless a bound has been lowered.
     static constexpr std::size_t most_evicted = 128;
@@ -75,7 +77,7 @@ public:
         group* operator->() const noexcept { return &group_; }  ///< the group
 
     private:
-        entry_index<Key, Conn, TimePoint, Deadline>& index_;
+        entry_index<Key, Conn, Parts>& index_;
         group& group_;
     };
 
@@ -100,13 +102,13 @@ public:
     /// Makes an entry, whose caller is about to open a connection in it. When the connection is given back, its expiry
     /// time must not be before `earliest`. `known` is the group of a key that has requests. Copies a key that is new.
     /// Strong guarantee.
-    entry& make_entry(const hashed& key, TimePoint earliest, group* known = nullptr) {
+    entry& make_entry(const hashed& key, time_point earliest, group* known = nullptr) {
         const kept_group kept{*this, key, known};
         return make_entry(*kept, earliest);
     }
 
     /// The same, for a group.
-    entry& make_entry(group& of, TimePoint earliest) { return index_.add(of, earliest); }
+    entry& make_entry(group& of, time_point earliest) { return index_.add(of, earliest); }
 
     /// Marks a new entry as lent: its connection is open.
     void mark_lent(entry& e) noexcept {
@@ -129,7 +131,7 @@ public:
     /// Lends an idle connection of a group that can be used at `now`; nullptr if there is none. Skips blocked
     /// connections, which stay idle. Retires the closed and expired connections that it finds on the way, as many as
     /// `most`, which it reduces. If it is 0 then, call it again in another step.
-    entry* lend(group& of, TimePoint now, std::size_t& most, entries& retired) noexcept {
+    entry* lend(group& of, time_point now, std::size_t& most, entries& retired) noexcept {
         for (entry* each = first(of); each != nullptr;) {
             entry& e = *each;
             each = after(e);
@@ -155,14 +157,14 @@ public:
     }
 
     /// The same for a key.
-    entry* lend(const hashed& key, TimePoint now, std::size_t& most, entries& retired) {
+    entry* lend(const hashed& key, time_point now, std::size_t& most, entries& retired) {
         group* const of = index_.find(key);
         return of != nullptr ? lend(*of, now, most, retired) : nullptr;
     }
 
     /// Asks the blocked connections of a group again. Retires those that are still blocked, but closed or expired. O(n)
     /// in the blocked ones.
-    void look_again(group& of, TimePoint now, entries& retired) noexcept
+    void look_again(group& of, time_point now, entries& retired) noexcept
         requires can_wait
     {
         for (auto next = of.blocked.begin(); next != of.blocked.end();) {
@@ -179,7 +181,7 @@ public:
     /// while the key is full, then the oldest of all while the pool is full. Retires the entry itself if a bound is
     /// zero, or if it is already due.
     void give_back(
-        entry& e, const idle_bounds& bounds, TimePoint expires_at, TimePoint now, entries& retired) noexcept {
+        entry& e, const idle_bounds& bounds, time_point expires_at, time_point now, entries& retired) noexcept {
         ++stats_.puts;
         if (bounds.in_all == 0 || bounds.per_key == 0) return retire(e, stats_.refused, retired);
         if (is_due(expires_at, now)) return retire(e, stats_.expired, retired);
@@ -193,7 +195,7 @@ public:
     }
 
     /// Makes a lent entry idle, whatever the bounds: requests wait, and some may need it. Retires it if it is due.
-    void give_back(entry& e, TimePoint expires_at, TimePoint now, entries& retired) noexcept
+    void give_back(entry& e, time_point expires_at, time_point now, entries& retired) noexcept
         requires can_wait
     {
         ++stats_.puts;
@@ -281,7 +283,7 @@ protected:
     using place = typename entry::place;
     struct no_groups {};
 
-    void link(entry& e, [[maybe_unused]] TimePoint expires_at) noexcept {
+    void link(entry& e, [[maybe_unused]] time_point expires_at) noexcept {
         --e.group_->lent;
         --stats_.lent;
         index_.move_to_end(e, stats_.idle++ == 0);
@@ -303,7 +305,7 @@ protected:
     void unlink(entry& e) noexcept {
         --stats_.idle;
         e.group_->idle.erase(e.group_->idle.iterator_to(e));
-        if constexpr (timed) e.expiry_.at = TimePoint::max();
+        if constexpr (timed) e.expiry_.at = time_point::max();
     }
 
     /// The same for any idle entry.
@@ -349,11 +351,11 @@ protected:
         else e.group_->blocked.erase(e.group_->blocked.iterator_to(e));
     }
 
-    static bool is_due(TimePoint at, TimePoint now) noexcept {
-        if constexpr (timed) return at <= now && at != TimePoint::max();
+    static bool is_due(time_point at, time_point now) noexcept {
+        if constexpr (timed) return at <= now && at != time_point::max();
         else return false;
     }
-    static bool is_due(const entry& e, TimePoint now) noexcept {
+    static bool is_due(const entry& e, time_point now) noexcept {
         if constexpr (timed) return is_due(e.expiry_.at, now);
         else return false;
     }
@@ -372,7 +374,7 @@ protected:
     }
 
     [[no_unique_address]] std::conditional_t<can_wait, idle_groups<group>, no_groups> idle_groups_;
-    entry_index<Key, Conn, TimePoint, Deadline> index_;
+    entry_index<Key, Conn, Parts> index_;
     pool::stats stats_;
     std::uint64_t last_age_ = 0;
     const reuse_order reuse_;

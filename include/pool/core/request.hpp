@@ -93,7 +93,7 @@ class request {
     using set_hook = boost::intrusive::set_member_hook<>;
 
 public:
-    using time_point = typename Entry::deadline_type;  ///< the type of deadlines
+    using time_point = typename Entry::parts::deadline;  ///< the type of deadlines
 
     request(const request&) = delete;
     request& operator=(const request&) = delete;

@@ -28,13 +28,13 @@ namespace pool::core {
 template <class Store>
 class wait_queue {
 public:
-    using entry = typename Store::entry;                       ///< one connection
-    using group = typename Store::group;                       ///< what the entries of one key share
-    using hashed = typename Store::hashed;                     ///< a key and its hash
-    using queue = key_queue<entry>;                            ///< the requests for one key
-    using duration = typename entry::deadline_type::duration;  ///< how long requests wait
-    using request = core::request<entry>;                      ///< the request of a caller
-    using notifications = core::notifications<entry>;          ///< what to deliver after a step
+    using entry = typename Store::entry;                         ///< one connection
+    using group = typename Store::group;                         ///< what the entries of one key share
+    using hashed = typename Store::hashed;                       ///< a key and its hash
+    using queue = key_queue<entry>;                              ///< the requests for one key
+    using duration = typename entry::parts::deadline::duration;  ///< how long requests wait
+    using request = core::request<entry>;                        ///< the request of a caller
+    using notifications = core::notifications<entry>;            ///< what to deliver after a step
 
     wait_queue(const wait_queue&) = delete;
     wait_queue& operator=(const wait_queue&) = delete;
@@ -139,7 +139,7 @@ protected:
 
     template <class Moment>
     static auto store_time(Moment& now) {
-        if constexpr (Store::timed) return now.now();
+        if constexpr (Store::needs_time) return now.now();
         else return no_time{};
     }
 

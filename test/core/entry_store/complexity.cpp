@@ -124,7 +124,7 @@ TEST_CASE("entry_store: re-keying an expiry does not search through the others o
         static bool closed() noexcept { return true; }
         static bool unblocked() noexcept { return true; }
     };
-    using store_type = pool::core::entry_store<int, idle_connection, timed>;
+    using store_type = pool::core::entry_store<int, idle_connection, parts_of<timed>>;
     store_type store;
     constexpr std::size_t count = 300'000;
     std::vector<store_type::entry*> lent;

@@ -155,7 +155,7 @@ TEST_CASE_TEMPLATE(
     "entry_store: a store may be destroyed with idle connections in it, and destroys them", Time, untimed, timed) {
     ledger book;
     {
-        pool::core::entry_store<watched_key, watched_connection, Time> store;
+        pool::core::entry_store<watched_key, watched_connection, parts_of<Time>> store;
         for (int i = 0; i != 3; ++i) {
             auto& lent = store.make_entry(hashed{watched_key{0, book}}, never<Time>());
             lent.construct([&] { return watched_connection{book}; });

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <type_traits>
+
+#include <pool/core/platform.hpp>
+
+/// @file
+/// Which optional parts the entries of a store have.
+
+namespace pool::core {
+
+/// The type of a time point that does not exist, because nothing needs it.
+struct no_time {};
+
+/// What a pool needs of its entries, besides their connections. What is false takes no byte in an entry.
+struct entry_facts {
+    bool timed = false;     ///< it has an expiry time
+    bool can_wait = false;  ///< callers may wait for it
+};
+
+/// The optional parts of an entry, as a store and its entries ask for them. `Time` is a time point of the pool's clock.
+template <class Time = no_time, entry_facts Has = entry_facts{}>
+struct entry_parts {
+    static constexpr bool timed = Has.timed;        ///< whether entries expire
+    static constexpr bool can_wait = Has.can_wait;  ///< whether callers may wait for an entry
+    static constexpr bool needs_time = Has.timed;   ///< whether the store has to be told the time
+
+    using time_point = std::conditional_t<needs_time, Time, no_time>;  ///< the times that a store is told
+    using deadline = std::conditional_t<can_wait, Time, no_time>;      ///< when callers give up
+};
+
+}  // namespace pool::core
