@@ -23,9 +23,9 @@ namespace stores {
 
 /// A store, with the least of a pool around it: this dials, counts misses, and closes what the store retires. Connections are numbered
 /// from 1, in the order in which they were opened.
-template <class Time>
+template <class Time, class Parts = parts_of<Time>>
 class tended_store {
-    using store_type = pool::core::entry_store<std::string, fake::connection, parts_of<Time>>;
+    using store_type = pool::core::entry_store<std::string, fake::connection, Parts>;
     using entries = typename store_type::entries;
     using hashed = typename store_type::hashed;
 

@@ -47,6 +47,10 @@ class entry : public boost::intrusive::list_base_hook<>,
         time_point indexed = at;            ///< its time in the index, never later than `at`
     };
     struct no_expiry {};
+    struct idle_time {
+        time_point since{};  ///< when it became idle
+    };
+    struct no_idle_time {};
 
     /// The present owner of the connection [C1].
     enum class place : unsigned char {
@@ -89,6 +93,13 @@ public:
     const Key& key() const noexcept { return group_->key; }               ///< what it was made for
     hashed_key<Key> hashed() const noexcept { return group_->hashed(); }  ///< the key with its hash, for a look-up
     group& of() const noexcept { return *group_; }                        ///< what the entries of its key share
+    /// When it became idle. Meaningless before it was idle for the first time. While it is lent, this is when it was
+    /// last given back.
+    time_point idle_since() const noexcept
+        requires Parts::has_since
+    {
+        return idle_.since;
+    }
 
     // For the holder of the lent entry. The store only sets `reused`.
     int exceptions = 0;   ///< uncaught ones when it was lent, or when its lease moved
@@ -109,6 +120,7 @@ private:
         Conn conn_;  ///< from `construct` to `destroy`
     };
     [[no_unique_address]] std::conditional_t<timed, expiry, no_expiry> expiry_;
+    [[no_unique_address]] std::conditional_t<Parts::has_since, idle_time, no_idle_time> idle_;
 };
 
 }  // namespace pool::core

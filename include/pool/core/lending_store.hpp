@@ -177,9 +177,9 @@ public:
 
     // How lent connections come back, or leave.
 
-    /// Makes a lent entry idle, with the expiry time `expires_at`. To make room, retires the oldest entries of the key
-    /// while the key is full, then the oldest of all while the pool is full. Retires the entry itself if a bound is
-    /// zero, or if it is already due.
+    /// Makes a lent entry idle since `now`, with the expiry time `expires_at`. To make room, retires the oldest entries
+    /// of the key while the key is full, then the oldest of all while the pool is full. Retires the entry itself if a
+    /// bound is zero, or if it is already due.
     void give_back(
         entry& e, const idle_bounds& bounds, time_point expires_at, time_point now, entries& retired) noexcept {
         ++stats_.puts;
@@ -191,7 +191,7 @@ public:
         for (; its.idle.size() >= bounds.per_key && most != 0; --most)
             retire(its.idle.front(), stats_.evicted, retired);
         for (; stats_.idle >= bounds.in_all && most != 0; --most) retire(index_.oldest_idle(), stats_.evicted, retired);
-        link(e, expires_at);
+        link(e, expires_at, now);
     }
 
     /// Makes a lent entry idle, whatever the bounds: requests wait, and some may need it. Retires it if it is due.
@@ -200,7 +200,7 @@ public:
     {
         ++stats_.puts;
         if (is_due(expires_at, now)) retire(e, stats_.expired, retired);
-        else link(e, expires_at);
+        else link(e, expires_at, now);
     }
 
     /// Retires an entry that is given back, or newly opened, and cannot be kept.
@@ -283,7 +283,7 @@ protected:
     using place = typename entry::place;
     struct no_groups {};
 
-    void link(entry& e, [[maybe_unused]] time_point expires_at) noexcept {
+    void link(entry& e, [[maybe_unused]] time_point expires_at, [[maybe_unused]] time_point now) noexcept {
         --e.group_->lent;
         --stats_.lent;
         index_.move_to_end(e, stats_.idle++ == 0);
@@ -295,6 +295,7 @@ protected:
                 change_blocked(e, true);
             idle_groups_.add(*e.group_);
         }
+        if constexpr (Parts::has_since) e.idle_.since = now;
         if constexpr (timed) {
             e.expiry_.at = expires_at;
             if (expires_at < e.expiry_.indexed) index_.reindex(e);

@@ -56,6 +56,23 @@ TEST_CASE("entry_store: a lent connection does not expire [C7]") {
     store.remove(*lent);
 }
 
+TEST_CASE_TEMPLATE("entry_store: if it is asked to, an entry knows since when it is idle", Parts,
+    pool::core::entry_parts<timed, pool::core::entry_facts{.since = true}>,
+    pool::core::entry_parts<timed, pool::core::entry_facts{.timed = true, .since = true}>) {
+    tended_store<timed, Parts> store;
+    auto& first = store.open("a");
+    auto& second = store.open("a");
+    store.give_back(first, timed::max(), at(5));
+    store.give_back(second, timed::max(), at(7));
+    CHECK(first.idle_since() == at(5));
+    CHECK(second.idle_since() == at(7));
+    REQUIRE(store.lend("a", at(9)) == &first);
+    CHECK(first.idle_since() == at(5));
+    store.give_back(first, timed::max(), at(11));
+    CHECK(first.idle_since() == at(11));
+    CHECK(second.idle_since() == at(7));
+}
+
 TEST_CASE("entry_store: idle age starts at give-back [C7]") {
     tended_store<timed> store;
     store.put("a", at(10));
