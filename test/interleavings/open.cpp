@@ -22,7 +22,6 @@ TEST_CASE("a pool that bounds what is open: every pair of operations on two keys
         if (!is_here && !is_full_tier()) continue;
         const pool::testing::limits within{.spurious_wake_ups = is_full_tier() ? 1 : 0,
             .schedules = 1'000'000'000,
-            .time = 1h,
             .skips_equivalent = true};
         explore_all(open_operations(), 2, {.from = from, .keys = 2}, within).print("pairs");
     }
