@@ -13,7 +13,6 @@
 #include <pool/basic_pool.hpp>
 #include <pool/core/limit.hpp>
 #include <pool/core/own_reaper.hpp>
-#include <pool/core/saturating.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/expiry.hpp>
 #include <pool/settings.hpp>
@@ -24,18 +23,6 @@
 namespace pool {
 
 namespace core {
-
-/// The option of a timeout: any duration, in the range of nanoseconds.
-struct timeout_option {
-    std::chrono::nanoseconds value{0};  ///< zero is none
-
-    constexpr timeout_option() noexcept = default;  ///< none
-
-    /// From any duration, such as `5s`.
-    template <class Rep, class Period>
-    constexpr explicit(false) timeout_option(std::chrono::duration<Rep, Period> timeout) noexcept
-        : value{saturating_cast<std::chrono::nanoseconds>(timeout)} {}
-};
 
 /// The CapacityPolicy of a `bounded_pool`: `bounded_open`, and the declaration that its calls may have a timeout.
 struct bounds_with_timeout : bounded_open {
@@ -62,7 +49,7 @@ struct bounded_pool_options {
     core::limit max_waiting = no_limit;         ///< callers that wait at once; a further one gets `queue_full`
     core::limit max_dials_per_key = 2;          ///< dials of one key at once
     core::time_limit patience = std::chrono::milliseconds{1};  ///< how long a waiting caller may be overtaken
-    core::timeout_option acquire_timeout = {};  ///< of calls that bring no deadline: any duration; zero is none
+    core::duration_option acquire_timeout = {};  ///< of calls that bring no deadline: any duration; zero is none
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration; zero is for ever
     std::optional<reuse_order> reuse = {};                ///< which idle connection of a key is lent first
     std::string name = {};                                ///< how error messages call the pool
@@ -124,7 +111,7 @@ private:
         return {.reuse = core::order_of_option(options.reuse, options.expiration), .name = std::move(options.name)};
     }
 
-    void use(core::timeout_option timeout) noexcept {
+    void use(core::duration_option timeout) noexcept {
         if constexpr (core::accepted<base>) {
             if (timeout.value != timeout.value.zero()) this->limit_waits(timeout.value);
         }

@@ -253,7 +253,7 @@ private:
         {
             const dial_owner<acquire_operation> owner{this->shared_from_this()};
             try {
-                if constexpr (takes_handler()) core::call_async_dial(dial_, key_, context_, handler_of_dial{owner});
+                if constexpr (takes_handler()) core::call_dial(dial_, key_, context_, handler_of_dial{owner});
                 else co_spawn_dial(owner);
             } catch (...) {
                 owner.failed(std::current_exception());
@@ -266,7 +266,7 @@ private:
 #ifdef BOOST_ASIO_HAS_CO_AWAIT
     void co_spawn_dial(const dial_owner<acquire_operation>& owner) {
         boost::asio::co_spawn(work_.get_executor(),
-            core::await_dial(owner, core::call_async_dial(dial_, key_, context_)), boost::asio::detached);
+            core::await_dial(owner, core::call_dial(dial_, key_, context_)), boost::asio::detached);
     }
 #endif
 

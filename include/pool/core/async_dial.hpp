@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <concepts>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -15,8 +13,8 @@
 
 #include <pool/asio/errc.hpp>
 #include <pool/core/close_conn.hpp>
+#include <pool/core/dial_with.hpp>
 #include <pool/dial.hpp>
-#include <pool/key.hpp>
 
 // Coroutines depend on the program's compiler and Boost. The first include defines whether there are any.
 #include <boost/asio/detail/config.hpp>
@@ -37,43 +35,17 @@ template <class T, class Executor>
 inline constexpr bool is_awaitable<boost::asio::awaitable<T, Executor>> = true;  ///< with any executor
 #endif
 
-/// Whether a dial takes the context of its caller. The `Handler` of a coroutine is none.
-template <class Dial, class Key, class... Handler>
-inline constexpr bool takes_context = std::is_invocable_v<Dial&, const Key&, const dial_context&, Handler...> ||
-                                      (std::same_as<Key, no_key> &&
-                                          std::is_invocable_v<Dial&, const dial_context&, Handler...>);
-
-/// Whether a dial takes no context.
-template <class Dial, class Key, class... Handler>
-inline constexpr bool takes_no_context = std::is_invocable_v<Dial&, const Key&, Handler...> ||
-                                         (std::same_as<Key, no_key> && std::is_invocable_v<Dial&, Handler...>);
-
-/// Calls an asynchronous dial. If it can be called in several ways, it gets the context rather than not, and then the
-/// key rather than not.
-template <class Dial, class Key, class... Handler>
-    requires(takes_context<Dial, Key, Handler...> || takes_no_context<Dial, Key, Handler...>)
-decltype(auto) call_async_dial(
-    Dial& dial, const Key& key, [[maybe_unused]] const dial_context& context, Handler&&... handler) {
-    if constexpr (std::is_invocable_v<Dial&, const Key&, const dial_context&, Handler...>)
-        return std::invoke(dial, key, context, std::forward<Handler>(handler)...);
-    else if constexpr (takes_context<Dial, Key, Handler...>)
-        return std::invoke(dial, context, std::forward<Handler>(handler)...);
-    else if constexpr (std::is_invocable_v<Dial&, const Key&, Handler...>)
-        return std::invoke(dial, key, std::forward<Handler>(handler)...);
-    else return std::invoke(dial, std::forward<Handler>(handler)...);
-}
-
 /// A dial that calls this handler when it is over.
 template <class Dial, class Key, class Handler>
 concept callback_dial = requires(Dial& dial, const Key& key, const dial_context& context, Handler handler) {
     requires !is_awaitable<
-        std::remove_cvref_t<decltype(core::call_async_dial(dial, key, context, std::move(handler)))>>;
+        std::remove_cvref_t<decltype(core::call_dial(dial, key, context, std::move(handler)))>>;
 };
 
 /// A dial that is a coroutine.
 template <class Dial, class Key>
 concept coroutine_dial = requires(Dial& dial, const Key& key, const dial_context& context) {
-    requires is_awaitable<std::remove_cvref_t<decltype(core::call_async_dial(dial, key, context))>>;
+    requires is_awaitable<std::remove_cvref_t<decltype(core::call_dial(dial, key, context))>>;
 };
 
 /// A dial of either kind. It is asked first whether it takes a handler, because a template might fail to compile with a

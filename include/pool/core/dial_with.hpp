@@ -2,11 +2,14 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <functional>
 #include <type_traits>
+#include <utility>
 
 #include <pool/core/saturating.hpp>
 #include <pool/dial.hpp>
+#include <pool/key.hpp>
 #include <pool/policies/clock.hpp>
 
 /// @file
@@ -24,6 +27,46 @@ Conn dial_with(Dial& dial, const Key& key, [[maybe_unused]] const dial_context& 
     else if constexpr (std::is_invocable_r_v<Conn, Dial&, const Key&>) return std::invoke(dial, key);
     else return std::invoke(dial);
 }
+
+/// Whether a dial, of any result, takes the context of its caller. The `Handler` is that of an asynchronous dial. A
+/// blocking dial and a coroutine have none.
+template <class Dial, class Key, class... Handler>
+inline constexpr bool takes_context = std::is_invocable_v<Dial&, const Key&, const dial_context&, Handler...> ||
+                                      (std::same_as<Key, no_key> &&
+                                          std::is_invocable_v<Dial&, const dial_context&, Handler...>);
+
+/// Whether a dial takes no context.
+template <class Dial, class Key, class... Handler>
+inline constexpr bool takes_no_context = std::is_invocable_v<Dial&, const Key&, Handler...> ||
+                                         (std::same_as<Key, no_key> && std::is_invocable_v<Dial&, Handler...>);
+
+/// A dial of any result, for keys of this type.
+template <class Dial, class Key>
+concept can_dial = takes_context<Dial, Key> || takes_no_context<Dial, Key>;
+
+/// Whether it gets to see the context. A function around another dial may take one without passing it on, and says so
+/// here.
+template <class Dial, class Key>
+inline constexpr bool heeds_context = takes_context<Dial, Key>;
+
+/// Calls a dial of any result, and prefers as `dial_with`.
+template <class Dial, class Key, class... Handler>
+    requires(takes_context<Dial, Key, Handler...> || takes_no_context<Dial, Key, Handler...>)
+decltype(auto) call_dial(
+    Dial& dial, const Key& key, [[maybe_unused]] const dial_context& context, Handler&&... handler) {
+    if constexpr (std::is_invocable_v<Dial&, const Key&, const dial_context&, Handler...>)
+        return std::invoke(dial, key, context, std::forward<Handler>(handler)...);
+    else if constexpr (takes_context<Dial, Key, Handler...>)
+        return std::invoke(dial, context, std::forward<Handler>(handler)...);
+    else if constexpr (std::is_invocable_v<Dial&, const Key&, Handler...>)
+        return std::invoke(dial, key, std::forward<Handler>(handler)...);
+    else return std::invoke(dial, std::forward<Handler>(handler)...);
+}
+
+/// What that returns.
+template <class Dial, class Key>
+using dialled =
+    decltype(core::call_dial(std::declval<Dial&>(), std::declval<const Key&>(), std::declval<const dial_context&>()));
 
 /// The deadline of a context on the clock of a pool. If that clock has other time points than
 /// `std::chrono::steady_clock`, the result is as far from that clock's now as the deadline is from now.

@@ -11,7 +11,7 @@
 #include <pool/core/saturating.hpp>
 
 /// @file
-/// A bound, and a time, as a capacity policy keeps them.
+/// A bound, and a time, as a capacity policy keeps them; and an option that is a time.
 
 namespace pool::core {
 
@@ -43,6 +43,18 @@ struct time_limit {
 
     constexpr explicit(false) operator std::chrono::nanoseconds() const noexcept { return value; }  ///< as a time
     constexpr std::chrono::nanoseconds operator()() const noexcept { return value; }                ///< as an answer
+};
+
+/// An option that is any duration, in the range of nanoseconds. It may be negative: whoever reads it refuses that.
+struct duration_option {
+    std::chrono::nanoseconds value{0};  ///< zero, if the option is left out
+
+    constexpr duration_option() noexcept = default;  ///< zero
+
+    /// From any duration, such as `5s`.
+    template <class Rep, class Period>
+    constexpr explicit(false) duration_option(std::chrono::duration<Rep, Period> time) noexcept
+        : value{saturating_cast<std::chrono::nanoseconds>(time)} {}
 };
 
 }  // namespace pool::core
