@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 using fake::try_to_dial;
 using real = std::chrono::steady_clock;
 
-const std::string db = "db";
+const std::string host = "db";
 
 using conn = std::unique_ptr<int>;
 
@@ -58,7 +58,7 @@ struct thrower {
 /// How many of five calls in a row are dials.
 template <class Dial>
 int dials_of_five(Dial dial, const int& dials) {
-    for (int i = 0; i != 5; ++i) CHECK_THROWS((void)dial(db));
+    for (int i = 0; i != 5; ++i) CHECK_THROWS((void)dial(host));
     return dials;
 }
 
@@ -69,7 +69,7 @@ struct immovable {
 };
 
 struct address {
-    std::string host;
+    std::string name;
     bool operator==(const address&) const = default;
     conn open() const { return std::make_unique<int>(7); }
 };
@@ -128,46 +128,46 @@ TEST_CASE("backing_off: a dial whose caller was stopped proves nothing") {
         caller.request_stop();
         throw std::runtime_error{"stopped"};
     });
-    CHECK(try_to_dial(all.dial, db, context) == "stopped");
+    CHECK(try_to_dial(all.dial, host, context) == "stopped");
     CHECK(all.dial.remembered() == 0);
-    CHECK(try_to_dial(all.dial, db) == "refused 2");
+    CHECK(try_to_dial(all.dial, host) == "refused 2");
 }
 
 TEST_CASE("backing_off: after a probe whose caller was stopped, the next caller is the probe, and no pause is longer") {
     fails all;
-    try_to_dial(all.dial, db);
+    try_to_dial(all.dial, host);
     all.clock.advance(100ms);
     std::stop_source caller;
     all.server.dials.next([&](const auto&) {
         caller.request_stop();
         throw std::runtime_error{"stopped"};
     });
-    CHECK(try_to_dial(all.dial, db, pool::dial_context{.stop = caller.get_token()}) == "stopped");
-    CHECK(try_to_dial(all.dial, db) == "refused 3");
+    CHECK(try_to_dial(all.dial, host, pool::dial_context{.stop = caller.get_token()}) == "stopped");
+    CHECK(try_to_dial(all.dial, host) == "refused 3");
     all.clock.advance(200ms - 1ns);
-    CHECK(try_to_dial(all.dial, db) == "refused 3");
+    CHECK(try_to_dial(all.dial, host) == "refused 3");
     all.clock.advance(1ns);
-    CHECK(try_to_dial(all.dial, db) == "refused 4");
+    CHECK(try_to_dial(all.dial, host) == "refused 4");
 }
 
 TEST_CASE("backing_off: a caller that is stopped or late before it begins is no probe") {
     fails all;
-    try_to_dial(all.dial, db);
+    try_to_dial(all.dial, host);
     all.clock.advance(100ms);
     std::stop_source caller;
     caller.request_stop();
     const std::vector<pool::dial_context> given_up{
         {.stop = caller.get_token()}, {.deadline = real::now()}, {.deadline = real::time_point::min()}};
-    for (const auto& context : given_up) CHECK(try_to_dial(all.dial, db, context) == "refused 1");
-    CHECK(try_to_dial(all.dial, db, pool::dial_context{.deadline = real::now() + 1h}) == "refused 2");
+    for (const auto& context : given_up) CHECK(try_to_dial(all.dial, host, context) == "refused 1");
+    CHECK(try_to_dial(all.dial, host, pool::dial_context{.deadline = real::now() + 1h}) == "refused 2");
 }
 
 TEST_CASE("backing_off: where no key fails, such a caller dials, and its error does not count") {
     fails all;
-    CHECK(try_to_dial(all.dial, db, pool::dial_context{.deadline = real::now()}) == "refused 1");
-    CHECK(try_to_dial(all.dial, db) == "refused 2");
+    CHECK(try_to_dial(all.dial, host, pool::dial_context{.deadline = real::now()}) == "refused 1");
+    CHECK(try_to_dial(all.dial, host) == "refused 2");
     all.clock.advance(2s);  // forgotten
-    CHECK(try_to_dial(all.dial, db, pool::dial_context{.deadline = real::now()}) == "refused 3");
+    CHECK(try_to_dial(all.dial, host, pool::dial_context{.deadline = real::now()}) == "refused 3");
     CHECK(all.dial.remembered() == 0);
 }
 
@@ -180,7 +180,7 @@ TEST_CASE("backing_off: a deadline that passes during the dial counts") {
     });
     // A thread that is held up is late before it begins, and has to try again with more time.
     for (auto time = 1ms; time < 8s && all.dial.remembered() == 0; time *= 2)
-        try_to_dial(all.dial, db, pool::dial_context{.deadline = real::now() + time});
+        try_to_dial(all.dial, host, pool::dial_context{.deadline = real::now() + time});
     CHECK(all.dial.remembered() == 1);
 }
 
@@ -267,8 +267,8 @@ TEST_CASE("backing_off: is a dial whenever the wrapped one is") {
     pool::backing_off changing{[calls = 0](const std::string&) mutable { return std::make_unique<int>(++calls); }};
     static_assert(pool::dial_function<decltype(changing), std::string, conn>);
     static_assert(!pool::dial_function<const decltype(changing), std::string, conn>);
-    (void)changing(db);
-    CHECK(*changing(db) == 2);
+    (void)changing(host);
+    CHECK(*changing(host) == 2);
 }
 
 TEST_CASE("backing_off: the dial gets the context of its caller") {

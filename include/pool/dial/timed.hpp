@@ -70,11 +70,11 @@ private:
     template <class Called, class Key>
     core::dialled<Called, Key> call(Called& dial, const Key& key, const dial_context& context) const {
         using result = core::dialled<Called, Key>;
-        constexpr bool has_limit = core::heeds_context<Called, Key>;
-        static_assert(has_limit, "pool: timed needs a dial that takes a dial_context: no other dial can see its limit");
+        constexpr bool sees_limit = core::heeds_context<Called, Key>;
+        static_assert(sees_limit, "pool: timed needs a dial that takes a dial_context: no other dial can see its limit");
         static_assert(!core::awaitable_result<result> && !core::coroutine_result<result>,
             "pool: timed needs a dial that returns when it is over: a coroutine has only begun then");
-        if constexpr (has_limit) {
+        if constexpr (sees_limit) {
             const auto end = core::saturating_add(clock_.now(), limit_);
             return core::call_dial(dial, key, dial_context{std::min(context.deadline, end), context.stop});
         } else {
