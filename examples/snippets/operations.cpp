@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -51,6 +52,40 @@ int with_a_dial_of_its_own() {
     return sum + conn->call("ping") + peer.invoke(ping);
 }
 // [/own_dial]
+
+// [down]
+database connect(const std::string& host, const pool::dial_context& context);  // heeds the deadline of its context
+
+databases databases_that_may_be_down() {
+    const pool::backing_off dial{pool::timed(3s, connect), {.first = 100ms, .most = 30s, .factor = 2, .jitter = 0.2}};
+    return databases{{.max_open = 16, .acquire_timeout = 5s}, dial};
+}
+// [/down]
+
+database connect(const std::string&, const pool::dial_context& context) {
+    if (context.deadline > std::chrono::steady_clock::now() + 3s) throw std::logic_error{"the dial has no limit"};
+    return {};
+}
+
+// [down_test]
+int dials_of_a_server_that_is_down() {
+    pool::manual_clock clock;
+    int dials = 0;
+    const auto refused = [&dials](const std::string&) -> database {
+        ++dials;
+        throw std::runtime_error{"connection refused"};
+    };
+    connections conns{pool::bounded{.max_idle_per_key = 2}, 30s, {}, pool::backing_off{refused, {.jitter = 0}, clock}};
+    for (int i = 0; i != 300; ++i) {
+        try {
+            (void)conns.acquire("db:5432");
+        } catch (const std::runtime_error&) {  // "connection refused", each time
+        }
+        clock.advance(1ms);
+    }
+    return dials;  // 2: at the begin, and after 100 ms; the next one is due after 300 ms
+}
+// [/down_test]
 
 // [lazy]
 int through_a_lazy_connection(connections& conns) {
@@ -110,9 +145,11 @@ int main() {
     connections conns{pool::bounded{.max_idle_per_key = 2}, 30s};
     const int sum = through_a_lazy_connection(conns);
     const int own = with_a_dial_of_its_own();
+    const int limited = databases_that_may_be_down().invoke("db:5432", [](database& db) { return db.call("ping"); });
+    const int dials = dials_of_a_server_that_is_down();
     with_leases(conns);
     by_hand(conns);
     conns.put("db:5432", database{});
     maintenance(conns);
-    return sum == 10 && own == 16 && conns.stats().cleared == 1 ? 0 : 1;
+    return sum == 10 && own == 16 && limited == 4 && dials == 2 && conns.stats().cleared == 1 ? 0 : 1;
 }

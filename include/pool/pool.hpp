@@ -3,10 +3,13 @@
 
 #include <pool/bounded_pool.hpp>
 #include <pool/connection_pool.hpp>
+#include <pool/dial/backing_off.hpp>
+#include <pool/dial/timed.hpp>
 #include <pool/seeded_key.hpp>
 
 /// @file
-/// The one include: the ready-made pools, `basic_pool` and its policies, and keys with a seeded hash.
+/// The one include: the ready-made pools, `basic_pool` and its policies, functions around a dial, and keys with a seeded
+/// hash.
 
 /// @namespace pool
 /// Keyed connection pools, their policies, and what callers bring and hold.

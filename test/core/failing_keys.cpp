@@ -24,7 +24,7 @@ using time_point = pool::manual_clock::time_point;
 using keys = pool::core::failing_keys<time_point>;
 using pool::core::typed_key;
 
-/// The failing keys of a wrapper whose pauses are 10, 20, 40 and 50 ns.
+/// The failing keys of a wrapper whose delays are 10, 20, 40 and 50 ns.
 struct table {
     /// Whether a dial may begin: "dial", "probe", or the error.
     std::string ask(int key, bool may_probe = true) {
@@ -93,7 +93,7 @@ TEST_CASE("failing_keys: a success while the probe runs lets everybody dial") {
     CHECK(t.all.size() == 0);
 }
 
-TEST_CASE("failing_keys: a probe that fails after another dial has succeeded begins with the first pause") {
+TEST_CASE("failing_keys: a probe that fails after another dial has succeeded begins with the first delay") {
     table t;
     t.begin_probe(1);
     t.succeeded(1);

@@ -29,10 +29,10 @@ struct down {
         : dial{server.dial(), options, clock} {}
 
     /// Expects that the probe of the key is due after this time, and makes it.
-    void expect_pause(std::chrono::nanoseconds pause, const std::string& key = db) {
-        CAPTURE(pause.count());
+    void expect_delay(std::chrono::nanoseconds delay, const std::string& key = db) {
+        CAPTURE(delay.count());
         const int before = server.dials.attempts();
-        clock.advance(pause - 1ns);
+        clock.advance(delay - 1ns);
         try_to_dial(dial, key);
         CHECK(server.dials.attempts() == before);
         clock.advance(1ns);
@@ -70,35 +70,35 @@ TEST_CASE("backing_off: 992 dials of a server that is down become 2") {
     CHECK(dials(all.server, all.dial, all.clock) == 2);
 }
 
-TEST_CASE("backing_off: the first pause, its growth, and the longest one") {
+TEST_CASE("backing_off: the first delay, its growth, and the longest one") {
     down all;
     try_to_dial(all.dial, db);
-    for (const auto pause : {100ms, 200ms, 400ms, 800ms, 1000ms, 1000ms}) all.expect_pause(pause);
+    for (const auto delay : {100ms, 200ms, 400ms, 800ms, 1000ms, 1000ms}) all.expect_delay(delay);
 }
 
-TEST_CASE("backing_off: a pause begins when the dial ends") {
+TEST_CASE("backing_off: a delay begins when the dial ends") {
     down all;
     all.server.dials.each([&](const auto&) {
         all.clock.advance(5s);
         throw std::runtime_error{"no answer"};
     });
     try_to_dial(all.dial, db);
-    all.expect_pause(100ms);
-    all.expect_pause(200ms);
+    all.expect_delay(100ms);
+    all.expect_delay(200ms);
 }
 
 TEST_CASE("backing_off: a factor may be 1, a fraction, or infinite") {
-    const auto pauses = [](double factor, const std::vector<std::chrono::nanoseconds>& expected) {
+    const auto delays = [](double factor, const std::vector<std::chrono::nanoseconds>& expected) {
         down all{{.first = 3ns, .most = 1s, .factor = factor, .jitter = 0}};
         try_to_dial(all.dial, db);
-        for (const auto pause : expected) all.expect_pause(pause);
+        for (const auto delay : expected) all.expect_delay(delay);
     };
-    pauses(1, {3ns, 3ns, 3ns});
-    pauses(1.5, {3ns, 5ns, 8ns, 12ns});  // a part of a tick is rounded up
-    pauses(std::numeric_limits<double>::infinity(), {3ns, 1s, 1s});
+    delays(1, {3ns, 3ns, 3ns});
+    delays(1.5, {3ns, 5ns, 8ns, 12ns});  // a part of a tick is rounded up
+    delays(std::numeric_limits<double>::infinity(), {3ns, 1s, 1s});
 }
 
-TEST_CASE("backing_off: by default, pauses are from 100 ms to 30 s, double, and lack up to a fifth") {
+TEST_CASE("backing_off: by default, delays are from 100 ms to 30 s, double, and lack up to a fifth") {
     const pool::backing_off_options options;
     CHECK(options.first.value == 100ms);
     CHECK(options.most.value == 30s);
@@ -107,15 +107,15 @@ TEST_CASE("backing_off: by default, pauses are from 100 ms to 30 s, double, and 
     CHECK(!options.seed);
 }
 
-TEST_CASE("backing_off: jitter is drawn from the seed, and shortens each pause") {
+TEST_CASE("backing_off: jitter is drawn from the seed, and shortens each delay") {
     down all{{.first = 100ms, .most = 1s, .jitter = 0.5, .seed = 1234567}};
     try_to_dial(all.dial, db);
     // The first words of SplitMix64 for this seed are 6457827717110365317, 3203168211198807973, 9817491932198370423 and
-    // 4593380528125082431. A word w shortens the pause by w / 2^64 of its half.
-    all.expect_pause(100'000'000ns - 17'503'977ns);
-    all.expect_pause(200'000'000ns - 17'364'409ns);
-    all.expect_pause(400'000'000ns - 106'441'460ns);
-    all.expect_pause(800'000'000ns - 99'603'062ns);
+    // 4593380528125082431. A word w shortens the delay by w / 2^64 of its half.
+    all.expect_delay(100'000'000ns - 17'503'977ns);
+    all.expect_delay(200'000'000ns - 17'364'409ns);
+    all.expect_delay(400'000'000ns - 106'441'460ns);
+    all.expect_delay(800'000'000ns - 99'603'062ns);
 }
 
 TEST_CASE("backing_off: jitter stays within its share") {
@@ -124,7 +124,7 @@ TEST_CASE("backing_off: jitter stays within its share") {
         try_to_dial(all.dial, db);
         all.clock.advance(800ns);
         try_to_dial(all.dial, db);
-        CHECK(all.server.dials.attempts() == 1);  // no pause is shorter than its share allows
+        CHECK(all.server.dials.attempts() == 1);  // no delay is shorter than its share allows
         all.clock.advance(200ns);
         try_to_dial(all.dial, db);
         CHECK(all.server.dials.attempts() == 2);
@@ -148,17 +148,17 @@ TEST_CASE("backing_off: without a seed, two of them do not agree") {
     CHECK(differences > 0);
 }
 
-TEST_CASE("backing_off: a success resets the pause, and the key is dialled as before") {
+TEST_CASE("backing_off: a success resets the delay, and the key is dialled as before") {
     down all;
     try_to_dial(all.dial, db);
-    all.expect_pause(100ms);
+    all.expect_delay(100ms);
     all.clock.advance(200ms);
     all.server.up();
     for (int i = 0; i != 3; ++i) CHECK(try_to_dial(all.dial, db).empty());
     CHECK(all.dial.remembered() == 0);
     all.server.down();
     try_to_dial(all.dial, db);
-    all.expect_pause(100ms);
+    all.expect_delay(100ms);
 }
 
 TEST_CASE("backing_off: keys do not know of each other") {
@@ -187,7 +187,7 @@ TEST_CASE("backing_off: copies share what they know") {
     CHECK(try_to_dial(all.dial, db).empty());
 }
 
-TEST_CASE("backing_off: while the probe runs, others fail at once, also after the end of the pause") {
+TEST_CASE("backing_off: while the probe runs, others fail at once, also after the end of the delay") {
     down all;
     try_to_dial(all.dial, db);
     all.clock.advance(100ms);
@@ -198,7 +198,7 @@ TEST_CASE("backing_off: while the probe runs, others fail at once, also after th
     });
     CHECK(try_to_dial(all.dial, db) == "the probe");
     CHECK(try_to_dial(all.dial, db) == "the probe");
-    all.expect_pause(200ms);
+    all.expect_delay(200ms);
     CHECK(all.server.dials.attempts() == 3);
 }
 
@@ -211,8 +211,8 @@ TEST_CASE("backing_off: a dial that was under way when the key began to fail cha
     });
     CHECK(try_to_dial(all.dial, db) == "late");
     CHECK(try_to_dial(all.dial, db) == "refused 2");
-    all.expect_pause(50ms);
-    all.expect_pause(200ms);
+    all.expect_delay(50ms);
+    all.expect_delay(200ms);
 }
 
 TEST_CASE("backing_off: a dial that was under way when the key began to fail, and succeeds, resets it") {
@@ -230,7 +230,7 @@ TEST_CASE("backing_off: a clock that stands still, or goes back, is harmless [C1
     all.clock.advance(-10s);
     CHECK(try_to_dial(all.dial, db) == "refused 1");
     all.clock.advance(10s);
-    all.expect_pause(100ms);
+    all.expect_delay(100ms);
 }
 
 TEST_CASE("backing_off: times saturate [C18]") {
@@ -244,16 +244,16 @@ TEST_CASE("backing_off: times saturate [C18]") {
     CHECK(try_to_dial(all.dial, db) == "refused 2");
 }
 
-TEST_CASE("backing_off: a key that has not failed for twice the longest pause is forgotten") {
+TEST_CASE("backing_off: a key that has not failed for twice the longest delay is forgotten") {
     down all;
     try_to_dial(all.dial, db);
-    all.expect_pause(100ms);
+    all.expect_delay(100ms);
     all.clock.advance(2s - 1ns);
-    CHECK(try_to_dial(all.dial, db) == "refused 3");  // a probe, after which the third pause begins
-    all.expect_pause(400ms);
+    CHECK(try_to_dial(all.dial, db) == "refused 3");  // a probe, after which the third delay begins
+    all.expect_delay(400ms);
     all.clock.advance(2s);
     CHECK(try_to_dial(all.dial, db) == "refused 5");
-    all.expect_pause(100ms);
+    all.expect_delay(100ms);
 }
 
 TEST_CASE("backing_off: forgotten keys do not pile up, whoever dials [C17]") {

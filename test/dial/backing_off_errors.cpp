@@ -14,6 +14,8 @@
 #include <pool/dial/backing_off.hpp>
 #include <pool/dial/timed.hpp>
 #include <pool/policies/clock.hpp>
+#include <pool/testing/held_locks.hpp>
+#include <pool/testing/probe_lock.hpp>
 
 #include <support/fake.hpp>
 #include <support/refusing_server.hpp>
@@ -120,6 +122,33 @@ TEST_CASE("backing_off: an error lives as long as it may be thrown again, and no
     CHECK(alive.use_count() == 1);
 }
 
+TEST_CASE("backing_off: the dial, the predicate and the end of an error run without the lock") {
+    struct error {
+        error() = default;
+        error(const error&) = default;
+        ~error() { CHECK(!pool::testing::is_under_lock()); }
+    };
+    pool::manual_clock clock;
+    bool is_up = false;
+    const auto connect = [&](int) {
+        CHECK(!pool::testing::is_under_lock());
+        if (!is_up) throw error{};
+        return conn{};
+    };
+    const auto predicate = [](const auto&) { return !pool::testing::is_under_lock(); };
+    pool::backing_off<decltype(connect), pool::manual_clock, pool::testing::probe_lock> dial{
+        connect, {.first = 1s, .most = 1s, .jitter = 0, .counts = predicate}, clock};
+    for (int key = 0; key != 3; ++key) CHECK_THROWS_AS((void)dial(key), error);
+    clock.advance(1s);
+    CHECK_THROWS_AS((void)dial(1), error);  // a probe: its error takes the place of another one
+    clock.advance(1s);
+    is_up = true;
+    (void)dial(1);
+    clock.advance(1s);
+    (void)dial(9);  // removes the forgotten ones
+    CHECK(dial.remembered() == 0);
+}
+
 TEST_CASE("backing_off: a dial whose caller was stopped proves nothing") {
     fails all;
     std::stop_source caller;
@@ -133,7 +162,7 @@ TEST_CASE("backing_off: a dial whose caller was stopped proves nothing") {
     CHECK(try_to_dial(all.dial, host) == "refused 2");
 }
 
-TEST_CASE("backing_off: after a probe whose caller was stopped, the next caller is the probe, and no pause is longer") {
+TEST_CASE("backing_off: after a probe whose caller was stopped, the next caller is the probe, and no delay is longer") {
     fails all;
     try_to_dial(all.dial, host);
     all.clock.advance(100ms);

@@ -52,7 +52,7 @@ TEST_CASE("backing_off: as the pool's own dial, and as that of its lazy connecti
     CHECK(server.dials.attempts() == 2);
 }
 
-TEST_CASE("backing_off: what is idle is lent, also in a pause") {
+TEST_CASE("backing_off: what is idle is lent, also in a delay") {
     fake::refusing_server server;
     server.up();
     pool::manual_clock clock;

@@ -36,14 +36,14 @@ struct world {
         }
     }
 
-    /// Checks what holds after each run: the keys are dialled again after the longest pause, and are then forgotten.
+    /// Checks what holds after each run: the keys are dialled again after the longest delay, and are then forgotten.
     void check(failure_run& run) {
         run.require(!pool::testing::is_under_lock(), "the lock is free");
         server.up();
         clock.advance(1s);
         for (const key* each : {&a, &b}) {
             const int before = server.dials.attempts();
-            run.require(call(*each).empty(), "after the longest pause, a caller dials");
+            run.require(call(*each).empty(), "after the longest delay, a caller dials");
             run.require(server.dials.attempts() == before + 1, "it has dialled once");
         }
         run.require(dial.remembered() == 0, "nothing is remembered of keys that do not fail");

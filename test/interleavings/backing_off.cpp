@@ -71,7 +71,7 @@ template <class Dial>
 void expect_normal(server& all, Dial& dial) {
     all.is_up = true;
     all.counted.test.advance(8 * first);
-    all.counted.test.require(dials(dial), "after the longest pause, a caller dials");
+    all.counted.test.require(dials(dial), "after the longest delay, a caller dials");
     const int before = all.dials;
     all.counted.test.require(dials(dial) && dials(dial) && all.dials == before + 2, "and then everybody does");
     all.counted.test.require(dial.remembered() == 0, "nothing is remembered");
@@ -115,7 +115,7 @@ TEST_CASE("backing_off: of three that find a server down at once, no two count")
         const int before = all.dials;
         test.require(1 <= before && before <= 3, "who came before the first failure has dialled");
         test.advance(first);
-        test.require(!dials(dial) && all.dials == before + 1, "the pause was the first one");
+        test.require(!dials(dial) && all.dials == before + 1, "the delay was the first one");
         test.advance(2 * first - 1ns);
         test.require(!dials(dial) && all.dials == before + 1, "the next one is twice as long");
         test.advance(1ns);

@@ -30,7 +30,7 @@ public:
     using predicate = std::function<bool(const std::exception_ptr&)>;
 
     /// `counts` may be empty: then all errors count.
-    back_off(pauses lengths, jitter random, predicate counts, Clock clock)
+    back_off(delays lengths, jitter random, predicate counts, Clock clock)
         : clock_{std::move(clock)},
           counts_{std::move(counts)},
           keys_{lengths, random} {}

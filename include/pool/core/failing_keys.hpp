@@ -25,16 +25,16 @@
 
 namespace pool::core {
 
-/// How long the pauses after failed dials are.
-struct pauses {
+/// How long the delays after failed dials are.
+struct delays {
     std::chrono::nanoseconds first;  ///< after the first failure; more than zero
     std::chrono::nanoseconds most;   ///< they grow no longer; at least as long as the first
     double factor;                   ///< by which they grow; at least 1
 
-    /// The pause after this one.
-    std::chrono::nanoseconds after(std::chrono::nanoseconds pause) const noexcept {
+    /// The delay after this one.
+    std::chrono::nanoseconds after(std::chrono::nanoseconds delay) const noexcept {
         using real = std::chrono::duration<double, std::nano>;
-        return std::min(most, saturating_cast<std::chrono::nanoseconds>(real{pause} * factor));
+        return std::min(most, saturating_cast<std::chrono::nanoseconds>(real{delay} * factor));
     }
 };
 
@@ -62,10 +62,10 @@ private:
     std::size_t count_ = 0;
 };
 
-/// The keys whose last dial failed. Each failure makes a pause. After the pause, one dial of the key is its probe. The
+/// The keys whose last dial failed. Each failure makes a delay. After the delay, one dial of the key is its probe. The
 /// keys may be of several types.
 ///
-/// A key that has not failed for twice the longest pause is forgotten: it is dialled as if it had never failed. `ask`
+/// A key that has not failed for twice the longest delay is forgotten: it is dialled as if it had never failed. `ask`
 /// removes up to two forgotten keys, before a dial that may add one. So the keys that are forgotten, and still here,
 /// become fewer with each dial.
 ///
@@ -79,7 +79,7 @@ class failing_keys {
         const void* type;                    ///< of the key
         std::shared_ptr<const void> key;     ///< a copy
         mutable std::exception_ptr error{};  ///< the last one that counted; null if the key does not fail any more
-        mutable std::chrono::nanoseconds pause{};  ///< the last one, without jitter
+        mutable std::chrono::nanoseconds delay{};  ///< the last one, without jitter
         mutable TimePoint due{};                   ///< when its next probe may begin
         mutable TimePoint forgotten{};             ///< from when on it is as if it had never failed
         mutable bool is_probed = false;            ///< its probe is running; it is not removed before that has ended
@@ -94,7 +94,7 @@ public:
         probe probing = nullptr;     ///< it is the probe of its key
     };
 
-    failing_keys(pauses lengths, jitter random) noexcept : lengths_{lengths}, random_{random} {}
+    failing_keys(delays lengths, jitter random) noexcept : lengths_{lengths}, random_{random} {}
 
     /// Asks whether a dial of this key may begin. `may_probe` is false for a caller whose dial would prove nothing:
     /// where another one would be the probe, it is refused.
@@ -116,7 +116,7 @@ public:
     /// A probe has failed.
     void probe_failed(probe of, TimePoint now, std::exception_ptr error, dropped_errors& dropped) noexcept {
         of->is_probed = false;
-        fail(of, of->error ? lengths_.after(of->pause) : lengths_.first, now, std::move(error), dropped);
+        fail(of, of->error ? lengths_.after(of->delay) : lengths_.first, now, std::move(error), dropped);
     }
     /// It has succeeded.
     void probe_succeeded(probe of, dropped_errors& dropped) noexcept { remove(of, dropped); }
@@ -166,11 +166,11 @@ private:
         return nullptr;
     }
 
-    void fail(probe of, std::chrono::nanoseconds pause, TimePoint now, std::exception_ptr error,
+    void fail(probe of, std::chrono::nanoseconds delay, TimePoint now, std::exception_ptr error,
         dropped_errors& dropped) noexcept {
         dropped.add(std::exchange(of->error, std::move(error)));
-        of->pause = pause;
-        of->due = saturating_add(now, random_.shorten(pause));
+        of->delay = delay;
+        of->due = saturating_add(now, random_.shorten(delay));
         of->forgotten = saturating_add(saturating_add(now, lengths_.most), lengths_.most);
         to_the_end(of);
     }
@@ -192,7 +192,7 @@ private:
     }
 
     index records_;
-    pauses lengths_;
+    delays lengths_;
     jitter random_;
 };
 

@@ -32,47 +32,45 @@ namespace pool {
 
 /// The options of a `backing_off`. Times are any durations, and are limited to the range of nanoseconds.
 struct backing_off_options {
-    core::duration_option first = std::chrono::milliseconds{100};  ///< the pause after the first failed dial of a key
-    core::duration_option most = std::chrono::seconds{30};         ///< the longest pause
-    double factor = 2;                                             ///< how much longer each pause is than the last one
-    double jitter = 0.2;  ///< up to this share of each pause is left out, at random: 0 is none, 1 is up to all
-    std::optional<std::uint64_t> seed = {};  ///< the same seed draws the same jitter; if left out, it is random
-    /// Which errors of the dial say that the server is down. If it is empty, all do. A `std::bad_alloc` never does. It
-    /// is called without a lock, by several threads at once.
+    core::duration_option first = std::chrono::milliseconds{100};  ///< the delay after the first failed dial of a key
+    core::duration_option most = std::chrono::seconds{30};         ///< the longest delay
+    double factor = 2;                                             ///< each delay is longer by it than the one before
+    double jitter = 0.2;                     ///< a random part of each delay is left out, up to this share: from 0 to 1
+    std::optional<std::uint64_t> seed = {};  ///< the same seed gives the same jitter; if left out, it is random
+    /// Which errors of the dial count as failures. If it is empty, all do. A `std::bad_alloc` never does. It is called
+    /// without a lock, by several threads at once.
     std::function<bool(const std::exception_ptr&)> counts = {};
 };
 
-/// A dial around another dial. While a key fails, its callers fail at once instead of dialling it again:
+/// A dial around another dial. While a key fails, its callers fail at once, and do not dial:
 ///
-/// - When a dial has failed, a pause of its key begins. Whoever dials the key in the pause gets the last error of it.
-/// - The first caller after the pause dials: it is the *probe*. Until its dial has ended, all others get the last
-///   error.
-/// - If the probe fails, the next pause begins, which is longer by the factor, up to the longest one. If it succeeds,
-///   or any other dial of the key that is still under way, the key is dialled as before.
+/// - A failed dial begins a delay of its key. Whoever dials the key during the delay gets that error again.
+/// - The first caller after the delay dials: it is the *probe*. While the probe runs, all others get the last error.
+/// - A probe that fails begins the next delay, which is longer by the factor, up to the longest one.
+/// - A dial of the key that succeeds, the probe or one that is still under way, ends this: all callers dial as before.
 ///
-/// Keys do not know of each other. What counts as a failure is any exception of the dial, apart from these:
+/// Keys do not know of each other. Any exception of a dial is a failure. But some do not count:
 ///
-/// - It does not count if a stop was requested of its caller, or if the deadline of the caller had passed before it
-///   began. The next caller is the probe then. A deadline that passes *during* the dial counts: a server that does not
-///   answer is down, too. If some callers have deadlines that a server in good health cannot meet, let `counts` ignore
-///   such errors.
-/// - It does not count if it is a `std::bad_alloc`, or if `counts` returns false.
-/// - It does not count if the key fails already: a dial that was under way then says nothing new.
+/// - A stop was requested of the caller, or its deadline had passed before it began. If it was the probe, the next
+///   caller is the probe. A deadline that passes during the dial counts, because a server that does not answer is down,
+///   too. If some callers have deadlines that a healthy server cannot meet, let `counts` ignore such errors.
+/// - It is a `std::bad_alloc`, or `counts` returns false.
+/// - The key fails already, and the dial is not the probe. It has begun before, so it says nothing new.
 ///
-/// All callers that fail at once get the same exception object as the caller whose dial has thrown it: its type and its
-/// text are those of the dial. Several threads may hold it at the same time. So catch it by reference to const, do not
-/// change it, and let its class allow that several threads read it, as those of the standard do. It is destroyed by the
-/// last thread that holds it.
+/// Callers that fail at once get the exception object that the last dial threw: its type and its text are those of the
+/// dial. Several threads may have it at the same time. So catch it by reference to const and do not change it. Its
+/// class must allow that several threads read one object, as the exceptions of the standard do, and that any thread
+/// destroys it.
 ///
-/// A probe that hangs keeps its key failing. So a dial should end at some time: see `timed`.
+/// A probe that hangs keeps its key failing. So each dial should end at some time: see `timed`.
 ///
-/// Copies share their keys, so give copies of one object to all pools and lazy connections of the same servers. Any
-/// threads may call them at once, if the wrapped dial allows that. The wrapped dial may take the context, the key, both
-/// or neither, as any dial; it is called without a lock. An asynchronous dial is refused.
+/// Copies share what they know of the keys. Give copies of one object to all pools and lazy connections that dial the
+/// same servers. Any threads may call them at once, if the wrapped dial allows that; it is called without a lock. The
+/// wrapped dial may take the context, the key, both or neither, as any dial. An asynchronous dial is refused.
 ///
-/// A dial that may begin costs O(1), two short steps under the lock, and two looks at the clock, beside the dial.
-/// Memory is used only for keys that fail: one that succeeds is removed, and one that has not failed for twice the
-/// longest pause is forgotten, and removed by some later dial of any key.
+/// A call adds two short steps under a lock to the dial, and at most three looks at a clock. Each step is O(1), but for
+/// keys with the same hash. Memory is used only for keys that fail. A key is removed when it succeeds. A key that has
+/// not failed for twice the longest delay is forgotten, and the next dials of any keys remove it.
 ///
 /// @code
 /// pool::bounded_pool<std::string, session> sessions{{}, pool::backing_off{dial, {.first = 100ms, .most = 30s}}};
@@ -129,7 +127,7 @@ private:
         }
     }
 
-    static core::pauses lengths(const backing_off_options& options) {
+    static core::delays lengths(const backing_off_options& options) {
         const auto first = options.first.value;
         const auto most = options.most.value;
         if (first <= first.zero()) refuse("first is " + text(first) + ", and must be more than 0 ns");

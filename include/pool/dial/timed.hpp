@@ -71,7 +71,8 @@ private:
     core::dialled<Called, Key> call(Called& dial, const Key& key, const dial_context& context) const {
         using result = core::dialled<Called, Key>;
         constexpr bool sees_limit = core::heeds_context<Called, Key>;
-        static_assert(sees_limit, "pool: timed needs a dial that takes a dial_context: no other dial can see its limit");
+        static_assert(
+            sees_limit, "pool: timed needs a dial that takes a dial_context: no other dial can see its limit");
         static_assert(!core::awaitable_result<result> && !core::coroutine_result<result>,
             "pool: timed needs a dial that returns when it is over: a coroutine has only begun then");
         if constexpr (sees_limit) {
