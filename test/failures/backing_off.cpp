@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -7,6 +8,7 @@
 
 #include <pool/dial/backing_off.hpp>
 #include <pool/policies/clock.hpp>
+#include <pool/testing/failure_point.hpp>
 #include <pool/testing/failures.hpp>
 #include <pool/testing/fallible.hpp>
 #include <pool/testing/probe_lock.hpp>
@@ -39,6 +41,14 @@ struct world {
     /// Checks what holds after each run: the keys are dialled again after the longest delay, and are then forgotten.
     void check(failure_run& run) {
         run.require(!pool::testing::is_under_lock(), "the lock is free");
+        for (const key* each : {&a, &b}) {
+            try {
+                call(*each);
+            } catch (const std::bad_alloc&) {
+                run.require(false, "memory that has run out for one caller is no error of the next one");
+            } catch (const pool::testing::injected_failure&) {  // that of the dial
+            }
+        }
         server.up();
         clock.advance(1s);
         for (const key* each : {&a, &b}) {
