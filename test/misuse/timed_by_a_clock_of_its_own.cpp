@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: pool: the clock of timed must have the time points of std::chrono::steady_clock, as a dial_context has
+// expect: pool: the clock of timed must be steady, and have the time points of std::chrono::steady_clock, as a deadline
 #include <chrono>
 
 #include <pool/dial/timed.hpp>

@@ -8,7 +8,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -34,9 +33,9 @@ namespace pool {
 struct backing_off_options {
     core::duration_option first = std::chrono::milliseconds{100};  ///< the delay after the first failed dial of a key
     core::duration_option most = std::chrono::seconds{30};         ///< the longest delay
-    double factor = 2;                                             ///< each delay is longer by it than the one before
-    double jitter = 0.2;                     ///< a random part of each delay is left out, up to this share: from 0 to 1
-    std::optional<std::uint64_t> seed = {};  ///< the same seed gives the same jitter; if left out, it is random
+    double factor = 2;                                             ///< each delay is this many times as long as the last
+    double jitter = 0.2;     ///< a random part of each delay is left out, up to this share: from 0 to 1
+    std::uint64_t seed = 0;  ///< the same seed gives the same jitter; 0 is a random one
     /// Which errors of the dial count as failures. If it is empty, all do. A `std::bad_alloc` never does. It is called
     /// without a lock, by several threads at once.
     std::function<bool(const std::exception_ptr&)> counts = {};
@@ -84,8 +83,8 @@ class backing_off {
 
 public:
     /// Throws `std::invalid_argument` if `first` is not more than zero, `most` is less than `first`, `factor` is less
-    /// than 1, or `jitter` is not from 0 to 1; `std::bad_alloc`; and what `std::random_device` throws, if there is no
-    /// seed.
+    /// than 1, or `jitter` is not from 0 to 1; `std::bad_alloc`; and what `std::random_device` throws, if the seed is
+    /// to be random.
     explicit backing_off(Dial dial, backing_off_options options = {}, Clock clock = Clock{})
         : shared_{std::make_shared<state>(
               lengths(options), jitter(options), std::move(options.counts), std::move(clock))},
@@ -139,7 +138,7 @@ private:
     static core::jitter jitter(const backing_off_options& options) {
         if (!(options.jitter >= 0 && options.jitter <= 1))
             refuse("jitter is " + std::to_string(options.jitter) + ", and must be from 0 to 1");
-        return {options.jitter, options.seed ? *options.seed : random_seed()};
+        return {options.jitter, options.seed != 0 ? options.seed : random_seed()};
     }
     static std::uint64_t random_seed() {
         std::random_device source;  // 32 bits a call

@@ -37,8 +37,9 @@ namespace pool {
 /// @endcode
 template <class Dial, class Clock = std::chrono::steady_clock>
 class timed {
-    static_assert(std::same_as<typename Clock::time_point, std::chrono::steady_clock::time_point>,
-        "pool: the clock of timed must have the time points of std::chrono::steady_clock, as a dial_context has");
+    static_assert(
+        clock_policy<Clock> && std::same_as<typename Clock::time_point, std::chrono::steady_clock::time_point>,
+        "pool: the clock of timed must be steady, and have the time points of std::chrono::steady_clock, as a deadline");
 
 public:
     /// `limit` is any duration, in the range of nanoseconds. Throws `std::invalid_argument` if it is not more than
