@@ -156,6 +156,7 @@ private:
 
 }  // namespace pool
 
+/// @cond
 namespace pool::core {
 
 /// Passes the context on to a dial that takes it.
@@ -165,3 +166,4 @@ template <class Dial, class Clock, class Lock, class Key>
 inline constexpr bool heeds_context<const backing_off<Dial, Clock, Lock>, Key> = heeds_context<const Dial, Key>;
 
 }  // namespace pool::core
+/// @endcond
