@@ -49,6 +49,10 @@ concept can_dial = takes_context<Dial, Key> || takes_no_context<Dial, Key>;
 template <class Dial, class Key>
 inline constexpr bool heeds_context = takes_context<Dial, Key>;
 
+/// Whether it is a function around a dial that is for blocking dials alone. Such a function says so here.
+template <class Dial>
+inline constexpr bool is_blocking = false;
+
 /// Calls a dial of any result, and prefers as `dial_with`.
 template <class Dial, class Key, class... Handler>
     requires(takes_context<Dial, Key, Handler...> || takes_no_context<Dial, Key, Handler...>)

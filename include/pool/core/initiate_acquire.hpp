@@ -13,6 +13,7 @@
 
 #include <pool/core/acquire_operation.hpp>
 #include <pool/core/acquire_within.hpp>
+#include <pool/core/dial_with.hpp>
 #include <pool/core/pool_states.hpp>
 #include <pool/core/saturating.hpp>
 #include <pool/lease.hpp>
@@ -81,10 +82,19 @@ consteval bool check_movable() {
     return std::move_constructible<Conn>;
 }
 
+/// Checks that the dial may be asynchronous.
+template <class Dial>
+consteval bool check_not_blocking() {
+    static_assert(!is_blocking<Dial>,
+        "pool: backing_off and timed are for blocking dials: async_acquire and async_invoke take neither");
+    return !is_blocking<Dial>;
+}
+
 /// Checks the call.
 template <class State, class Dial, class Token, class Error>
 consteval bool check_async_acquire() {
     if constexpr (!check_movable<typename State::connection_type>()) return false;
+    else if constexpr (!check_not_blocking<std::decay_t<Dial>>()) return false;
     else return check_async_dial<State, std::decay_t<Dial>, std::decay_t<Token>, Error>();
 }
 

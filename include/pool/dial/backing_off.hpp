@@ -33,7 +33,7 @@ namespace pool {
 struct backing_off_options {
     core::duration_option first = std::chrono::milliseconds{100};  ///< the delay after the first failed dial of a key
     core::duration_option most = std::chrono::seconds{30};         ///< the longest delay
-    double factor = 2;                                             ///< each delay is this many times as long as the last
+    double factor = 2;       ///< each delay is this many times as long as the last
     double jitter = 0.2;     ///< a random part of each delay is left out, up to this share: from 0 to 1
     std::uint64_t seed = 0;  ///< the same seed gives the same jitter; 0 is a random one
     /// Which errors of the dial count as failures. If it is empty, all do. A `std::bad_alloc` never does. It is called
@@ -164,6 +164,9 @@ template <class Dial, class Clock, class Lock, class Key>
 inline constexpr bool heeds_context<backing_off<Dial, Clock, Lock>, Key> = heeds_context<Dial, Key>;
 template <class Dial, class Clock, class Lock, class Key>
 inline constexpr bool heeds_context<const backing_off<Dial, Clock, Lock>, Key> = heeds_context<const Dial, Key>;
+
+template <class Dial, class Clock, class Lock>
+inline constexpr bool is_blocking<backing_off<Dial, Clock, Lock>> = true;
 
 }  // namespace pool::core
 /// @endcond

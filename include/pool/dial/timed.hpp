@@ -39,7 +39,8 @@ template <class Dial, class Clock = std::chrono::steady_clock>
 class timed {
     static_assert(
         clock_policy<Clock> && std::same_as<typename Clock::time_point, std::chrono::steady_clock::time_point>,
-        "pool: the clock of timed must be steady, and have the time points of std::chrono::steady_clock, as a deadline");
+        "pool: the clock of timed must be steady, and have the time points of std::chrono::steady_clock, as a "
+        "deadline");
 
 public:
     /// `limit` is any duration, in the range of nanoseconds. Throws `std::invalid_argument` if it is not more than
@@ -90,3 +91,12 @@ private:
 };
 
 }  // namespace pool
+
+/// @cond
+namespace pool::core {
+
+template <class Dial, class Clock>
+inline constexpr bool is_blocking<timed<Dial, Clock>> = true;
+
+}  // namespace pool::core
+/// @endcond
