@@ -63,9 +63,10 @@ struct backing_off_options {
 ///
 /// A probe that hangs keeps its key failing. So each dial should end at some time: see `timed`.
 ///
-/// Copies share what they know of the keys. Give copies of one object to all pools and lazy connections that dial the
-/// same servers. Any threads may call them at once, if the wrapped dial allows that; it is called without a lock. The
-/// wrapped dial may take the context, the key, both or neither, as any dial. An asynchronous dial is refused.
+/// Copies share what they know of the keys. One that was moved from must not be called. Give copies of one object to
+/// all pools and lazy connections that dial the same servers. Any threads may call them at once, if the wrapped dial
+/// allows that; it is called without a lock. The wrapped dial may take the context, the key, both or neither, as any
+/// dial. An asynchronous dial is refused.
 ///
 /// A call adds two short steps under a lock to the dial, and at most three looks at a clock. Each step is O(1), but for
 /// keys with the same hash. Memory is used only for keys that fail. A key is removed when it succeeds. A key that has
