@@ -76,7 +76,19 @@ struct address {
     conn open() const { return std::make_unique<int>(7); }
 };
 
+/// A connection that is dead from its begin.
+struct unreachable {
+    void close() {}
+    bool closed() const noexcept { return true; }
+    bool unblocked() const noexcept { return true; }
+};
+
 }  // namespace
+
+template <>
+struct pool::connection_traits<unreachable> : pool::member_connection_traits<unreachable> {
+    static std::string why_dead(const unreachable&) { return "no route"; }
+};
 
 TEST_CASE("backing_off: all get the same object, of the dial's own type") {
     pool::manual_clock clock;
@@ -96,6 +108,42 @@ TEST_CASE("backing_off: all get the same object, of the dial's own type") {
     const auto second = error_of(1);
     CHECK((second != first));
     CHECK((error_of(1) == second));
+}
+
+TEST_CASE("backing_off: a dial that returns a dead connection has failed") {
+    fails all;
+    all.server.up();
+    all.server.dials.prepare([](pool::testing::far_end& far) { far.dead = true; });
+    CHECK(try_to_dial(all.dial, host).empty());  // the caller gets it
+    CHECK(try_to_dial(all.dial, host) == "no connection for key \"db\": the dial has returned a dead one");
+    CHECK_THROWS_AS((void)all.dial(host), pool::dial_failed);
+    all.clock.advance(100ms);
+    CHECK(try_to_dial(all.dial, host).empty());  // a probe that fails
+    all.clock.advance(200ms - 1ns);
+    CHECK(!try_to_dial(all.dial, host).empty());
+    all.clock.advance(1ns);
+    all.server.dials.prepare(nullptr);
+    CHECK(try_to_dial(all.dial, host).empty());
+    CHECK(all.dial.remembered() == 0);
+    CHECK(all.server.dials.attempts() == 3);
+}
+
+TEST_CASE("backing_off: a dead connection says why it is dead, and does not count if the predicate says so") {
+    pool::manual_clock clock;
+    const auto connect = [] { return unreachable{}; };
+    pool::backing_off dial{connect, {.first = 1s, .jitter = 0}, clock};
+    const pool::no_key none{};
+    (void)dial(none);
+    CHECK_THROWS_WITH_AS(
+        (void)dial(none), "no connection: the dial has returned a dead one: no route", pool::dial_failed);
+
+    pool::backing_off ignoring{connect, {.first = 1s, .counts = [](const auto&) { return false; }}, clock};
+    pool::backing_off throwing{connect, {.first = 1s, .counts = [](const auto&) -> bool { throw 1; }}, clock};
+    for (int i = 0; i != 2; ++i) {
+        (void)ignoring(none);
+        (void)throwing(none);
+    }
+    CHECK(ignoring.remembered() + throwing.remembered() == 0);
 }
 
 TEST_CASE("backing_off: an error lives as long as it may be thrown again, and no longer") {

@@ -102,6 +102,20 @@ TEST_CASE("backing_off: in a pool that bounds what is open, all that wait fail w
     CHECK(conns.stats().waiting == 0);
 }
 
+TEST_CASE("backing_off: a pool closes the dead connection of a dial, once, and later callers fail at once") {
+    fake::refusing_server server;
+    server.up();
+    server.dials.prepare([](pool::testing::far_end& far) { far.dead = true; });
+    pool::manual_clock clock;
+    pool::bounded_pool<std::string, fake::connection> conns{
+        {.max_open = 1, .name = "dbs"}, pool::backing_off{server.dial(), {.first = 100ms, .jitter = 0}, clock}};
+    CHECK(error_of_acquire(conns) == "pool \"dbs\": no connection for key \"db\": the dial has returned a dead one");
+    CHECK(error_of_acquire(conns) == "no connection for key \"db\": the dial has returned a dead one");
+    CHECK(server.dials.attempts() == 1);
+    CHECK(server.dials[1].closes == 1);
+    CHECK(conns.stats().failed_dials == 2);
+}
+
 TEST_CASE("backing_off: a key that is down takes no permit from another one") {
     fake::refusing_server server;
     pool::manual_clock clock;

@@ -2,17 +2,22 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string>
 #include <utility>
 
+#include <pool/connection.hpp>
+#include <pool/core/describe.hpp>
 #include <pool/core/failing_keys.hpp>
 #include <pool/core/jitter.hpp>
 #include <pool/dial.hpp>
+#include <pool/error.hpp>
 #include <pool/key.hpp>
 
 /// @file
@@ -102,6 +107,20 @@ private:
     failing_keys<time_point> keys_;
 };
 
+/// The error of a dial that has returned a dead connection, for callers that fail at once. Throws what `why_dead`
+/// throws.
+template <class Key, class Conn>
+std::exception_ptr dead_dial(const Key& key, const Conn& dead) {
+    std::string text = "no connection";
+    if constexpr (!std::same_as<Key, no_key>) text += " for key " + core::describe(key);
+    text += ": the dial has returned a dead one";
+    if constexpr (death_explaining<Conn>) {
+        const std::string why = connection_traits<Conn>::why_dead(dead);
+        if (!why.empty()) text += ": " + why;
+    }
+    return std::make_exception_ptr(dial_failed{text});
+}
+
 /// One dial, from the question whether it may begin to its end. If it is told nothing, the dial says nothing about its
 /// peer. So a probe ends with this object, whatever happens.
 template <class Clock, class Lock, class Key>
@@ -134,6 +153,18 @@ public:
         if (is_given_up_ || context_.stop.stop_requested() || !of_.counts(error)) return;
         end_ = end::failed;
         of_.failed(key_, probe_, error);
+    }
+
+    /// It has returned this connection. If that is dead, the dial has failed. The pool tells its caller so. If there is
+    /// no memory for the error, or the predicate throws, the dial says nothing.
+    template <class Conn>
+    void returned(const Conn& conn) noexcept {
+        if (!connection_traits<Conn>::closed(conn)) return;
+        end_ = end::unknown;
+        try {
+            failed(core::dead_dial(key_.key, conn));
+        } catch (...) {  // the pool gets the connection, which it has to close
+        }
     }
 
 private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -13,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include <pool/connection.hpp>
 #include <pool/core/back_off.hpp>
 #include <pool/core/dial_with.hpp>
 #include <pool/core/failing_keys.hpp>
@@ -48,7 +50,9 @@ struct backing_off_options {
 /// - A probe that fails begins the next delay, which is longer by the factor, up to the longest one.
 /// - A dial of the key that succeeds, the probe or one that is still under way, ends this: all callers dial as before.
 ///
-/// Keys do not know of each other. Any exception of a dial is a failure. But some do not count:
+/// Keys do not know of each other. A dial fails by any exception, or by returning a connection that is `closed()`, if
+/// that can be moved. (Its own caller gets that connection; a pool then throws `dial_failed`. Callers that fail at once
+/// get a `dial_failed`, too.) But some failures do not count:
 ///
 /// - A stop was requested of the caller, or its deadline had passed before it began. If it was the probe, the next
 ///   caller is the probe. A deadline that passes during the dial counts, because a server that does not answer is down,
@@ -120,7 +124,13 @@ private:
         core::dial_attempt attempt{shared, key, context};
         try {
             attempt.succeeds();
-            return core::call_dial(dial, key, context);
+            if constexpr (closed_reporting<result> && std::move_constructible<result>) {
+                result conn = core::call_dial(dial, key, context);
+                attempt.returned(conn);
+                return conn;
+            } else {
+                return core::call_dial(dial, key, context);
+            }
         } catch (...) {
             attempt.failed(std::current_exception());
             throw;
