@@ -50,6 +50,7 @@ struct world {
             }
         }
         server.up();
+        server.dials.prepare(nullptr);
         clock.advance(1s);
         for (const key* each : {&a, &b}) {
             const int before = server.dials.attempts();
@@ -98,6 +99,10 @@ constexpr auto server_is_up = [](world& w) {
     probe_is_due(w);
     w.server.up();
 };
+constexpr auto dials_are_dead = [](world& w) {
+    w.server.up();
+    w.server.dials.prepare([](pool::testing::far_end& far) { far.dead = true; });
+};
 constexpr auto all_is_forgotten = [](world& w) {
     both_fail(w);
     w.clock.advance(1h);
@@ -125,6 +130,11 @@ TEST_CASE("failures: a dial that backs off [C12]") {
         const std::string error = w.call(w.a);
         const disarmed unnoticed;
         run.require(error.empty(), "the caller gets a connection: ", error);
+    });
+    fail_each("a dial that returns a dead connection", dials_are_dead, [](world& w, failure_run& run) {
+        const std::string error = w.call(w.a);
+        const disarmed unnoticed;
+        run.require(error.empty(), "the caller gets the connection, and closes it: ", error);
     });
     fail_each("a forgotten key", all_is_forgotten, [](world& w, failure_run& run) {
         const std::string error = w.call(w.a);
