@@ -57,6 +57,7 @@ template <class State, class Key, class Conn>
 dial_failed dead_dial_error(const State& state, const Key& key, const Conn& dead) {
     std::string why;
     if constexpr (death_explaining<Conn>) why = connection_traits<Conn>::why_dead(dead);
+    while (why.ends_with('\n')) why.pop_back();  // as messages of C libraries end
     return dial_failed{"pool \"" + state.name() + "\": no connection" + core::for_key(key) +
                        ": the dial has returned a dead one" + (why.empty() ? why : ": " + why)};
 }
