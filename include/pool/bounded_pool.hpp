@@ -53,6 +53,7 @@ struct bounded_pool_options {
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration; zero is for ever
     std::optional<reuse_order> reuse = {};                ///< which idle connection of a key is lent first
     std::string name = {};                                ///< how error messages call the pool
+    bool discard_unless_kept = false;                     ///< a lease is given back only after `lease::keep`
 };
 
 /// A thread-safe pool that bounds the open connections. While none is free, its callers wait in one queue, the oldest
@@ -108,7 +109,9 @@ private:
             .patience = options.patience};
     }
     static pool_settings settings(bounded_pool_options& options) {
-        return {.reuse = core::order_of_option(options.reuse, options.expiration), .name = std::move(options.name)};
+        return {.reuse = core::order_of_option(options.reuse, options.expiration),
+            .name = std::move(options.name),
+            .discard_unless_kept = options.discard_unless_kept};
     }
 
     void use(core::duration_option timeout) noexcept {

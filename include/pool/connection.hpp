@@ -215,10 +215,25 @@ consteval bool is_ended_by_deleter() {
     return has_own_deleter && !closable<T>;
 }
 
+/// Does not compile for a pointer to an opaque handle that both its deleter and the traits of its target would end. Only
+/// a deleter of its own can end an object of an incomplete type.
+template <class T>
+consteval bool is_closed_by_traits() {
+    constexpr bool is_opaque = !requires { sizeof(T); };
+    static_assert(!(is_opaque && has_foreign_close<T>),
+        "pool: both the deleter of this shared_ptr and connection_traits<T>::close would end the connection: specialise "
+        "connection_traits for the shared_ptr");
+    return true;
+}
+
 /// The traits of a `std::unique_ptr`.
 template <class T, class Deleter>
 using unique_ptr_traits = std::conditional_t<is_ended_by_deleter<T, Deleter>(),
     deleted_connection_traits<std::unique_ptr<T, Deleter>>, pointer_connection_traits<std::unique_ptr<T, Deleter>>>;
+
+/// The traits of a `std::shared_ptr`.
+template <class T>
+using shared_ptr_traits = std::enable_if_t<is_closed_by_traits<T>(), pointer_connection_traits<std::shared_ptr<T>>>;
 
 }  // namespace core
 
@@ -228,9 +243,9 @@ template <class T, class Deleter>
     requires(!std::is_array_v<T>)
 struct connection_traits<std::unique_ptr<T, Deleter>> : core::unique_ptr_traits<T, Deleter> {};
 
-/// Answers as the connection that it points to.
+/// Answers as the connection that it points to. Its deleter must not end the connection, too: the pool closes it.
 template <class T>
     requires(!std::is_array_v<T>)
-struct connection_traits<std::shared_ptr<T>> : core::pointer_connection_traits<std::shared_ptr<T>> {};
+struct connection_traits<std::shared_ptr<T>> : core::shared_ptr_traits<T> {};
 
 }  // namespace pool

@@ -33,6 +33,7 @@ struct connection_pool_options {
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration, such as `30s`
     std::optional<reuse_order> reuse = {};                ///< which idle connection of a key is lent first
     std::string name = {};                                ///< how error messages call the pool
+    bool discard_unless_kept = false;                     ///< a lease is given back only after `lease::keep`
 };
 
 /// A thread-safe pool that closes expired connections by itself. With an expiration it has one thread, which sleeps
@@ -65,7 +66,9 @@ private:
         return {.max_idle = bound(options.capacity), .max_idle_per_key = bound(options.key_capacity)};
     }
     static pool_settings settings(connection_pool_options& options) {
-        return {.reuse = core::order_of_option(options.reuse, options.expiration), .name = std::move(options.name)};
+        return {.reuse = core::order_of_option(options.reuse, options.expiration),
+            .name = std::move(options.name),
+            .discard_unless_kept = options.discard_unless_kept};
     }
 
     core::own_reaper<base> reaper_;

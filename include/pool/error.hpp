@@ -48,7 +48,7 @@ public:
     using error::error;
 };
 
-/// A dial has returned a connection that is `closed()` already. The message has what `connection_traits::why_dead` says.
+/// A dial has returned a dead connection. The message has what `connection_traits::why_dead` says.
 class dial_failed : public error {
 public:
     using error::error;

@@ -85,8 +85,9 @@ public:
     /// fails, it may succeed on a new one.
     bool reused() const noexcept { return entry().reused; }
 
-    /// Gives the connection back now. If there is no room, or the pool is closed, the pool closes the connection
-    /// instead, and so it does if the connection is `closed()`. Errors of closing are counted in the statistics. Does nothing on an empty lease, so calling it twice is harmless.
+    /// Gives the connection back now. If there is no room, or the pool is closed, or the connection is `closed()`, the
+    /// pool closes it instead. Errors of closing are counted in the statistics. Does nothing on an empty lease, so
+    /// calling it twice is harmless.
     void give_back() noexcept {
         if (entry_ != nullptr) state_->give_back(*std::exchange(entry_, nullptr));
     }

@@ -151,7 +151,7 @@ public:
     template <class... Args>
     decltype(auto) invoke(Args&&... args) {
         static_assert(forwards_invoke<conn_type, Args...>,
-            "pool: invoke needs a function that takes a Conn&, or the arguments of Conn's own invoke");
+            "pool: invoke needs a function that takes a Conn& or its lease, or the arguments of Conn's own invoke");
         if constexpr (forwards_invoke<conn_type, Args...>) {
             return invoke(
                 [&](conn_type& c) -> decltype(auto) { return core::pointee(c).invoke(std::forward<Args>(args)...); });

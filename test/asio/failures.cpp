@@ -108,7 +108,7 @@ TEST_CASE("asio: the messages of the error codes") {
     const auto says = [](error_code error) { return std::string{error.category().name()} + ": " + error.message(); };
     CHECK(says(pool::asio::errc::pool_closed) == "pool: the pool is closed");
     CHECK(says(pool::asio::errc::queue_full) == "pool: the wait queue is full");
-    CHECK(says(pool::asio::errc::dial_failed) == "pool: the dial failed with an exception");
+    CHECK(says(pool::asio::errc::dial_failed) == "pool: the dial failed, without an error code");
     CHECK(says(pool::asio::errc::dial_dropped) == "pool: the dial was dropped before it was over");
     CHECK(says({0, pool::asio::category()}) == "pool: unknown error");
 }

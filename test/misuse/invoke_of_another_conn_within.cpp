@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: pool: invoke needs a function that takes a Conn&, or the arguments of Conn's own invoke
+// expect: pool: invoke needs a function that takes a Conn& or its lease, or the arguments of Conn's own invoke
 #include <chrono>
 
 #include "parts.hpp"

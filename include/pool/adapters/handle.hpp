@@ -25,6 +25,14 @@ constexpr T no_handle() noexcept {
     else return T{};
 }
 
+/// Has a `closed`.
+template <class Checks, class T>
+concept checks_closed = requires(T value) { Checks::closed(value); };
+
+/// Has an `unblocked`.
+template <class Checks, class T>
+concept checks_unblocked = requires(T value) { Checks::unblocked(value); };
+
 /// Has a `reusable`.
 template <class Checks, class T>
 concept checks_reusable = requires(T value) { Checks::reusable(value); };
@@ -32,6 +40,20 @@ concept checks_reusable = requires(T value) { Checks::reusable(value); };
 /// Has a `why_dead`.
 template <class Checks, class T>
 concept checks_why_dead = requires(T value) { Checks::why_dead(value); };
+
+/// Whether each function of `Checks` takes the handle. Otherwise it would be left out, and nobody would notice.
+template <class Checks, class T>
+inline constexpr bool checks_take_handle =
+    (checks_closed<Checks, T> || !requires { &Checks::closed; }) &&
+    (checks_unblocked<Checks, T> || !requires { &Checks::unblocked; }) &&
+    (checks_reusable<Checks, T> || !requires { &Checks::reusable; }) &&
+    (checks_why_dead<Checks, T> || !requires { &Checks::why_dead; });
+
+/// Whether `Checks` has any of the functions, so that none of a class is misspelt without notice.
+template <class Checks, class T>
+inline constexpr bool has_checks = checks_closed<Checks, T> || checks_unblocked<Checks, T> ||
+                                   checks_reusable<Checks, T> || checks_why_dead<Checks, T> ||
+                                   requires { Checks::none; };
 
 }  // namespace core
 
@@ -42,8 +64,8 @@ struct no_checks {};
 /// pool can close it, and a caller that takes it out of the pool cannot leak it.
 ///
 /// `Checks` has static functions that take a T. Each is optional, and means what the function of the same name in
-/// `connection_traits` means: `closed`, `unblocked`, `reusable` and `why_dead`. Only the last may throw. `Checks::none` is the value that stands
-/// for no handle. Without it, that is a null pointer, or -1 for an integer.
+/// `connection_traits` means: `closed`, `unblocked`, `reusable` and `why_dead`. Only the last may throw. `Checks::none`
+/// is the value that stands for no handle. Without it, that is a null pointer, or -1 for an integer.
 ///
 /// @code
 /// struct checks {
@@ -59,6 +81,11 @@ class handle {
     static_assert(std::is_pointer_v<T> || std::integral<T>, "pool: a handle is a pointer or an integer");
     static_assert(
         std::invocable<decltype(Close), T>, "pool: the Close of a handle must be a function that takes the handle");
+    static_assert(core::checks_take_handle<Checks, T>,
+        "pool: each of closed, unblocked, reusable and why_dead of a handle's Checks must be a static function that takes "
+        "the handle");
+    static_assert(std::same_as<Checks, no_checks> || !core::checks_take_handle<Checks, T> || core::has_checks<Checks, T>,
+        "pool: the Checks of a handle need one of closed, unblocked, reusable, why_dead and none");
 
 public:
     using value_type = T;        ///< the parameter
@@ -99,7 +126,7 @@ public:
 
     /// Whether there is no handle, or `Checks::closed` says that it is dead.
     bool closed() const noexcept {
-        if constexpr (requires { Checks::closed(value_); }) return value_ == none || Checks::closed(value_);
+        if constexpr (core::checks_closed<Checks, T>) return value_ == none || Checks::closed(value_);
         else return value_ == none;
     }
 
@@ -107,7 +134,7 @@ public:
 
     /// Whether `Checks::unblocked` says that it takes a call now.
     bool unblocked() const noexcept {
-        if constexpr (requires { Checks::unblocked(value_); }) return value_ == none || Checks::unblocked(value_);
+        if constexpr (core::checks_unblocked<Checks, T>) return value_ == none || Checks::unblocked(value_);
         else return true;
     }
 

@@ -14,14 +14,14 @@
 namespace pool::asio {
 
 /// The errors of `async_acquire` itself. An error code of a dial reaches the caller unchanged, and so does the code of
-/// a `boost::system::system_error` that the dial throws. Any other exception becomes `dial_failed`: its text reaches a
-/// caller that takes exceptions (`with_exceptions`, `async_invoke`). A caller that is cancelled gets
+/// a `boost::system::system_error` that the dial throws. Any other exception, and a dead connection, becomes
+/// `dial_failed`: its text reaches a caller that takes exceptions (`with_exceptions`, `async_invoke`). A caller that is cancelled gets
 /// `boost::asio::error::operation_aborted`. If there is no memory for something, it gets
 /// `boost::asio::error::no_memory`.
 enum class errc {
     pool_closed = 1,  ///< the pool is closed
     queue_full,       ///< nothing was free, and the wait queue was full
-    dial_failed,      ///< the dial threw an exception that is not a `boost::system::system_error`
+    dial_failed,      ///< the dial threw any other exception, or returned a dead connection
     dial_dropped,     ///< the dial destroyed its handler without calling it
     acquire_timeout,  ///< the deadline has passed; equals the condition `boost::system::errc::timed_out`
 };
@@ -34,7 +34,7 @@ inline const boost::system::error_category& category() noexcept {
             switch (static_cast<errc>(value)) {
             case errc::pool_closed: return "the pool is closed";
             case errc::queue_full: return "the wait queue is full";
-            case errc::dial_failed: return "the dial failed with an exception";
+            case errc::dial_failed: return "the dial failed, without an error code";
             case errc::dial_dropped: return "the dial was dropped before it was over";
             case errc::acquire_timeout: return "the deadline has passed";
             }

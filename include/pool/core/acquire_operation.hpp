@@ -154,7 +154,7 @@ public:
             if (connection_traits<connection_type>::closed(conn)) throw core::dead_dial_error(*state_, key_, conn);
             fresh = &state_->dialled(*this, [&conn](const key_type&) -> connection_type { return std::move(conn); });
         } catch (...) {
-            core::close_conn(conn);
+            if (!core::close_conn(conn)) state_->close_failed();
             return dial_failed(core::code_of(std::current_exception()), std::current_exception());
         }
         state_->dial_succeeded(*this, *fresh);

@@ -269,7 +269,7 @@ public:
     void count_lookup_in_vain() noexcept { ++stats_.misses; }     ///< a look-up ended without a connection of the store
     void count_dial() noexcept { ++stats_.dials; }                ///< a dial was made
     void count_failed_dial() noexcept { ++stats_.failed_dials; }  ///< a dial threw, or returned a dead connection
-    void count_failed_close(bool failed) noexcept { stats_.failed_closes += failed; }  ///< outside of the store
+    void count_failed_close(bool failed) noexcept { stats_.failed_closes += failed; }  ///< of one that has never been lent
 
     const pool::stats& stats() const noexcept { return stats_; }  ///< of all keys
 

@@ -152,8 +152,7 @@ public:
     }
 
     /// Adds an idle connection. If there is no room, or the pool is closed, or the connection is `closed()`, the pool
-    /// closes it instead. If this throws, `conn` still belongs to the caller, in the state
-    /// in which its move left it.
+    /// closes it instead. If this throws, `conn` still belongs to the caller, in the state in which its move left it.
     void put(key_view<Key> key, Conn&& conn) {
         static_assert(std::move_constructible<Conn>, "pool: put needs a Conn that can be moved");
         if constexpr (std::move_constructible<Conn>) {
@@ -202,7 +201,7 @@ public:
         requires(!ends_in_call<State, Args...>)
     auto invoke(Args&&...) {
         static_assert(
-            ends_in_call<State, Args...>, "pool: the last argument of invoke must be a function that takes a Conn&");
+            ends_in_call<State, Args...>, "pool: the last argument of invoke must be a function that takes a Conn& or its lease");
         return refused_result{};
     }
 

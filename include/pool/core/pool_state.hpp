@@ -273,6 +273,12 @@ public:
         return all;
     }
 
+    /// Counts the failed close of a connection that has no entry.
+    void close_failed() noexcept {
+        const std::lock_guard guard{lock_};
+        store().count_failed_close(true);
+    }
+
     /// The figures of one key.
     key_stats stats(const hashed& key) const {
         const std::lock_guard guard{lock_};
