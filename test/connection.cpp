@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <memory>
+#include <string>
 #include <type_traits>
 
 #include <doctest/doctest.h>
@@ -31,6 +32,23 @@ struct plain {
     bool unblocked() const noexcept { return true; }
 };
 
+/// Says why it is dead.
+struct explaining : plain {};
+
+/// Handles of another library, which deleters end.
+struct opaque {
+    int ends = 0;
+};
+struct ends_opaque {
+    void operator()(opaque* c) const { ++c->ends; }
+};
+struct answering {
+    bool is_dead = false;
+};
+struct ends_answering {
+    void operator()(answering*) const {}
+};
+
 struct line_is_cut {};
 
 /// Checks that the traits of `conn` answer and close as the fake behind it does.
@@ -57,6 +75,19 @@ struct pool::connection_traits<descriptor> {
     static void close(descriptor& d) { d.value = -d.value; }
     static bool closed(const descriptor& d) noexcept { return d.value < 0; }
     static bool unblocked(const descriptor& d) noexcept { return d.value != 0; }
+};
+
+template <>
+struct pool::connection_traits<explaining> : pool::member_connection_traits<explaining> {
+    static const char* why_dead(const explaining&) { return "kicked out"; }
+};
+
+template <>
+struct pool::connection_traits<answering> {
+    static bool closed(const answering& c) noexcept { return c.is_dead; }
+    static bool unblocked(const answering&) noexcept { return false; }
+    static bool reusable(const answering&) noexcept { return true; }
+    static std::string why_dead(const answering&) { return "out of order"; }
 };
 
 TEST_CASE("connection_traits: a class answers by its members") {
@@ -93,6 +124,94 @@ TEST_CASE_TEMPLATE("connection_traits: a null pointer is closed, and closing it 
     CHECK(traits::unblocked(null));
     CHECK(!traits::reusable(null));
     traits::close(null);
+}
+
+TEST_CASE("connection_traits: dead is not released, and released is what was closed") {
+    const auto check = [](auto& conn, fake::line& line) {
+        using conn_type = std::remove_reference_t<decltype(conn)>;
+        CHECK(!pool::core::is_released(conn));
+        line.dead = true;
+        CHECK(pool::connection_traits<conn_type>::closed(conn));
+        CHECK(!pool::core::is_released(conn));
+        pool::connection_traits<conn_type>::close(conn);
+        CHECK(pool::core::is_released(conn));
+    };
+    fake::network net;
+    auto direct = net.dial();
+    check(direct, net[1]);
+    auto unique = std::make_unique<fake::connection>(net.dial());
+    check(unique, net[2]);
+    auto shared = std::make_shared<fake::connection>(net.dial());
+    check(shared, net[3]);
+    auto both = std::make_unique<std::shared_ptr<fake::connection>>(std::make_shared<fake::connection>(net.dial()));
+    check(both, net[4]);
+}
+
+TEST_CASE("connection_traits: what does not say whether it is released is so if it is null, and no other") {
+    plain silent;
+    CHECK(!pool::core::is_released(silent));
+    CHECK(!pool::core::is_released(descriptor{-7}));
+    CHECK(!pool::core::is_released(std::make_unique<plain>()));
+    CHECK(pool::core::is_released(std::unique_ptr<plain>{}));
+    CHECK(pool::core::is_released(std::shared_ptr<plain>{}));
+    CHECK(pool::core::is_released(static_cast<plain*>(nullptr)));
+    CHECK(!pool::core::is_released(&silent));
+    CHECK(pool::core::is_released(std::unique_ptr<opaque, ends_opaque>{}));
+}
+
+TEST_CASE("connection_traits: a deleter of its own ends a connection without a close, and once") {
+    using pointer = std::unique_ptr<opaque, ends_opaque>;
+    using traits = pool::connection_traits<pointer>;
+    static_assert(pool::poolable<pointer>);
+    static_assert(!pool::reusable_reporting<pointer>);
+    opaque far;
+    pointer conn{&far};
+    CHECK(!traits::closed(conn));
+    CHECK(traits::unblocked(conn));
+    traits::close(conn);
+    CHECK(far.ends == 1);
+    CHECK(conn == nullptr);
+    CHECK(traits::closed(conn));
+    CHECK(traits::unblocked(conn));
+    traits::close(conn);
+    CHECK(far.ends == 1);
+}
+
+TEST_CASE("connection_traits: what ends by a deleter answers as its target, as far as that has answers") {
+    using pointer = std::unique_ptr<answering, ends_answering>;
+    using traits = pool::connection_traits<pointer>;
+    answering far;
+    const pointer conn{&far};
+    CHECK(!traits::closed(conn));
+    CHECK(!traits::unblocked(conn));
+    CHECK(traits::reusable(conn));
+    CHECK(traits::why_dead(conn) == "out of order");
+    far.is_dead = true;
+    CHECK(traits::closed(conn));
+    CHECK(!traits::released(conn));
+}
+
+TEST_CASE("connection_traits: a pointer with a deleter of its own to a class with a close is closed first") {
+    fake::network net;
+    bool is_deleted = false;
+    const auto deleter = [&](fake::connection* conn) {
+        is_deleted = true;
+        delete conn;
+    };
+    std::unique_ptr<fake::connection, decltype(deleter)> conn{new fake::connection{net.dial()}, deleter};
+    pool::connection_traits<decltype(conn)>::close(conn);
+    CHECK(net.closed() == fake::ids{1});
+    CHECK(!is_deleted);
+}
+
+TEST_CASE("connection_traits: a class says why it is dead, and so does a pointer to it") {
+    using traits = pool::connection_traits<explaining>;
+    CHECK(traits::why_dead(explaining{}) == "kicked out");
+    CHECK(pool::connection_traits<std::unique_ptr<explaining>>::why_dead(std::make_unique<explaining>()) == "kicked out");
+    CHECK(pool::connection_traits<std::shared_ptr<explaining>>::why_dead({}) == "a null pointer");
+    CHECK(pool::connection_traits<std::shared_ptr<plain>>::why_dead(std::make_shared<plain>()).empty());
+    static_assert(pool::death_explaining<explaining>);
+    static_assert(!pool::death_explaining<plain>);
 }
 
 TEST_CASE("connection_traits: an exception of a close passes through") {

@@ -104,6 +104,35 @@ TEST_CASE("asio: a dial that calls its handler again has only the first call cou
     CHECK(f.conns->stats().dials + f.conns->stats().failed_dials == 1);
 }
 
+TEST_CASE("asio: a dial that returns a dead connection has failed, and that is closed [C19]") {
+    fixture f{strict({.max_open = 1})};
+    f.far.prepare([](fake::line& line) { line.dead = line.id == 1; });
+    auto first = f.ask("a");
+    auto second = f.ask("a");
+    f.run();
+    CHECK(first->error == pool::asio::errc::dial_failed);
+    CHECK(f.far.closed() == ids{1});
+    f.run();
+    REQUIRE(second->lease);
+    CHECK(second->lease->id() == 2);
+    CHECK(f.conns->stats().failed_dials == 1);
+    CHECK(f.conns->stats().failed_closes == 0);
+    CHECK(f.conns->stats().dialing == 0);
+}
+
+TEST_CASE("asio: the failed close of a dead connection is counted [C13] [C19]") {
+    fixture f{strict({.max_open = 1})};
+    f.far.prepare([](fake::line& line) {
+        line.dead = true;
+        line.on_close = [] { throw std::runtime_error{"no answer"}; };
+    });
+    auto failing = f.ask("a");
+    f.run();
+    CHECK(failing->error == pool::asio::errc::dial_failed);
+    CHECK(f.conns->stats().failed_dials == 1);
+    CHECK(f.conns->stats().failed_closes == 1);
+}
+
 TEST_CASE("asio: the messages of the error codes") {
     const auto says = [](error_code error) { return std::string{error.category().name()} + ": " + error.message(); };
     CHECK(says(pool::asio::errc::pool_closed) == "pool: the pool is closed");

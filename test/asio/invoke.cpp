@@ -194,6 +194,55 @@ TEST_CASE("asio, invoke: a coroutine that is destroyed in the middle of the call
     });
 }
 
+TEST_CASE("asio: a lease in a coroutine that is destroyed in the middle of a call is not kept, with the setting [C14]") {
+    bool discards = false;
+    SUBCASE("without it, the connection is idle, in the middle of a call") {}
+    SUBCASE("with it, the connection is closed") { discards = true; }
+    fixture<open_pool> f{pool::bounded_open{.max_open = 2}, pool::never{}, pool::pool_settings{.discard_unless_kept = discards}};
+    {
+        net::io_context loop;
+        net::steady_timer never{loop, net::steady_timer::time_point::max()};
+        const auto call = [&](bool hangs) -> net::awaitable<void> {
+            auto lent = co_await pool::asio::async_acquire(*f.conns, hangs ? "a" : "b", f.dialer(), net::use_awaitable);
+            if (hangs) co_await never.async_wait(net::use_awaitable);
+            lent.keep();
+        };
+        net::co_spawn(loop, call(true), net::detached);
+        net::co_spawn(loop, call(false), net::detached);
+        loop.poll();
+        CHECK(f.conns->stats().lent == 1);
+        CHECK(f.conns->stats("b").idle == 1);
+    }
+    CHECK(f.conns->stats().lent == 0);
+    CHECK(f.conns->stats("a").idle == (discards ? 0 : 1));
+    CHECK(f.conns->stats("b").idle == 1);
+    CHECK(f.conns->stats().discarded == (discards ? 1 : 0));
+}
+
+TEST_CASE("asio, invoke: a call that ends well gives back, with the setting, too [C14]") {
+    fixture<idle_pool> f{pool::bounded{}, pool::never{}, pool::pool_settings{.discard_unless_kept = true}};
+    const auto call = [&]() -> net::awaitable<void> {
+        co_await async_invoke(*f.conns, "a", f.dialer(), [](fake::connection&) {}, net::use_awaitable);
+    };
+    CHECK_FALSE(run(f, call()));
+    CHECK(f.conns->stats().idle == 1);
+}
+
+TEST_CASE("asio, invoke: a dial that returns a dead connection has failed, in words [C19]") {
+    with_each_pool([](auto& f) {
+        f.far.prepare([](fake::line& line) { line.dead = true; });
+        const auto call = [&]() -> net::awaitable<void> {
+            co_await async_invoke(*f.conns, "a", f.dialer(), [](fake::connection&) {}, net::use_awaitable);
+        };
+        const std::exception_ptr thrown = run(f, call());
+        REQUIRE(thrown);
+        CHECK_THROWS_AS(std::rethrow_exception(thrown), pool::dial_failed);
+        CHECK(text(thrown) == "pool \"peers\": no connection for key \"a\": the dial has returned a dead one");
+        CHECK(f.far.closed() == ids{1});
+        CHECK(f.conns->stats().failed_dials == 1);
+    });
+}
+
 TEST_CASE("asio, invoke: what the dial throws reaches the caller unchanged") {
     with_each_pool([](auto& f) {
         const auto dial = [](const std::string&) -> net::awaitable<fake::connection> {

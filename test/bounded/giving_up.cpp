@@ -37,6 +37,82 @@ TEST_CASE("bounded: a failed dial fails its own caller only, and leaves no trace
     CHECK(f.acquire("a")->id() == 1);
 }
 
+TEST_CASE("bounded: a dial that returns a dead connection fails its own caller only, and frees its permit [C19]") {
+    fixture f{strict({.max_open = 1})};
+    f.net.prepare([](fake::line& line) { line.dead = true; });
+    const auto check_dial = [&](int id) {
+        CHECK_THROWS_WITH_AS((void)f.acquire("a"),
+            "pool \"peers\": no connection for key \"a\": the dial has returned a dead one", pool::dial_failed);
+        CHECK(f.net.closed() == ids{id});
+    };
+    for (int id = 1; id <= 3; ++id) check_dial(id);
+    f.net.prepare([](fake::line&) {});
+    CHECK(f.acquire("a")->id() == 4);
+    CHECK(f.conns.stats().failed_dials == 3);
+    CHECK(f.conns.stats().dials == 1);
+    CHECK(f.conns.stats().dialing == 0);
+}
+
+TEST_CASE("bounded: the permit of a dead connection goes to the caller that waits, when it has been closed [C19]") {
+    fixture f{strict({.max_open = 1})};
+    gate dial;
+    gate close;
+    f.net.prepare([&](fake::line& line) {
+        line.dead = line.id == 1;
+        if (line.id == 1) line.on_close = [&] { close.pass(); };
+    });
+    const auto slow = [&](const std::string&) {
+        dial.pass();
+        return f.net.dial();
+    };
+    decltype(f)::caller failing{[&](const std::stop_token&) { return f.conns.acquire("a", slow); }};
+    dial.reached.wait();
+    auto first = f.waits("a");
+    auto late = f.waits("b", f.clock.now() + 1s);
+    dial.open.count_down();
+    close.reached.wait();
+    CHECK(f.conns.stats().dialing == 1);  // its permit is not free yet
+    CHECK(f.conns.stats().waiting == 2);
+    close.open.count_down();
+    CHECK_THROWS_AS((void)failing.got(), pool::dial_failed);
+    auto got = first.got();
+    CHECK(got->id() == 2);
+    f.clock.advance(1s);
+    CHECK(late.error() ==
+          "pool \"peers\": no connection for key \"b\": its deadline has passed (1 open, 0 idle, 1 lent, 0 dialling, "
+          "1 waiting)");
+}
+
+TEST_CASE("bounded: the error of a timeout quotes a dial that has returned a dead connection [C19]") {
+    fixture f{strict({.max_open_per_key = 1})};
+    gate dial;
+    const auto dead = [&](const std::string&) {
+        dial.pass();
+        auto conn = f.net.dial();
+        conn.far().dead = true;
+        return conn;
+    };
+    decltype(f)::caller failing{[&](const std::stop_token&) { return f.conns.acquire("a", dead); }};
+    dial.reached.wait();
+    gate second;
+    const auto slow = [&](const std::string&) {
+        second.pass();
+        return f.net.dial();
+    };
+    decltype(f)::caller dialling{f.conns, [&](const std::stop_token&) { return f.conns.acquire("a", slow); }};
+    auto next = f.waits("a", f.clock.now() + 1s);
+    dial.open.count_down();
+    CHECK_THROWS_AS((void)failing.got(), pool::dial_failed);
+    second.reached.wait();
+    f.clock.advance(1s);
+    CHECK(next.error() ==
+          "pool \"peers\": no connection for key \"a\": its deadline has passed (1 open, 0 idle, 0 lent, 1 dialling, "
+          "1 waiting); the last dial failed: pool \"peers\": no connection for key \"a\": the dial has returned a dead "
+          "one");
+    second.open.count_down();
+    CHECK(dialling.got()->id() == 2);
+}
+
 TEST_CASE("bounded: a caller whose deadline has passed fails before it takes anything") {
     fixture f{strict({.max_open = 1})};
     f.put("a");

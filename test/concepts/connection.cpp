@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 
 #include <doctest/doctest.h>
@@ -61,6 +62,9 @@ class destroyed_by_others : public plain {
 struct reusable_may_throw : plain {
     bool reusable() const { return true; }
 };
+struct released_may_throw : plain {
+    bool released() const { return false; }
+};
 struct immovable : plain {
     immovable() = default;
     immovable(immovable&&) = delete;
@@ -70,6 +74,7 @@ struct answers_with_types {
     std::true_type closed() const noexcept { return {}; }
     std::true_type unblocked() const noexcept { return {}; }
     std::true_type reusable() const noexcept { return {}; }
+    std::true_type released() const noexcept { return {}; }
 };
 
 struct foreign {};
@@ -84,6 +89,7 @@ struct pool::connection_traits<conns::foreign> {
     static void close(conns::foreign&) {}
     static bool closed(const conns::foreign&) noexcept { return false; }
     static bool unblocked(const conns::foreign&) noexcept { return true; }
+    static const char* why_dead(const conns::foreign&) noexcept { return ""; }
 };
 template <>
 struct pool::connection_traits<conns::foreign_that_may_throw> {
@@ -91,6 +97,8 @@ struct pool::connection_traits<conns::foreign_that_may_throw> {
     static bool closed(const conns::foreign_that_may_throw&) { return false; }
     static bool unblocked(const conns::foreign_that_may_throw&) { return true; }
     static bool reusable(const conns::foreign_that_may_throw&) { return true; }
+    static bool released(const conns::foreign_that_may_throw&) { return true; }
+    static std::string why_dead(const conns::foreign_that_may_throw&) { return {}; }
 };
 template <>
 struct pool::connection_traits<conns::foreign_that_counts> {
@@ -98,6 +106,7 @@ struct pool::connection_traits<conns::foreign_that_counts> {
     static int closed(const conns::foreign_that_counts&) noexcept { return 0; }
     static int unblocked(const conns::foreign_that_counts&) noexcept { return 1; }
     static int reusable(const conns::foreign_that_counts&) noexcept { return 1; }
+    static int* why_dead(const conns::foreign_that_counts&) noexcept { return nullptr; }
 };
 
 TEST_CASE("closable: wants close() or a trait") {
@@ -152,6 +161,25 @@ TEST_CASE("reusable_reporting: wants an answer of a const object that does not t
     static_assert(!pool::reusable_reporting<conns::reusable_may_throw>);
     static_assert(!pool::reusable_reporting<conns::foreign_that_may_throw>);
     static_assert(!pool::reusable_reporting<conns::foreign_that_counts>);
+}
+
+TEST_CASE("released_reporting: wants an answer of a const object that does not throw") {
+    static_assert(pool::released_reporting<fake::connection>);
+    static_assert(pool::released_reporting<conns::answers_with_types>);
+    static_assert(pool::released_reporting<std::unique_ptr<plain>>);
+    static_assert(pool::released_reporting<std::shared_ptr<plain>>);
+    static_assert(!pool::released_reporting<plain>);
+    static_assert(!pool::released_reporting<conns::foreign>);
+    static_assert(!pool::released_reporting<conns::released_may_throw>);
+    static_assert(!pool::released_reporting<conns::foreign_that_may_throw>);
+}
+
+TEST_CASE("death_explaining: wants a text of a const object, which may throw") {
+    static_assert(pool::death_explaining<conns::foreign>);
+    static_assert(pool::death_explaining<conns::foreign_that_may_throw>);
+    static_assert(pool::death_explaining<std::unique_ptr<plain>>);  // says that it is null
+    static_assert(!pool::death_explaining<plain>);
+    static_assert(!pool::death_explaining<conns::foreign_that_counts>);
 }
 
 TEST_CASE("poolable: wants its three answers and a destructor, not a move") {

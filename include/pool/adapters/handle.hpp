@@ -98,8 +98,7 @@ public:
     handle(handle&& other) noexcept : value_{other.release()} {}  ///< leaves `other` without a handle
     /// Ends its own handle first, and leaves `other` without one. Moving it to itself does nothing.
     handle& operator=(handle&& other) noexcept {
-        handle old{std::exchange(value_, other.release())};
-        if (this == &other) value_ = old.release();
+        const handle old{std::exchange(value_, other.release())};
         return *this;
     }
     /// Ends the handle, if there is one. An error of that is lost.
