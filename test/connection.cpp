@@ -33,7 +33,9 @@ struct plain {
 };
 
 /// Says why it is dead.
-struct explaining : plain {};
+struct explaining : plain {
+    const char* why_dead() const { return "kicked out"; }
+};
 
 /// Handles of another library, which deleters end.
 struct opaque {
@@ -75,11 +77,6 @@ struct pool::connection_traits<descriptor> {
     static void close(descriptor& d) { d.value = -d.value; }
     static bool closed(const descriptor& d) noexcept { return d.value < 0; }
     static bool unblocked(const descriptor& d) noexcept { return d.value != 0; }
-};
-
-template <>
-struct pool::connection_traits<explaining> : pool::member_connection_traits<explaining> {
-    static const char* why_dead(const explaining&) { return "kicked out"; }
 };
 
 template <>

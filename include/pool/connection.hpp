@@ -60,6 +60,15 @@ struct member_connection_traits {
     {
         return c.reusable();
     }
+
+    /// Calls `c.why_dead()`.
+    static std::string why_dead(const Conn& c)
+        requires requires {
+            { c.why_dead() } -> std::convertible_to<std::string>;
+        }
+    {
+        return c.why_dead();
+    }
 };
 
 /// Adapts a connection type.

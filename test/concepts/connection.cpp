@@ -75,6 +75,7 @@ struct answers_with_types {
     std::true_type unblocked() const noexcept { return {}; }
     std::true_type reusable() const noexcept { return {}; }
     std::true_type released() const noexcept { return {}; }
+    const char* why_dead() const noexcept { return ""; }
 };
 
 struct foreign {};
@@ -175,6 +176,7 @@ TEST_CASE("released_reporting: wants an answer of a const object that does not t
 }
 
 TEST_CASE("death_explaining: wants a text of a const object, which may throw") {
+    static_assert(pool::death_explaining<conns::answers_with_types>);
     static_assert(pool::death_explaining<conns::foreign>);
     static_assert(pool::death_explaining<conns::foreign_that_may_throw>);
     static_assert(pool::death_explaining<std::unique_ptr<plain>>);  // says that it is null
