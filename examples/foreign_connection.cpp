@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,15 +20,17 @@ struct descriptor {
     int number = -1;
 };
 
-// A descriptor does not show by itself that its peer has gone. The call that finds out throws, and then the pool closes
-// the descriptor. `closed` must not test for a gone peer: the pool never closes a closed connection, so the descriptor
-// would leak.
+// The pool closes each descriptor once, also if its peer has gone.
 template <>
 struct pool::connection_traits<descriptor> {
     static void close(descriptor& d) {
         if (::close(std::exchange(d.number, -1)) != 0) throw std::system_error{errno, std::generic_category(), "close"};
     }
-    static bool closed(const descriptor& d) noexcept { return d.number == -1; }
+    static bool closed(const descriptor& d) noexcept {
+        pollfd peer{.fd = d.number, .events = POLLIN, .revents = 0};
+        return ::poll(&peer, 1, 0) != 0;  // nothing is expected while it is idle, so it has been hung up
+    }
+    static bool released(const descriptor& d) noexcept { return d.number == -1; }
     static bool unblocked(const descriptor&) noexcept { return true; }
 };
 
@@ -66,8 +69,14 @@ int main() {
     std::cout << received() << ", on " << lines.stats().dials << " connection\n";
 
     ::close(peer);
+    line.invoke([](descriptor& d) { send(d, "anybody there?"); });  // on a new connection
+    std::cout << received() << ' ' << lines.stats().found_closed << " dead, " << lines.stats().dials << " dialled\n";
+
     try {
-        line.invoke([](descriptor& d) { send(d, "anybody there?"); });
+        line.invoke([](descriptor& d) {
+            ::close(peer);
+            send(d, "too late");
+        });
     } catch (const std::system_error& error) {
         std::cout << error.what() << "; " << lines.stats().idle << " idle connections\n";
     }

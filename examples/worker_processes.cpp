@@ -49,7 +49,7 @@ public:
         const int error = ::posix_spawn(&pid_, program, &actions, nullptr, const_cast<char**>(arguments), environ);
         ::posix_spawn_file_actions_destroy(&actions);
         check(error, "spawn");
-        theirs.close();  // or the end of the worker would not be the end of the stream
+        theirs.close();                      // or the end of the worker would not be the end of the stream
         if (read_line() != "ready") stop();  // it is dead, and the pool says so
     }
 

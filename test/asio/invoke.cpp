@@ -194,11 +194,13 @@ TEST_CASE("asio, invoke: a coroutine that is destroyed in the middle of the call
     });
 }
 
-TEST_CASE("asio: a lease in a coroutine that is destroyed in the middle of a call is not kept, with the setting [C14]") {
+TEST_CASE(
+    "asio: a lease in a coroutine that is destroyed in the middle of a call is not kept, with the setting [C14]") {
     bool discards = false;
     SUBCASE("without it, the connection is idle, in the middle of a call") {}
     SUBCASE("with it, the connection is closed") { discards = true; }
-    fixture<open_pool> f{pool::bounded_open{.max_open = 2}, pool::never{}, pool::pool_settings{.discard_unless_kept = discards}};
+    fixture<open_pool> f{
+        pool::bounded_open{.max_open = 2}, pool::never{}, pool::pool_settings{.discard_unless_kept = discards}};
     {
         net::io_context loop;
         net::steady_timer never{loop, net::steady_timer::time_point::max()};
@@ -222,7 +224,8 @@ TEST_CASE("asio: a lease in a coroutine that is destroyed in the middle of a cal
 TEST_CASE("asio, invoke: a call that ends well gives back, with the setting, too [C14]") {
     fixture<idle_pool> f{pool::bounded{}, pool::never{}, pool::pool_settings{.discard_unless_kept = true}};
     const auto call = [&]() -> net::awaitable<void> {
-        co_await async_invoke(*f.conns, "a", f.dialer(), [](fake::connection&) {}, net::use_awaitable);
+        co_await async_invoke(
+            *f.conns, "a", f.dialer(), [](fake::connection&) {}, net::use_awaitable);
     };
     CHECK_FALSE(run(f, call()));
     CHECK(f.conns->stats().idle == 1);
@@ -232,7 +235,8 @@ TEST_CASE("asio, invoke: a dial that returns a dead connection has failed, in wo
     with_each_pool([](auto& f) {
         f.far.prepare([](fake::line& line) { line.dead = true; });
         const auto call = [&]() -> net::awaitable<void> {
-            co_await async_invoke(*f.conns, "a", f.dialer(), [](fake::connection&) {}, net::use_awaitable);
+            co_await async_invoke(
+                *f.conns, "a", f.dialer(), [](fake::connection&) {}, net::use_awaitable);
         };
         const std::exception_ptr thrown = run(f, call());
         REQUIRE(thrown);

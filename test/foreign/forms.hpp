@@ -60,16 +60,16 @@ public:
             void (*run)();
         };
         for (const named& each : std::initializer_list<named>{
-            {"given back, lent again, and closed with the pool", reuse},
-            {"evicted, cleared and refused", leave},
-            {"discarded, and left by an exception", fail},
-            {"detached, taken and put", change_owner},
-            {"outlives the pool", outlive},
-            {"ended by its user", end_early},
-            {"dead while it is idle", die_idle},
-            {"dead when it comes back", die_lent},
-            {"dead from the beginning", never_live},
-        }) {
+                 {"given back, lent again, and closed with the pool", reuse},
+                 {"evicted, cleared and refused", leave},
+                 {"discarded, and left by an exception", fail},
+                 {"detached, taken and put", change_owner},
+                 {"outlives the pool", outlive},
+                 {"ended by its user", end_early},
+                 {"dead while it is idle", die_idle},
+                 {"dead when it comes back", die_lent},
+                 {"dead from the beginning", never_live},
+             }) {
             CAPTURE(each.name);
             each.run();
             CHECK(Library::handles.open() == 0);

@@ -136,8 +136,8 @@ struct pool::connection_traits<PGconn> {
     static bool closed(const PGconn& c) noexcept { return PQstatus(&c) != CONNECTION_OK; }
 };
 
-TEST_CASE_TEMPLATE("libpq: each PGconn is finished once, dead or not", Form, foreign_libpq::raw,
-    foreign_libpq::pointer, foreign_libpq::handle, foreign_libpq::own_class) {
+TEST_CASE_TEMPLATE("libpq: each PGconn is finished once, dead or not", Form, foreign_libpq::raw, foreign_libpq::pointer,
+    foreign_libpq::handle, foreign_libpq::own_class) {
     foreign::check<foreign_libpq::library, Form>();
 }
 

@@ -63,7 +63,7 @@ struct pool::connection_traits<SSL*> {
     static bool unblocked(SSL*) noexcept { return true; }
 };
 
-TEST_CASE_TEMPLATE("openssl: each SSL is freed once, dead or not", Form, foreign_openssl::raw,
-    foreign_openssl::pointer, foreign_openssl::handle) {
+TEST_CASE_TEMPLATE("openssl: each SSL is freed once, dead or not", Form, foreign_openssl::raw, foreign_openssl::pointer,
+    foreign_openssl::handle) {
     foreign::check<foreign_openssl::library, Form>();
 }
