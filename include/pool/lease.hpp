@@ -9,20 +9,12 @@
 #include <utility>
 
 #include <pool/connection.hpp>
+#include <pool/settings.hpp>
 
 /// @file
 /// The handle of a lent connection.
 
 namespace pool {
-
-/// The type of `discard_unless_kept`.
-struct discard_unless_kept_t {
-    explicit discard_unless_kept_t() = default;
-};
-
-/// The last argument of an `acquire` or `try_acquire` whose lease is given back only after `lease::keep`. It is for code
-/// that reports failures without exceptions: `pool.acquire(key, dial, pool::discard_unless_kept)`.
-inline constexpr discard_unless_kept_t discard_unless_kept{};
 
 /// A lent connection. Use it like a pointer. Its destructor gives the connection back. It is move-only, and has the
 /// size of two pointers.

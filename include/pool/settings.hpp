@@ -23,4 +23,13 @@ struct pool_settings {
     bool discard_unless_kept = false;               ///< a lease is given back only after `lease::keep`; a call, always
 };
 
+/// The type of `discard_unless_kept`.
+struct discard_unless_kept_t {
+    explicit discard_unless_kept_t() = default;
+};
+
+/// The last argument of an `acquire` or `try_acquire` whose lease is given back only after `lease::keep`. It is for code
+/// that reports failures without exceptions: `pool.acquire(key, dial, pool::discard_unless_kept)`.
+inline constexpr discard_unless_kept_t discard_unless_kept{};
+
 }  // namespace pool

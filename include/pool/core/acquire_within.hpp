@@ -12,7 +12,7 @@
 #include <pool/core/blocking_acquire.hpp>
 #include <pool/core/saturating.hpp>
 #include <pool/dial.hpp>
-#include <pool/lease.hpp>
+#include <pool/settings.hpp>
 
 /// @file
 /// The limits of an acquire in all their forms: a context, a deadline, a time from now, a stop token, and the default

@@ -31,14 +31,6 @@
 
 namespace pool::core {
 
-/// How many of the connections that nobody closes yet a step closes, after its own work.
-enum class closing : unsigned char {
-    later,        ///< none: its caller has looked something up, and must not be late
-    own,          ///< as many as it has retired
-    own_and_one,  ///< one more: its caller has finished with a connection, and makes a close that a look-up has left
-    all,          ///< all: its caller sweeps
-};
-
 /// Every operation of a pool is made of steps. A step locks, changes the store, serves waiting requests, and unlocks.
 /// Then it notifies the requests whose state has changed, and closes connections. Unlinking a connection under the lock
 /// is the only claim to it: the step that unlinks it retires it, and whoever takes it from the retired ones closes it.

@@ -13,6 +13,14 @@
 
 namespace pool::core {
 
+/// How many of the connections that nobody closes yet a step closes, after its own work.
+enum class closing : unsigned char {
+    later,        ///< none: its caller has looked something up, and must not be late
+    own,          ///< as many as it has retired
+    own_and_one,  ///< one more: its caller has finished with a connection, and makes a close that a look-up has left
+    all,          ///< all: its caller sweeps
+};
+
 /// The bounds, the time, where a step puts the connections that have to be closed, and how much it may do.
 ///
 /// The time is read when it is first asked for, and is the same from then on. So a step in which nobody waits does not

@@ -295,17 +295,8 @@ public:
 protected:
     ~pool_state() override = default;
 
-    using base::admission_;
-    using base::batch;
-    using base::capacity_;
-    using base::close_uncounted;
-    using base::closed_;
-    using base::expires_at;
-    using base::last_step;
-    using base::lock_;
-    using base::read_clock;
-    using base::step;
-    using base::store;
+    using base::admission_, base::capacity_, base::closed_, base::lock_;
+    using base::batch, base::close_uncounted, base::expires_at, base::last_step, base::read_clock, base::step, base::store;
 
     /// Makes an entry for a connection that its caller opens. Strong guarantee.
     entry& make_entry(const hashed& key) {
