@@ -144,7 +144,7 @@ public:
         close(retired);
     }
 
-    void give_back(node& lent) noexcept {
+    void finish(node& lent) noexcept {
         const bool dead = lent.held->closed();
         const time_point now = this->now();
         connections retired;

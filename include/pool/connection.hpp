@@ -85,6 +85,16 @@ struct member_connection_traits {
 /// - `reusable(c)` is true if the connection can take another call after one that has failed.
 /// - `why_dead(c)` says why a connection is `closed`, as something that converts to `std::string`, such as the error
 ///   text of a C library. It is called without the lock, and may throw.
+/// - `bool healthy(c)` asks the peer of an idle connection, before it is lent, whether the connection still works. If
+///   it returns false, or throws, the connection is closed. `pool_settings::check_after` says when it is called.
+/// - `void reset(c)` removes what a caller has left behind, such as an open transaction, when a lent connection is
+///   given back. If it throws, the connection is closed.
+/// - `void keep_alive(c)` tells the peer of an idle connection that it is still needed. If it throws, the connection is
+///   closed. `pool_settings::keep_alive_every` says how often `upkeep` calls it.
+///
+/// The pool calls these three without the lock, and nothing else uses the connection meanwhile. They may block, throw,
+/// and call the pool. Only a specialisation has them, never a member of Conn: many classes have a `reset` that does
+/// something else.
 ///
 /// The pool calls `closed` and `unblocked` under its lock, too. It calls `released` and `reusable` only without the
 /// lock. These four must be cheap, must not throw and must not call the pool.
@@ -126,6 +136,24 @@ concept released_reporting = requires(const Conn& c) {
 template <class Conn>
 concept death_explaining = requires(const Conn& c) {
     { connection_traits<Conn>::why_dead(c) } -> std::convertible_to<std::string>;
+};
+
+/// Is asked for its health before it is lent again.
+template <class Conn>
+concept health_checked = requires(Conn& c) {
+    { connection_traits<Conn>::healthy(c) } -> std::same_as<bool>;
+};
+
+/// Is reset when it is given back.
+template <class Conn>
+concept resettable = requires(Conn& c) {
+    { connection_traits<Conn>::reset(c) } -> std::same_as<void>;
+};
+
+/// Is kept alive while it is idle.
+template <class Conn>
+concept kept_alive = requires(Conn& c) {
+    { connection_traits<Conn>::keep_alive(c) } -> std::same_as<void>;
 };
 
 /// A connection that a pool can keep.
@@ -181,6 +209,27 @@ struct pointer_connection_traits {
         requires reusable_reporting<Target>
     {
         return p && target::reusable(*p);
+    }
+
+    /// Calls `healthy` of the pointee.
+    static bool healthy(Pointer& p)
+        requires health_checked<Target>
+    {
+        return target::healthy(*p);
+    }
+
+    /// Calls `reset` of the pointee.
+    static void reset(Pointer& p)
+        requires resettable<Target>
+    {
+        target::reset(*p);
+    }
+
+    /// Calls `keep_alive` of the pointee.
+    static void keep_alive(Pointer& p)
+        requires kept_alive<Target>
+    {
+        target::keep_alive(*p);
     }
 
     /// What `why_dead` of the pointee says, if there is one.

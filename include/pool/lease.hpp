@@ -41,7 +41,7 @@ public:
 
     /// For the pool: the same, for a caller that keeps the lease. The settings of the pool say whether it begins unkept.
     static lease handed_out(State& state, typename State::entry& lent) noexcept {
-        lease made{state, lent};
+        lease made{state, lent};  // constructed in its place: a move would count the exceptions again
         if (state.leases_are_unkept()) made.discard_unless_kept();
         return made;
     }
@@ -77,11 +77,11 @@ public:
     /// fails, it may succeed on a new one.
     bool reused() const noexcept { return entry().reused; }
 
-    /// Gives the connection back now. If there is no room, or the pool is closed, or the connection is `closed()`, the
-    /// pool closes it instead. Errors of closing are counted in the statistics. Does nothing on an empty lease, so
-    /// calling it twice is harmless.
+    /// Gives the connection back now, after its reset, if Conn has one. If there is no room, the pool is closed, the
+    /// connection is `closed()`, or its reset fails, the pool closes it instead. Errors of closing are counted in the
+    /// statistics. Does nothing on an empty lease, so calling it twice is harmless.
     void give_back() noexcept {
-        if (entry_ != nullptr) state_->give_back(*std::exchange(entry_, nullptr));
+        if (entry_ != nullptr) state_->finish(*std::exchange(entry_, nullptr));
     }
 
     /// Closes the connection instead of giving it back. Does nothing on an empty lease.

@@ -19,6 +19,7 @@
 #include <pool/dial.hpp>
 #include <pool/error.hpp>
 #include <pool/lease.hpp>
+#include <pool/retry_stale.hpp>
 #include <pool/stream.hpp>
 
 /// @file
@@ -26,15 +27,15 @@
 
 namespace pool {
 
-/// Whether a result that coroutines can await is computed all the same, as that of an `expected` is. Specialise it as true
-/// for such a type, so that `invoke` may return it.
+/// Whether a result that coroutines can await is computed all the same, as that of an `expected` is. Specialise it as
+/// true for such a type, so that `invoke` may return it.
 template <class Result>
 inline constexpr bool is_finished = false;
 
 namespace core {
 
-/// A reference to Conn or to what it points at, or a pointer to one of them. Any other pointer may be to something of the
-/// caller's.
+/// A reference to Conn or to what it points at, or a pointer to one of them. Any other pointer may be to something of
+/// the caller's.
 template <class Result, class Conn>
 inline constexpr bool refers_to_connection =
     refers_to<std::remove_cv_t<Result>, Conn> ||
@@ -51,6 +52,29 @@ consteval bool check_result() {
         "pool: invoke gives the connection back when the function returns, and a future or a coroutine runs later. "
         "Take pool::asio::async_invoke for a coroutine of Asio, or keep a lease until the work is done");
     return !refers && !is_unfinished;
+}
+
+/// Calls `f(conn)` on the connection of the lease that `lend()` returns. If that throws on a reused connection, and
+/// `retry` allows it, calls it once more, on the connection of the lease that `lend_fresh()` returns.
+template <class State, class IsSafe, class Lend, class LendFresh, class F>
+decltype(auto) invoke_twice(const retry_stale<IsSafe>& retry, const Lend& lend, const LendFresh& lend_fresh, F& f) {
+    using result = std::invoke_result_t<F&, typename State::connection_type&>;
+    if constexpr (!check_result<result, typename State::connection_type>()) {
+        return core::refused<result>();
+    } else {
+        {
+            lease<State> lent = lend();
+            if (!lent.reused()) return std::invoke(f, *lent);
+            try {
+                return std::invoke(f, *lent);
+            } catch (...) {
+                if (!retry.allows_current()) throw;
+            }
+            lent.discard();
+        }
+        const lease<State> lent = lend_fresh();
+        return std::invoke(f, *lent);
+    }
 }
 
 /// A function that can be called with a connection.
@@ -75,7 +99,8 @@ struct call_result : std::invoke_result<F, lease<State>&> {};
 template <class State, takes_connection<State> F>
 struct call_result<State, F> : std::invoke_result<F, typename State::connection_type&> {};
 
-/// Calls `f(conn)` on the connection of the lease that `lend()` returns. A function that takes the lease has to keep it.
+/// Calls `f(conn)` on the connection of the lease that `lend()` returns. A function that takes the lease has to keep
+/// it.
 template <class State, class Lend, class F>
 decltype(auto) invoke_on(const Lend& lend, F&& f) {
     using result = typename call_result<State, F>::type;
@@ -124,8 +149,8 @@ public:
     /// `connection_closed`. In a pool that bounds the open connections, it also throws `queue_full` and, with a
     /// context or a timeout, `acquire_timeout` and `acquire_cancelled`.
     ///
-    /// `f` may take the lease instead, `f(lease&)`: it is given back only if `f` has called `keep()`. So a function that
-    /// reports a failure by its result leaves no connection in the pool that may be in the middle of a call.
+    /// `f` may take the lease instead, `f(lease&)`: it is given back only if `f` has called `keep()`. So a function
+    /// that reports a failure by its result leaves no connection in the pool that may be in the middle of a call.
     ///
     /// The result must not refer to the connection: when `invoke` returns, the connection may be closed or lent again.
     /// References do not compile. Neither do results that stand for unfinished work, such as a future or an awaitable.
@@ -140,11 +165,26 @@ public:
         return core::invoke_on<State>([&] { return lend(context, timeout_); }, std::forward<F>(f));
     }
 
-    /// The same, within a time from now. In a pool that bounds the open connections, this limits the wait, on the pool's
-    /// clock. The dial gets it as the deadline of its context, in every pool.
+    /// The same, within a time from now. In a pool that bounds the open connections, this limits the wait, on the
+    /// pool's clock. The dial gets it as the deadline of its context, in every pool.
     template <class Rep, class Period, core::call_function<State> F>
     decltype(auto) invoke(std::chrono::duration<Rep, Period> timeout, F&& f) {
         return core::invoke_on<State>([&] { return lend(timeout); }, std::forward<F>(f));
+    }
+
+    /// Calls `f(conn)` as `invoke(f)`. If it throws on a connection that was idle before, and `retry` allows it, calls
+    /// it once more, on a connection that is dialled for that. See `retry_stale`.
+    template <class IsSafe, std::invocable<conn_type&> F>
+    decltype(auto) invoke(retry_stale<IsSafe> retry, F&& f) {
+        return invoke(std::move(retry), dial_context{}, std::forward<F>(f));
+    }
+
+    /// The same, with a context for the dials and the waits.
+    template <class IsSafe, std::invocable<conn_type&> F>
+    decltype(auto) invoke(retry_stale<IsSafe> retry, dial_context context, F&& f) {
+        return core::invoke_twice<State>(
+            retry, [&] { return lend(context, timeout_); },
+            [&] { return lend<core::wanted::fresh>(context, timeout_); }, f);
     }
 
     /// Calls the connection's own member `invoke` with these arguments.
@@ -222,13 +262,13 @@ private:
         else return core::refused_result{};
     }
 
-    template <class... Limits>
+    template <core::wanted what = core::wanted::any, class... Limits>
     lease_type lend(const Limits&... limits) {
         assert(state_ != nullptr && "pool: a call through a pooled_connection that was moved from");
         if (closed_)
             throw connection_closed{
                 "pool \"" + state_->name() + "\": a call through a closed connection" + core::for_key(key_)};
-        return {*state_, core::acquire_within(*state_, typename State::hashed{key_}, dial_, limits...)};
+        return {*state_, core::acquire_within<what>(*state_, typename State::hashed{key_}, dial_, limits...)};
     }
 
     std::shared_ptr<State> state_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include <pool/core/platform.hpp>
@@ -20,6 +21,10 @@ enum class reuse_order : unsigned char {
 struct pool_settings {
     reuse_order reuse = reuse_order::oldest_first;  ///< which idle connection of a key is lent first
     std::string name = {};                          ///< how error messages call the pool
+    /// How long a connection has to be idle before its health is checked; zero is always.
+    std::chrono::nanoseconds check_after{0};
+    /// How often an idle connection is kept alive, by `upkeep`; zero is never.
+    std::chrono::nanoseconds keep_alive_every{0};
     bool discard_unless_kept = false;               ///< a lease is given back only after `lease::keep`; a call, always
 };
 

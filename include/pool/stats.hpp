@@ -12,7 +12,8 @@
 /// The figures of a pool: what it has done and what it holds. Each figure changes in the same locked step as the thing
 /// that it counts. So these equations hold in every snapshot:
 /// - `hits + misses` is the number of look-ups;
-/// - `puts == idle + hits + evicted + expired + refused + cleared + found_closed`.
+/// - `puts == idle + hits + checking + evicted + expired + refused + cleared + found_closed + found_unhealthy +
+///   failed_keep_alives`.
 
 namespace pool {
 
@@ -33,18 +34,26 @@ struct stats {
     std::uint64_t evicted = 0;       ///< because a bound was exceeded
     std::uint64_t expired = 0;       ///< because they had expired
     std::uint64_t cleared = 0;       ///< by clear and close
-    std::uint64_t found_closed = 0;  ///< found dead by a look-up
+    std::uint64_t found_closed = 0;  ///< found dead by a look-up or a sweep
+
+    std::uint64_t found_unhealthy = 0;     ///< because their health check failed
+    std::uint64_t failed_keep_alives = 0;  ///< because their keep-alive failed
+
+    std::uint64_t kept_alive = 0;  ///< keep-alives of idle connections that went well
 
     // how lent connections left for good
     std::uint64_t discarded = 0;  ///< closed instead of given back
     std::uint64_t detached = 0;   ///< kept by the caller
+
+    std::uint64_t failed_resets = 0;  ///< closed, because their reset failed
 
     std::uint64_t failed_closes = 0;  ///< closes that threw
 
     // what it holds now
     std::size_t idle = 0;     ///< idle connections
     std::size_t lent = 0;     ///< connections that are lent
-    std::size_t closing = 0;  ///< retired connections whose close has not returned yet
+    std::size_t checking = 0;  ///< lent connections that are being checked, or kept alive
+    std::size_t closing = 0;   ///< retired connections whose close has not returned yet
     std::size_t keys = 0;     ///< keys that have a connection, idle or lent
 
     // only of a pool that bounds the open connections
@@ -69,11 +78,16 @@ struct stats {
         expired += other.expired;
         cleared += other.cleared;
         found_closed += other.found_closed;
+        found_unhealthy += other.found_unhealthy;
+        failed_keep_alives += other.failed_keep_alives;
+        kept_alive += other.kept_alive;
         discarded += other.discarded;
         detached += other.detached;
+        failed_resets += other.failed_resets;
         failed_closes += other.failed_closes;
         idle += other.idle;
         lent += other.lent;
+        checking += other.checking;
         closing += other.closing;
         keys += other.keys;
         dialing += other.dialing;

@@ -22,6 +22,7 @@
 #include <pool/core/cancellation_slot.hpp>
 #include <pool/core/close_conn.hpp>
 #include <pool/core/deadline_timer.hpp>
+#include <pool/core/health.hpp>
 #include <pool/core/reserved_memory.hpp>
 #include <pool/core/state_for.hpp>
 #include <pool/dial.hpp>
@@ -40,9 +41,9 @@ namespace pool::core {
 
 /// One `async_acquire`. It lives until its handler has been called and its dial, if there was one, has ended.
 ///
-/// Whatever happens to its request, the operation goes on with a turn on its executor, in which it looks at the request.
-/// The memory for that turn is a part of the operation. So a thread that gives a connection back does not need memory to
-/// hand it over. The deadline is a timer; its memory is a part of the operation, too.
+/// Whatever happens to its request, the operation goes on with a turn on its executor, in which it looks at the
+/// request. The memory for that turn is a part of the operation. So a thread that gives a connection back does not need
+/// memory to hand it over. The deadline is a timer; its memory is a part of the operation, too.
 ///
 /// `Error` is what the handler gets first: an error code, or an exception.
 template <class State, class Dial, class Handler, class Error, bool has_deadline>
@@ -113,13 +114,16 @@ public:
     /// A turn.
     static void take(self_ptr operation) {
         acquire_operation& self = *operation;
-        if (self.found_ != nullptr) return complete(std::move(operation), self.found_);
-        request_state seen = self.refused_ ? *self.refused_ : self.state_->look(self);
+        request_state seen = self.look();
+        while (seen == request_state::lent && self.found_->is_unchecked) {
+            self.check();
+            seen = self.look();
+        }
         if (seen == request_state::may_dial) {
             if (!self.dial()) return;
-            seen = self.state_->look(self);
+            seen = self.look();  // only its own dial may have lent it a connection: nothing has to be checked
         }
-        if (seen == request_state::lent) return complete(std::move(operation), &self.lent());
+        if (seen == request_state::lent) return complete(std::move(operation), self.found_);
         if (seen >= request_state::failed) return complete(std::move(operation), nullptr, seen);
         if constexpr (State::bounds_open) self.state_->close_for(self);  // it waits or dials: another turn follows
     }
@@ -140,6 +144,7 @@ public:
 
     /// An operation that has got a connection at once, or has failed at once, is over.
     void cancelled() noexcept {
+        is_cancelled_ = true;
         if (this->is_submitted()) state_->cancel(*this);
     }
     allocator_type timer_allocator() { return allocator_of(timer_memory_); }
@@ -181,18 +186,71 @@ private:
             refused_ = request_state::timed_out;
             return;
         }
-        const hashed key = hashed_key();
-        found_ = state_->lend_at_once(key);
-        if (found_ != nullptr) return;
+        found_ = state_->lend_at_once(hashed_key());
+        if (found_ == nullptr) submit([this] { state_->submit(*this, hashed_key()); });
+    }
+
+    /// Begins to wait, or to dial: `act` submits the request.
+    template <class Submit>
+    void submit(const Submit& act) {
+        const bool is_first = !this->is_submitted();
         if constexpr (has_context()) {
-            stop_ = std::stop_source{};
-            context_ = {.deadline = real_time_of(state_->clock(), this->deadline()), .stop = stop_.get_token()};
+            if (is_first) {
+                stop_ = std::stop_source{};
+                context_ = {.deadline = real_time_of(state_->clock(), this->deadline()), .stop = stop_.get_token()};
+            }
         }
-        state_->submit(*this, key);
+        act();
         if constexpr (has_timer) {
-            if (this->deadline() != time_point::max())
+            if (is_first && this->deadline() != time_point::max())
                 timer_.start(this->shared_from_this(), real_time_of(state_->clock(), this->deadline()));
         }
+    }
+
+    /// Checks the connection that it was lent. Goes on without it if it is not healthy, or if the operation has given
+    /// up meanwhile.
+    void check() noexcept {
+        typename State::entry& lent = *std::exchange(found_, nullptr);
+        const bool is_good = core::is_healthy(*state_, lent);
+        if (is_cancelled_) refused_ = request_state::cancelled;
+        else if (state_->is_past(this->deadline())) refused_ = request_state::timed_out;
+        else if (!is_good) return replace(lent);
+        else found_ = &lent;
+        if (!refused_) return;
+        if (is_good) state_->give_back(lent);
+        else state_->drop(lent);
+    }
+
+    /// Goes on without a connection that is not healthy.
+    void replace(typename State::entry& sick) noexcept {
+        ++unhealthy_;
+        bool is_dropped = false;
+        try {
+            if constexpr (State::bounds_open) {
+                if (unhealthy_ >= most_unhealthy) this->prefer_dial();
+                submit([&] { is_dropped = state_->replace(*this, sick); });
+                if (is_dropped) return;
+                refused_ = request_state::closed;
+            } else {
+                is_dropped = true;
+                state_->drop(sick);
+                if (unhealthy_ < most_unhealthy) found_ = state_->lend_at_once(hashed_key());
+                if (found_ == nullptr) submit([this] { state_->submit(*this, hashed_key()); });
+            }
+        } catch (...) {
+            if (is_dropped) withdraw();
+            failure_ = {core::code_of(std::current_exception()), std::current_exception()};
+            refused_ = request_state::failed;
+        }
+        if (!is_dropped) state_->drop(sick);
+    }
+
+    /// The state of the operation. If it is `lent`, then `found_` is its connection.
+    request_state look() noexcept {
+        if (found_ != nullptr) return request_state::lent;
+        const request_state seen = refused_ ? *refused_ : state_->look(*this);
+        if (seen == request_state::lent) found_ = &this->lent();
+        return seen;
     }
 
     hashed hashed_key() const noexcept { return {key_view<key_type>(key_), hash_}; }
@@ -282,8 +340,10 @@ private:
     Dial dial_;
     boost::asio::executor_work_guard<executor_type> work_;
     std::optional<Handler> handler_;
-    typename State::entry* found_ = nullptr;  ///< an idle connection that was there at once
-    std::optional<request_state> refused_;    ///< the end of an operation that was not submitted
+    typename State::entry* found_ = nullptr;  ///< the connection that it was lent
+    int unhealthy_ = 0;                       ///< how many it was lent
+    std::optional<request_state> refused_;    ///< the end of an operation that has no request
+    std::atomic<bool> is_cancelled_ = false;  ///< by its slot
     dial_failure failure_;
     dial_context context_;
     std::stop_source stop_{std::nostopstate};

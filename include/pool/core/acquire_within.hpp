@@ -76,7 +76,7 @@ concept declares_timeout = requires { requires bool{CapacityPolicy::has_timeout}
 
 /// Lends or dials, within `timeout` from now: on the pool's clock for the wait, and on the clock of the context for the
 /// dial. In a pool that never waits, it limits only the dial. Throws as `core::acquire`.
-template <class State, class Dial, class Rep, class Period>
+template <wanted what = wanted::any, class State, class Dial, class Rep, class Period>
 typename State::entry& acquire_within(State& state, const typename State::hashed& key, Dial& dial,
     std::chrono::duration<Rep, Period> timeout, std::stop_token stop = {}) {
     using clock_type = typename State::clock_type;
@@ -89,27 +89,27 @@ typename State::entry& acquire_within(State& state, const typename State::hashed
         const time_point deadline = after(state.clock());
         if constexpr (std::same_as<time_point, real::time_point>) context.deadline = deadline;
         else context.deadline = after(real{});
-        return core::acquire(state, key, dial, context, deadline);
+        return core::acquire<what>(state, key, dial, context, deadline);
     } else {
         context.deadline = after(real{});
-        return core::acquire(state, key, dial, context);
+        return core::acquire<what>(state, key, dial, context);
     }
 }
 
 /// Lends or dials, within the limits of the context.
-template <class State, class Dial>
+template <wanted what = wanted::any, class State, class Dial>
 typename State::entry& acquire_within(
     State& state, const typename State::hashed& key, Dial& dial, const dial_context& context, default_timeout<false>) {
-    return core::acquire(state, key, dial, context);
+    return core::acquire<what>(state, key, dial, context);
 }
 
 /// The same. If the context has no deadline, within the timeout of the pool.
-template <class State, class Dial>
+template <wanted what = wanted::any, class State, class Dial>
 typename State::entry& acquire_within(State& state, const typename State::hashed& key, Dial& dial,
     const dial_context& context, default_timeout<true> otherwise) {
     if (context.deadline != context.deadline.max() || otherwise.value == otherwise.value.max())
-        return core::acquire(state, key, dial, context);
-    return core::acquire_within(state, key, dial, otherwise.value, context.stop);
+        return core::acquire<what>(state, key, dial, context);
+    return core::acquire_within<what>(state, key, dial, otherwise.value, context.stop);
 }
 
 }  // namespace pool::core

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <pool/core/allocation.hpp>
+#include <pool/core/warmth.hpp>
 
 /// @file
 /// What callers ask of a pool that bounds the open connections, as steps. Like the store, it has no lock, no clock and
@@ -15,8 +16,8 @@
 
 namespace pool::core {
 
-/// The wait queue, and the permits of the requests that dial. Each function is a part of a step, which ends with `serve`.
-/// Not thread-safe.
+/// The wait queue, and the permits of the requests that dial. Each function is a part of a step, which ends with
+/// `serve`. Not thread-safe.
 template <class Store>
 class admission : public allocation<Store> {
     using base = allocation<Store>;
@@ -56,9 +57,9 @@ public:
     /// Whether no request waits, and none dials for this key: then the store alone lends and takes back.
     bool is_uncontended(const group& of) const noexcept { return waiting_ == 0 && of.queue == nullptr; }
 
-    /// Lends an idle connection of a contended group, if one is left when those have been served that are due. It may be
-    /// one that a nudged request was to take. If the batch has ended before that is known, this returns nullptr: look up
-    /// again.
+    /// Lends an idle connection of a contended group, if one is left when those have been served that are due. It may
+    /// be one that a nudged request was to take. If the batch has ended before that is known, this returns nullptr:
+    /// look up again.
     template <class Moment>
     entry* lend(group& of, Moment& now) noexcept {
         store_.look_again(of, store_time(now), now.retired);
@@ -78,6 +79,12 @@ public:
     void give_back(entry& e, TimePoint expires_at, Moment& now) noexcept {
         group& of = e.of();
         store_.give_back(e, expires_at, store_time(now), now.retired);
+        came_back(of, now);
+    }
+
+    /// A connection of a group is idle again: it may be for a request, or may exceed the bounds.
+    template <class Moment>
+    void came_back(group& of, Moment& now) noexcept {
         if (of.queue != nullptr && !of.queue->is_unused()) of.queue->exceeds_idle = true;
         else if (of.idle.size() > now.bounds.max_idle_for(of.key)) store_.evict(of, now.retired);
         exceeds_idle_ = true;
@@ -95,17 +102,12 @@ public:
 
     // Steps of callers that may wait.
 
-    /// Puts a request at the end of the queue. `known` is the group of the key's entries, if it has any. The request may
-    /// be refused at once, as `queue_full`, or as `closed`. Returns what `admit` returns. Strong guarantee.
+    /// Puts a request at the end of the queue. `known` is the group of the key's entries, if it has any. The request
+    /// may be refused at once, as `queue_full`, or as `closed`. Returns what `admit` returns. Strong guarantee.
     template <class Moment>
     bool submit(request& asking, const hashed& key, group* known, Moment& now) {
         queue& of = queues_.find_or_make(store_, key, known);
-        asking.queue_ = &of;
-        asking.ticket_ = next_ticket_++;
-        asking.since_ = now.now();
-        asking.is_notified_ = true;  // its caller looks at it anyway
-        of.push_back(asking);
-        ++waiting_;
+        join(asking, of, now);
         store_.look_again(*of.group, store_time(now), now.retired);
         changed(of, now);
         return admit(asking, now);
@@ -127,9 +129,30 @@ public:
         return true;
     }
 
+    /// Gives a request a permit, if one is free that nobody waits for, and fewer connections of its key are there than
+    /// `wanted`. Such a request never waits, and its connection becomes idle. Returns whether it has a permit. Strong
+    /// guarantee.
+    template <class Moment>
+    bool take_permit(request& asking, const hashed& key, group* known, const ahead& wanted, Moment& now) {
+        queue& of = queues_.find_or_make(store_, key, known);
+        const group& its = *of.group;
+        const std::size_t present = its.idle.size() + of.dialing + (wanted.includes_lent ? its.lent : 0);
+        const bool is_free = !is_closed_ && waiting_ == 0 && present < wanted.count &&
+                             store_.stats().idle < now.bounds.max_idle() &&
+                             its.idle.size() < now.bounds.max_idle_for(its.key) && base::room(of, now) != 0 &&
+                             open_count() < now.bounds.max_open();
+        if (is_free) {
+            join(asking, of, now);
+            permit(asking, now);
+            asking.state_ = request_state::cancelled;  // so its connection is nobody's
+        }
+        changed(of, now);
+        return is_free;
+    }
+
     /// The caller of a request looks: it leaves if it has given up, takes a connection that is there, or begins to
-    /// dial. Returns the new state. `may_dial` means that the caller must dial now. If the batch has ended, and it still
-    /// waits, the caller has to call this again, because this step has not notified it.
+    /// dial. Returns the new state. `may_dial` means that the caller must dial now. If the batch has ended, and it
+    /// still waits, the caller has to call this again, because this step has not notified it.
     template <class Moment>
     request_state look(request& asking, Moment& now) noexcept {
         asking.is_notified_ = true;  // whatever happens in this step, it need not be notified
@@ -150,7 +173,7 @@ public:
         } else if (asking.state_ == request_state::may_dial) {
             serve(now);
             const group& its = *asking.queue().group;
-            const bool is_spare = its.usable() > its.nudged && !now.is_over();
+            const bool is_spare = its.usable() > its.nudged && !now.is_over() && !asking.prefers_dial_;
             if (is_spare && asking.state_ == request_state::may_dial) lend_to(asking, now);
         }
         serve(now);
@@ -165,17 +188,22 @@ public:
     template <class Moment>
     bool begin_close(request& asking, Moment& now) noexcept {
         if (asking.state_ != request_state::promised || remove_if_given_up(asking, now)) return false;
-        base::leave_zone(asking);
-        asking.state_ = request_state::closing;
-        ++asking.queue().closing;
-        ++closing_;
-        base::fit(asking.queue(), now);
+        start_closing(asking, now);
         return true;
     }
 
-    /// The caller has closed the connection, and the store has erased it. Its request gets the permit, if it still needs
-    /// it. If bounds were lowered meanwhile, or a caller has put a connection, there may be no permit: then the request
-    /// waits again, at its place.
+    /// Puts a request in the queue of a group whose caller closes a connection that it was lent: it gets the permit of
+    /// that. Strong guarantee.
+    template <class Moment>
+    void submit_closing(request& asking, group& its, Moment& now) {
+        queue& of = queues_.find_or_make(store_, its.hashed(), &its);
+        join(asking, of, now);
+        start_closing(asking, now);
+    }
+
+    /// The caller has closed the connection, and the store has erased it. Its request gets the permit, if it still
+    /// needs it. If bounds were lowered meanwhile, or a caller has put a connection, there may be no permit: then the
+    /// request waits again, at its place.
     template <class Moment>
     void end_close(request& asking, Moment& now) noexcept {
         assert(asking.state_ == request_state::closing && "pool: the end of a close that has not begun");
@@ -242,6 +270,27 @@ public:
     }
 
 private:
+    /// A request joins the end of a queue.
+    template <class Moment>
+    void join(request& asking, queue& of, Moment& now) noexcept {
+        asking.queue_ = &of;
+        asking.ticket_ = next_ticket_++;
+        asking.since_ = now.now();
+        asking.is_notified_ = true;  // its caller looks at it anyway
+        of.push_back(asking);
+        ++waiting_;
+    }
+
+    /// The caller of a waiting request begins to close a connection for it.
+    template <class Moment>
+    void start_closing(request& asking, Moment& now) noexcept {
+        base::leave_zone(asking);
+        asking.state_ = request_state::closing;
+        ++asking.queue().closing;
+        ++closing_;
+        base::fit(asking.queue(), now);
+    }
+
     using base::announce;
     using base::closing_;
     using base::connections_of;

@@ -7,6 +7,7 @@
 
 #include <pool/core/acquire_errors.hpp>
 #include <pool/core/dial_with.hpp>
+#include <pool/core/health.hpp>
 #include <pool/core/open_limit.hpp>
 #include <pool/core/parking.hpp>
 
@@ -91,10 +92,17 @@ request_state wait_for(
     return seen;
 }
 
-/// Dials a connection, or waits for one, for a caller that found none.
+/// A connection that a caller was lent, and cannot use.
+template <class State>
+struct unusable {
+    typename State::entry* conn = nullptr;  ///< none, if the caller found no connection
+    bool prefers_dial = false;              ///< the caller wants no other idle one instead
+};
+
+/// Dials a connection, or waits for one, for a caller that found none, or one that it cannot use.
 template <class State, class Dial>
 typename State::entry& wait_or_dial(State& state, const typename State::hashed& key, Dial& dial,
-    const dial_context& context, typename State::clock_time_point deadline) {
+    const dial_context& context, typename State::clock_time_point deadline, unusable<State> instead_of = {}) {
     using key_type = typename State::key_type;
     std::optional<key_type> kept;  // a close or the dial may destroy what `key` refers to
     const auto keep_key = [&] {
@@ -102,9 +110,17 @@ typename State::entry& wait_or_dial(State& state, const typename State::hashed& 
     };
     const auto own = [&] { return kept ? typename State::hashed{key_view<key_type>(*kept), key.hash} : key; };
 
+    dropped<State> sick{state, instead_of.conn};  // unless it is replaced
     blocking_request<State> asking{context.stop, deadline};
     withdrawal leaving{state, asking};
-    state.submit(asking, key);
+    if (instead_of.prefers_dial) asking.prefer_dial();
+    if (sick.it == nullptr) {
+        state.submit(asking, key);
+    } else {
+        keep_key();
+        if (!state.replace(asking, *sick.it)) throw closed_error(state, own());
+        sick.it = nullptr;
+    }
     request_state seen = wait_for(state, asking, context.stop, keep_key);
     if (seen == request_state::may_dial) {
         dial_for(state, asking, keep_key, dial, context);
@@ -126,24 +142,67 @@ typename State::entry& wait_or_dial(State& state, const typename State::hashed& 
     return asking.lent();
 }
 
-/// Lends an idle connection or dials one. Waits for either until `deadline`, or until a stop is requested. Throws what
-/// `dial` throws, `pool_closed`, `acquire_timeout`, `acquire_cancelled` and `queue_full`.
-template <class State, class Dial>
+/// Throws `acquire_timeout` or `acquire_cancelled`, if a caller has given up before it gets anything.
+template <class State>
+void refuse_late(const State& state, const typename State::hashed& key, const dial_context& context,
+    typename State::clock_time_point deadline) {
+    if (context.stop.stop_requested()) throw wait_error<acquire_cancelled>(state, key, "cancelled");
+    if (state.is_past(deadline)) throw wait_error<acquire_timeout>(state, key, "its deadline has passed");
+}
+
+/// The same for a caller whose connection has been checked meanwhile. It gives that back.
+template <class State>
+void give_back_if_late(
+    State& state, typename State::entry& lent, const dial_context& context, typename State::clock_time_point deadline) {
+    try {
+        refuse_late(state, lent.hashed(), context, deadline);
+    } catch (...) {
+        state.give_back(lent);
+        throw;
+    }
+}
+
+/// What a caller wants.
+enum class wanted : bool {
+    any,    ///< an idle connection, or else a new one
+    fresh,  ///< a new one: one that it is lent instead is closed for its permit
+};
+
+/// Lends a connection that is idle and healthy, or dials one. Waits for either until `deadline`, or until a stop is
+/// requested. Throws what `dial` throws, `pool_closed`, `acquire_timeout`, `acquire_cancelled` and `queue_full`.
+template <wanted what = wanted::any, class State, class Dial>
 typename State::entry& acquire(State& state, const typename State::hashed& key, Dial& dial, const dial_context& context,
     typename State::clock_time_point deadline) {
-    if (context.stop.stop_requested()) throw wait_error<acquire_cancelled>(state, key, "cancelled before it began");
-    if (state.is_past(deadline)) throw wait_error<acquire_timeout>(state, key, "its deadline has passed");
-    if (typename State::entry* const found = state.lend_at_once(key)) [[likely]]
-        return *found;
-    return wait_or_dial(state, key, dial, context, deadline);
+    refuse_late(state, key, context, deadline);
+    constexpr bool is_fresh = what == wanted::fresh;
+    typename State::entry* found = state.lend_at_once(key);
+    if (found == nullptr) [[unlikely]]
+        found = &wait_or_dial<State>(state, key, dial, context, deadline, {.prefers_dial = is_fresh});
+    const auto wait_or_dial_instead = [&](bool prefers_dial) {
+        found = &wait_or_dial<State>(
+            state, found->hashed(), dial, context, deadline, {.conn = found, .prefers_dial = prefers_dial});
+    };
+    if constexpr (is_fresh) {
+        while (found->reused) {
+            if (found->is_unchecked) state.passed_check(*found);
+            wait_or_dial_instead(true);
+        }
+    } else {
+        for (int n = 1; found->is_unchecked; ++n) {
+            if (!core::is_healthy(state, *found)) wait_or_dial_instead(n >= most_unhealthy);
+            else give_back_if_late(state, *found, context, deadline);
+        }
+    }
+    return *found;
 }
 
 /// The same, until the deadline of the context; a pool that bounds only the idle connections never waits.
-template <class State, class Dial>
+template <wanted what = wanted::any, class State, class Dial>
 typename State::entry& acquire(
     State& state, const typename State::hashed& key, Dial& dial, const dial_context& context) {
     if constexpr (State::bounds_open)
-        return core::acquire(state, key, dial, context, deadline_on(state.clock(), context));
+        return core::acquire<what>(state, key, dial, context, deadline_on(state.clock(), context));
+    else if constexpr (what == wanted::fresh) return state.acquire_fresh(key, dial, context);
     else return state.acquire(key, dial, context);
 }
 

@@ -51,6 +51,11 @@ class entry : public boost::intrusive::list_base_hook<>,
         time_point since{};  ///< when it became idle
     };
     struct no_idle_time {};
+    struct tending {
+        time_point at{};          ///< when its peer was last heard of: by its caller, or by a keep-alive
+        std::uint64_t order = 0;  ///< while it is idle: the lower, the longer
+    };
+    struct no_tending {};
 
     /// The present owner of the connection [C1].
     enum class place : unsigned char {
@@ -62,6 +67,7 @@ class entry : public boost::intrusive::list_base_hook<>,
 
 public:
     using key_type = Key;                           ///< the parameter
+    using connection_type = Conn;                   ///< the parameter
     using parts = Parts;                            ///< the parameter
     using group = key_group<Key, entry, can_wait>;  ///< the part that all entries of a key share
 
@@ -102,8 +108,9 @@ public:
     }
 
     // For the holder of the lent entry. The store only sets `reused`.
-    int exceptions = 0;   ///< uncaught ones when it was lent, or when its lease moved
-    bool reused = false;  ///< it was idle before it was lent
+    int exceptions = 0;         ///< uncaught ones when it was lent, or when its lease moved
+    bool reused = false;        ///< it was idle before it was lent
+    bool is_unchecked = false;  ///< its health has to be checked before it is used
 
 private:
     friend entry_index<Key, Conn, Parts>;
@@ -121,6 +128,7 @@ private:
     };
     [[no_unique_address]] std::conditional_t<timed, expiry, no_expiry> expiry_;
     [[no_unique_address]] std::conditional_t<Parts::has_since, idle_time, no_idle_time> idle_;
+    [[no_unique_address]] std::conditional_t<Parts::is_tended, tending, no_tending> tending_;
 };
 
 }  // namespace pool::core

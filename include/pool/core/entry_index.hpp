@@ -91,6 +91,8 @@ public:
         group& its = *e.group_;
         if (oldest_ == position(e)) ++oldest_;
         if (swept_ == position(e)) ++swept_;
+        if constexpr (Parts::is_tended)
+            if (tended_ == position(e)) ++tended_;
         ordered().erase(position(e));
         release(its);
     }
@@ -102,6 +104,8 @@ public:
         if (is_first) oldest_ = here;
         else if (oldest_ == here) ++oldest_;
         if (swept_ == here) ++swept_;
+        if constexpr (Parts::is_tended)
+            if (tended_ == here) ++tended_;
         ordered().relocate(ordered().end(), here);
     }
 
@@ -119,12 +123,15 @@ public:
     void reindex(entry& e) noexcept {
         const bool was_oldest = oldest_ == position(e);
         const bool was_swept = swept_ == position(e);
+        bool was_tended = false;
+        if constexpr (Parts::is_tended) was_tended = tended_ == position(e);
         const auto next = std::next(position(e));
         auto node = ordered().extract(position(e));
         e.expiry_.indexed = e.expiry_.at;
         ordered().insert(next, std::move(node));
         if (was_oldest) oldest_ = position(e);
         if (was_swept) swept_ = position(e);
+        if (was_tended) tended_ = position(e);
     }
 
     /// Begins to go through all entries that are idle now, in order. Other operations may come in between.
@@ -132,6 +139,18 @@ public:
 
     /// The next entry of that; nullptr at the end. It need not be idle.
     entry* next_swept() noexcept { return swept_ != ordered().end() ? &unconst(*swept_++) : nullptr; }
+
+    /// Begins another such way.
+    void begin_tending() noexcept { tended_ = oldest_; }
+
+    /// The next entry of that; nullptr at the end. It need not be idle.
+    entry* next_tended() noexcept { return tended_ != ordered().end() ? &unconst(*tended_++) : nullptr; }
+
+    /// An entry is idle again that has kept its place.
+    void is_idle_again(entry& e) noexcept {
+        while (oldest_ != ordered().end() && !oldest_->is_idle()) ++oldest_;
+        if (oldest_ == ordered().end() || e.tending_.order < oldest_->tending_.order) oldest_ = position(e);
+    }
 
     bool empty() const noexcept { return container_.empty(); }  ///< no entry at all
 
@@ -185,6 +204,7 @@ private:
     using position_type = typename boost::multi_index::index<container, by_order>::type::iterator;
     position_type oldest_ = ordered().end();  ///< no idle entry is before it
     position_type swept_ = ordered().end();   ///< where the sweep goes on
+    position_type tended_ = ordered().end();  ///< where the keeping alive goes on
 };
 
 }  // namespace pool::core

@@ -18,6 +18,7 @@ struct entry_facts {
     bool timed = false;     ///< it has an expiry time
     bool can_wait = false;  ///< callers may wait for it
     bool since = false;     ///< it knows since when it is idle
+    bool tended = false;    ///< it is kept alive while it is idle
 };
 
 /// The optional parts of an entry, as a store and its entries ask for them. `Time` is a time point of the pool's clock.
@@ -26,8 +27,9 @@ struct entry_parts {
     static constexpr bool timed = Has.timed;        ///< whether entries expire
     static constexpr bool can_wait = Has.can_wait;  ///< whether callers may wait for an entry
     static constexpr bool has_since = Has.since;    ///< whether an entry knows since when it is idle
+    static constexpr bool is_tended = Has.tended;   ///< whether idle entries are kept alive
 
-    static constexpr bool needs_time = timed || has_since;  ///< whether the store has to be told the time
+    static constexpr bool needs_time = timed || has_since || is_tended;  ///< whether the store has to be told the time
 
     using time_point = std::conditional_t<needs_time, Time, no_time>;  ///< the times that a store is told
     using deadline = std::conditional_t<can_wait, Time, no_time>;      ///< when callers give up

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
+#include <pool/connection.hpp>
 #include <pool/core/lending_store.hpp>
 
 /// @file
@@ -22,6 +24,7 @@ class entry_store : public lending_store<Key, Conn, Parts> {
 
 public:
     using base::base;
+    using base::is_due;
     using base::timed;
     using typename base::entries;
     using typename base::entry;
@@ -79,19 +82,23 @@ public:
         }
     }
 
-    /// Begins to retire the idle entries that exceed new bounds: `trim` goes on.
-    void begin_trim() noexcept { index_.begin_sweep(); }
+    /// Begins to go through all idle entries: `sweep` goes on. Two threads may sweep at once: they share the work.
+    void begin_sweep() noexcept { index_.begin_sweep(); }
 
-    /// Looks at `most` entries at most. Retires those that exceed the bound of their key, and then, at its end, those
-    /// that exceed the bound of all, by the rule of `give_back`. `per_key(group)` and `in_all()` are the bounds.
-    /// Returns whether it is done. Each step is O(1).
+    /// Looks at `most` entries at most. Retires those that are dead, or exceed the bound of their key, and then, at its
+    /// end, those that exceed the bound of all, by the rule of `give_back`. `per_key(group)` and `in_all()` are the
+    /// bounds. Returns whether it is done. Each step is O(1).
     template <class InAll, class PerKey>
-    bool trim(const InAll& in_all, const PerKey& per_key, std::size_t most, entries& retired) noexcept {
+    bool sweep(const InAll& in_all, const PerKey& per_key, std::size_t most, entries& retired) noexcept {
         for (;; --most) {
             if (most == 0) return false;
             entry* const next = index_.next_swept();
             if (next == nullptr) break;
             if (!next->is_idle()) continue;
+            if (connection_traits<Conn>::closed(next->conn())) {
+                retire(*next, stats_.found_closed, retired);
+                continue;
+            }
             group& its = *next->group_;
             if (its.idle.size() > per_key(its)) retire(its.idle.front(), stats_.evicted, retired);
         }
@@ -100,6 +107,67 @@ public:
             retire(index_.oldest_idle(), stats_.evicted, retired);
         }
         return true;
+    }
+
+    // Keeping idle entries alive. One that is kept alive is lent meanwhile, but keeps its place and its idle time.
+
+    /// Begins to go through all idle entries: `next_to_tend` goes on.
+    void begin_tending() noexcept
+        requires Parts::is_tended
+    {
+        index_.begin_tending();
+    }
+
+    /// An idle entry that was lent to be kept alive.
+    struct tended {
+        entry* conn = nullptr;                  ///< none, if all were looked at
+        time_point expires_at = time_point{};  ///< as it was
+    };
+
+    /// Lends the next idle entry that was last kept alive, or used, at `before` or earlier. Skips those that are
+    /// blocked or dead. Lowers `next` to the time of the oldest of the others. Reduces `most` by one for each that it
+    /// looks at; if it is 0 then, call it again.
+    tended next_to_tend(time_point before, time_point& next, std::size_t& most) noexcept
+        requires Parts::is_tended
+    {
+        while (entry* const each = most != 0 ? index_.next_tended() : nullptr) {
+            --most;
+            if (!each->is_idle() || connection_traits<Conn>::closed(each->conn()) || this->is_blocked(*each)) continue;
+            if (each->tending_.at > before) {
+                next = std::min(next, each->tending_.at);
+                continue;
+            }
+            tended found{each};
+            if constexpr (timed) found.expires_at = each->expiry_.at;
+            this->unlink(*each);
+            each->place_ = place::lent;
+            ++each->group_->lent;
+            ++stats_.lent;
+            ++stats_.checking;
+            return found;
+        }
+        return {};
+    }
+
+    /// Makes it idle again, where it was.
+    void put_back(const tended& kept, time_point now) noexcept
+        requires Parts::is_tended
+    {
+        entry& e = *kept.conn;
+        ++stats_.kept_alive;
+        --stats_.checking;
+        this->link_again(e, kept.expires_at);
+        e.tending_.at = now;
+    }
+
+    /// Retires it. `is_alive` is false if its keep-alive has failed. Otherwise the pool is closed, or has no more room
+    /// for it.
+    void retire_tended(const tended& kept, bool is_alive, bool is_closed, entries& retired) noexcept
+        requires Parts::is_tended
+    {
+        --stats_.checking;
+        auto& why_alive = is_closed ? stats_.cleared : stats_.evicted;
+        retire(*kept.conn, is_alive ? why_alive : stats_.failed_keep_alives, retired);
     }
 
     /// Throws `std::length_error` if no memory could hold so many entries.
@@ -120,7 +188,7 @@ public:
 
 private:
     using base::index_;
-    using base::is_due;
+    using typename base::place;
     using base::retire;
     using base::stats_;
 };

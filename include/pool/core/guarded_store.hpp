@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <limits>
@@ -57,7 +58,10 @@ public:
     using clock_type = ClockPolicy;                             ///< the parameter
     using clock_time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
     /// What an entry has besides its connection.
-    using parts = entry_parts<clock_time_point, entry_facts{.timed = timed, .can_wait = bounds_open}>;
+    using parts = entry_parts<clock_time_point, entry_facts{.timed = timed,
+                                                    .can_wait = bounds_open,
+                                                    .since = health_checked<Conn>,
+                                                    .tended = kept_alive<Conn>}>;
     using time_point = typename parts::time_point;                      ///< the times that the store is told
     using store_type = entry_store<Key, Conn, parts>;                   ///< the store
     using entry = typename store_type::entry;                           ///< one connection
@@ -100,7 +104,10 @@ protected:
           clock_{std::move(clock)},
           expiry_{std::move(expiry)},
           capacity_{std::move(capacity)},
-          store_{settings.reuse} {}
+          store_{settings.reuse} {
+        store_.check_after(settings.check_after);
+        if constexpr (kept_alive<Conn>) keep_alive_every_ = settings.keep_alive_every;
+    }
 
     /// Only the last step destroys it.
     virtual ~guarded_store() = default;
@@ -135,21 +142,23 @@ protected:
         return count;
     }
 
-    /// Calls `act(moment&)` under the lock, then deletes this state if nothing needs it any more.
+    /// Calls `act(moment&)` under the lock, then deletes this state if nothing needs it any more. Then closes at most
+    /// one connection, as `who` says.
     template <class Act>
-    void last_step(const Act& act) noexcept {
-        if (entry* const claimed = removal(act, claims::any)) close_from(*claimed, 1, nullptr);
+    void last_step(const Act& act, closing who = closing::own_and_one) noexcept {
+        if (entry* const claimed = removal(act, first_claim(who))) close_from(*claimed, 1, nullptr);
     }
 
-    /// Closes one connection that nobody closes yet, if there is one, and if `begin(moment&)` returns true, which is
-    /// called under the lock. Calls `end(moment&)` under the lock when it is closed. Returns whether it did.
+    /// Closes one connection that nobody closes yet, if `begin(moment&)` returns true, which is called under the lock,
+    /// and there is one then. Calls `end(moment&)` under the lock when it is closed. Returns whether it did. Throws
+    /// only what `begin` throws.
     template <class Begin, class End>
-    bool close_one(const Begin& begin, const End& end) noexcept {
+    bool close_one(const Begin& begin, const End& end) {
         moment now = this->now();
         std::size_t count = 0;
         auto which = claims::none;
         const auto begins = [&](moment& its) {
-            if (!unclosed_.empty() && begin(its)) which = claims::any;
+            if (begin(its)) which = claims::any;
         };
         entry* const claimed = locked(now, begins, which, count, count);
         if (claimed != nullptr) close_claimed(*claimed, claims::none, nullptr, end);
@@ -372,9 +381,13 @@ private:
     [[no_unique_address]] const ClockPolicy clock_;
     [[no_unique_address]] const ExpiryPolicy expiry_;
     struct nobody_waits {};
+    struct nothing_is_tended {};
     [[no_unique_address]] std::conditional_t<bounds_open, std::atomic<bool>, nobody_waits> somebody_waits_{};
 
 protected:
+    [[no_unique_address]] std::conditional_t<kept_alive<Conn>, std::chrono::nanoseconds, nothing_is_tended>
+        keep_alive_every_{};  ///< zero or less: never
+
     /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
     /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
     /// the capacity policy's answers, its swap in `reconfigure`, and the clock, if a caller waits or begins to [C8].

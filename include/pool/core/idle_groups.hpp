@@ -29,6 +29,12 @@ public:
         groups_.insert(groups_.end(), of);
     }
 
+    /// The same for a group whose new idle entry may be its oldest one. O(log n).
+    void add_again(Group& of) noexcept {
+        of.idle_group_hook::unlink();
+        add(of);
+    }
+
     /// The group with the oldest idle entry, but not `other_than`; nullptr if there is none, or if `most` corrections
     /// were not enough. Reduces `most` by the corrections. Each is O(log n).
     Group* oldest(const Group* other_than, std::size_t& most) noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -18,6 +19,7 @@
 #include <pool/core/entry_index.hpp>
 #include <pool/core/hashed_key.hpp>
 #include <pool/core/idle_groups.hpp>
+#include <pool/core/saturating.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
 
@@ -84,6 +86,11 @@ public:
     /// An empty store. `reuse` is the order in which `lend` looks at the idle entries of a key.
     explicit lending_store(reuse_order reuse = reuse_order::oldest_first) : reuse_{reuse} {}
 
+    /// An entry that has been idle for less than this is not checked before it is lent.
+    void check_after([[maybe_unused]] std::chrono::nanoseconds idle) noexcept {
+        if constexpr (health_checked<Conn>) check_after_ = idle;
+    }
+
     lending_store(const lending_store&) = delete;
     lending_store& operator=(const lending_store&) = delete;
 
@@ -125,6 +132,12 @@ public:
         index_.erase(e);
     }
 
+    /// Whether an expiry time has come.
+    static bool is_due(time_point at, time_point now) noexcept {
+        if constexpr (timed) return at <= now && at != time_point::max();
+        else return false;
+    }
+
     /// The group of a key's entries, or nullptr. O(1).
     group* find(const hashed& key) const { return index_.find(key); }
 
@@ -148,7 +161,7 @@ public:
                 e.reused = true;
                 ++of.lent;
                 ++stats_.lent;
-                ++stats_.hits;
+                count_hit(e, now);
                 return &e;
             }
             if (most == 0 || --most == 0) return nullptr;
@@ -160,6 +173,20 @@ public:
     entry* lend(const hashed& key, time_point now, std::size_t& most, entries& retired) {
         group* const of = index_.find(key);
         return of != nullptr ? lend(*of, now, most, retired) : nullptr;
+    }
+
+    /// A connection that was lent has passed its health check.
+    void passed_check(entry& e) noexcept {
+        e.is_unchecked = false;
+        --stats_.checking;
+        ++stats_.hits;
+    }
+
+    /// Retires a connection that was lent, and cannot be used: it has failed its check, or its caller wants a fresh
+    /// one.
+    void retire_unusable(entry& e, entries& retired) noexcept {
+        stats_.checking -= e.is_unchecked;
+        retire(e, e.is_unchecked ? stats_.found_unhealthy : stats_.discarded, retired);
     }
 
     /// Asks the blocked connections of a group again. Retires those that are still blocked, but closed or expired. O(n)
@@ -186,12 +213,15 @@ public:
         if (bounds.in_all == 0 || bounds.per_key == 0) return retire(e, stats_.refused, retired);
         if (is_due(expires_at, now)) return retire(e, stats_.expired, retired);
 
-        group& its = *e.group_;
-        std::size_t most = most_evicted;
-        for (; its.idle.size() >= bounds.per_key && most != 0; --most)
-            retire(its.idle.front(), stats_.evicted, retired);
-        for (; stats_.idle >= bounds.in_all && most != 0; --most) retire(index_.oldest_idle(), stats_.evicted, retired);
+        trim_to({bounds.in_all - 1, bounds.per_key - 1}, *e.group_, retired);
         link(e, expires_at, now);
+    }
+
+    /// Retires the oldest entries of a key while it has more than `bounds` allow, then the oldest of all.
+    void trim_to(const idle_bounds& bounds, group& its, entries& retired) noexcept {
+        std::size_t most = most_evicted;
+        for (; its.idle.size() > bounds.per_key && most != 0; --most) retire(its.idle.front(), stats_.evicted, retired);
+        for (; stats_.idle > bounds.in_all && most != 0; --most) retire(index_.oldest_idle(), stats_.evicted, retired);
     }
 
     /// Makes a lent entry idle, whatever the bounds: requests wait, and some may need it. Retires it if it is due.
@@ -211,6 +241,9 @@ public:
 
     /// Retires a lent entry that its caller does not want to give back.
     void discard(entry& e, entries& retired) noexcept { retire(e, stats_.discarded, retired); }
+
+    /// Retires a lent entry, because its reset has failed.
+    void retire_unreset(entry& e, entries& retired) noexcept { retire(e, stats_.failed_resets, retired); }
 
     /// Retires a lent or newly opened entry without counting it, because its caller never gets it.
     void retire_uncounted(entry& e, entries& retired) noexcept {
@@ -296,10 +329,47 @@ protected:
             idle_groups_.add(*e.group_);
         }
         if constexpr (Parts::has_since) e.idle_.since = now;
+        if constexpr (Parts::is_tended) e.tending_ = {now, ++last_age_};
         if constexpr (timed) {
             e.expiry_.at = expires_at;
             if (expires_at < e.expiry_.indexed) index_.reindex(e);
         }
+    }
+
+    /// Makes a lent entry idle again, at the place that it had: for a keep-alive. O(n) in the idle entries of its key
+    /// that are older.
+    void link_again(entry& e, [[maybe_unused]] time_point expires_at) noexcept
+        requires Parts::is_tended
+    {
+        group& its = *e.group_;
+        --its.lent;
+        --stats_.lent;
+        ++stats_.idle;
+        auto next = its.idle.begin();
+        while (next != its.idle.end() && next->tending_.order < e.tending_.order) ++next;
+        its.idle.insert(next, e);
+        e.place_ = place::idle;
+        index_.is_idle_again(e);
+        if constexpr (can_wait) {
+            if (!connection_traits<Conn>::unblocked(e.conn())) change_blocked(e, true);
+            idle_groups_.add_again(its);
+        }
+        if constexpr (timed) {
+            e.expiry_.at = expires_at;
+            if (expires_at < e.expiry_.indexed) index_.reindex(e);
+        }
+    }
+
+    /// Counts a hit, unless the connection has to be checked first.
+    void count_hit([[maybe_unused]] entry& e, [[maybe_unused]] time_point now) noexcept {
+        if constexpr (health_checked<Conn>) {
+            e.is_unchecked = saturating_since(e.idle_.since, now) >= check_after_;
+            if (e.is_unchecked) {
+                ++stats_.checking;
+                return;
+            }
+        }
+        ++stats_.hits;
     }
 
     /// Takes an idle entry that is not blocked out of the list.
@@ -352,10 +422,6 @@ protected:
         else e.group_->blocked.erase(e.group_->blocked.iterator_to(e));
     }
 
-    static bool is_due(time_point at, time_point now) noexcept {
-        if constexpr (timed) return at <= now && at != time_point::max();
-        else return false;
-    }
     static bool is_due(const entry& e, time_point now) noexcept {
         if constexpr (timed) return is_due(e.expiry_.at, now);
         else return false;
@@ -379,6 +445,9 @@ protected:
     pool::stats stats_;
     std::uint64_t last_age_ = 0;
     const reuse_order reuse_;
+    struct no_checks {};
+    /// How long an entry has to be idle before it is checked.
+    [[no_unique_address]] std::conditional_t<health_checked<Conn>, std::chrono::nanoseconds, no_checks> check_after_{};
 };
 
 }  // namespace pool::core

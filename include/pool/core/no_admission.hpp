@@ -42,6 +42,7 @@ public:
     static constexpr bool awaits_blocked() noexcept { return false; }                               ///< nobody waits
     static constexpr void begin_look_again() noexcept {}                                            ///< nobody waits
     static constexpr bool look_again(auto&) noexcept { return true; }                               ///< nobody waits
+    static constexpr void came_back(const group&, auto&) noexcept {}                                ///< nobody waits
     static constexpr void changed(const group&, auto&) noexcept {}                                  ///< nobody waits
     static constexpr void erase_lent(const group&, const auto& erase, auto&) noexcept { erase(); }  ///< only that
     static constexpr void bounds_changed() noexcept {}                                              ///< nobody waits

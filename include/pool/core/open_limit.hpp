@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <mutex>
 
 #include <pool/core/pool_state.hpp>
@@ -71,6 +72,29 @@ public:
         return fresh;
     }
 
+    /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
+    /// whether it did. Throws what the dial throws, and `std::bad_alloc`.
+    template <class Dial>
+    bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context) {
+        struct silent_request final : request {
+            silent_request() : request{true} {}
+            bool notified() noexcept override { return true; }
+        } asking;
+        bool may_dial = false;
+        step(closing::later,
+            [&](moment& now) { may_dial = admission_.take_permit(asking, key, store().find(key), wanted, now); });
+        if (!may_dial) return false;
+        entry* fresh = nullptr;
+        try {
+            fresh = &this->dial(asking, dial, context);
+        } catch (...) {
+            dial_failed(asking, core::kept_text(std::current_exception()));
+            throw;
+        }
+        dial_succeeded(asking, *fresh);
+        return true;
+    }
+
     /// Makes an entry for the connection of a dial, from the result of `make(key)`. Strong guarantee.
     template <class Make>
     entry& dialled(request& dialing, const Make& make) {
@@ -105,7 +129,21 @@ public:
     /// If a request is promised a permit, and there is a connection that nobody closes yet, closes that one, for its
     /// permit. Returns whether it did.
     bool close_for(request& asking) noexcept {
-        return this->close_one([&](moment& now) { return admission_.begin_close(asking, now); },
+        return this->close_one([&](moment& now) { return this->has_unclosed() && admission_.begin_close(asking, now); },
+            [&](moment& now) { admission_.end_close(asking, now); });
+    }
+
+    /// A caller was lent a connection that it cannot use. Closes one, for whose permit the request then dials, unless
+    /// another idle one is there. Its caller has to look at it. Strong guarantee. Does nothing if the pool is closed,
+    /// and returns false: this close could end the pool's state, which the request is in.
+    bool replace(request& asking, entry& unusable) {
+        return this->close_one(
+            [&](moment& now) {
+                if (closed_) return store().count_lookup_in_vain(), false;
+                admission_.submit_closing(asking, unusable.of(), now);
+                store().retire_unusable(unusable, now.retired);
+                return true;
+            },
             [&](moment& now) { admission_.end_close(asking, now); });
     }
 
@@ -141,7 +179,7 @@ public:
         typename base::drainer here;
         for (;;) {
             const bool late = is_past(deadline);
-            if (!late && this->close_one([](moment&) { return true; }, [](moment&) {})) continue;
+            if (!late && this->close_one([this](moment&) { return this->has_unclosed(); }, [](moment&) {})) continue;
             std::unique_lock guard{lock_};
             if (const std::size_t left = this->outstanding(); left == 0 || late) {
                 here.unlink();

@@ -93,8 +93,8 @@ public:
         else return {};
     }
 
-    /// Lends an idle connection of `key`, or dials one with the dial of the pool. Throws `no_dial` if there is none, and
-    /// otherwise as with a dial.
+    /// Lends an idle connection of `key`, or dials one with the dial of the pool. Throws `no_dial` if there is none,
+    /// and otherwise as with a dial.
     [[nodiscard]] lease_type acquire(key_view<Key> key, const dial_context& context = {}) {
         return hand_out(key, own_dial_or_throw(), context, timeout_);
     }
@@ -122,6 +122,29 @@ public:
                 return lent;
             },
             std::forward<Args>(args)...);
+    }
+
+    /// Dials a connection of `key`, whatever is idle: for a call that is repeated because an idle connection has turned
+    /// out to be dead. In a pool that bounds the open connections, it may have to wait, and a connection that it is
+    /// lent meanwhile is closed, for its permit. That counts as a hit, too. Throws as `acquire`.
+    template <dial_argument<time_point> Dial>
+    [[nodiscard]] lease_type acquire_fresh(key_view<Key> key, Dial&& dial, const dial_context& context = {}) {
+        if constexpr (check_dial<Dial, Key, Conn>()) return hand_out<wanted::fresh>(key, dial, context, timeout_);
+        else return {};
+    }
+
+    /// The same, until `timeout` from now.
+    template <dial_argument<time_point> Dial, class Rep, class Period>
+    [[nodiscard]] lease_type acquire_fresh(
+        key_view<Key> key, Dial&& dial, std::chrono::duration<Rep, Period> timeout, std::stop_token stop = {}) {
+        if constexpr (check_limited_wait<State>() && check_dial<Dial, Key, Conn>())
+            return hand_out<wanted::fresh>(key, dial, timeout, std::move(stop));
+        else return {};
+    }
+
+    /// The same, with the dial of the pool. Throws `no_dial` if there is none.
+    [[nodiscard]] lease_type acquire_fresh(key_view<Key> key, const dial_context& context = {}) {
+        return hand_out<wanted::fresh>(key, own_dial_or_throw(), context, timeout_);
     }
 
     /// Lends an idle connection of `key`, or returns an empty lease.
@@ -159,6 +182,45 @@ public:
             const hashed key_with_hash{key};
             this->of(key_with_hash)->put(key_with_hash, std::move(conn));
         }
+    }
+
+    /// Dials connections of `key`, which become idle, until `count` of them are open: idle, lent or being dialled. Stops at
+    /// a bound of the pool, at the first dial that fails, and at the end of the context. Makes no room by closing others,
+    /// and takes no permit that somebody waits for. Throws `std::bad_alloc`, and what Key's hash and copy throw.
+    template <dial_argument<time_point> Dial>
+    prewarmed prewarm(key_view<Key> key, std::size_t count, Dial&& dial, const dial_context& context = {}) {
+        if constexpr (check_dial<Dial, Key, Conn>()) {
+            const Key own(key);  // a dial may destroy what `key` refers to
+            const hashed key_with_hash{key_view<Key>(own)};
+            const auto state = this->of(key_with_hash);
+            return core::open_ahead(*state, key_with_hash, {count, true}, dial, context);
+        } else {
+            return {};
+        }
+    }
+
+    /// The same, with the dial of the pool. Throws `no_dial` if there is none.
+    prewarmed prewarm(key_view<Key> key, std::size_t count, const dial_context& context = {}) {
+        return prewarm(key, count, own_dial_or_throw(), context);
+    }
+
+    /// From now on, each `upkeep` dials idle connections of `key` until there are `count`, within the bounds of the pool.
+    /// A reaper, such as that of a ready-made pool, calls it at least every second then. It waits for the dials meanwhile,
+    /// so these should have a deadline of their own, see `timed`. A dial that fails is tried again in the next upkeep. A
+    /// second call for the same key replaces the first; a `count` of 0 ends it. Throws `std::bad_alloc`, and what Key's
+    /// hash and copy, and the dial's move throw.
+    template <dial_argument<time_point> Dial>
+    void min_idle(key_view<Key> key, std::size_t count, Dial dial) {
+        if constexpr (check_dial<Dial, Key, Conn>()) {
+            const hashed key_with_hash{key};
+            this->of(key_with_hash)->keep_up(key_with_hash, count, dial_type{std::move(dial)});
+        }
+    }
+
+    /// The same, with the dial of the pool. Throws `no_dial` if there is none.
+    void min_idle(key_view<Key> key, std::size_t count) {
+        const hashed key_with_hash{key};
+        this->of(key_with_hash)->keep_up(key_with_hash, count, own_dial_or_throw());
     }
 
     /// A lazy connection: each call through it lends an idle connection of `key` or dials one, uses it, and gives it
@@ -220,6 +282,21 @@ public:
     [[nodiscard]] lease_type try_acquire(Args&&... args) {
         return try_acquire(no_key{}, std::forward<Args>(args)...);
     }
+    template <class... Args>
+        requires(is_keyless<Key, Args...>)
+    [[nodiscard]] lease_type acquire_fresh(Args&&... args) {
+        return acquire_fresh(no_key{}, std::forward<Args>(args)...);
+    }
+    template <class... Args>
+        requires(is_keyless<Key>)
+    prewarmed prewarm(std::size_t count, Args&&... args) {
+        return prewarm(no_key{}, count, std::forward<Args>(args)...);
+    }
+    template <class... Dial>
+        requires(is_keyless<Key>)
+    void min_idle(std::size_t count, Dial&&... dial) {
+        min_idle(no_key{}, count, std::forward<Dial>(dial)...);
+    }
     [[nodiscard]] std::optional<Conn> take()
         requires(is_keyless<Key>)
     {
@@ -266,25 +343,25 @@ private:
     friend pool_access;
 
     /// Lends an idle connection, or dials one, within these limits: for a call.
-    template <class Dial, class... Limits>
+    template <wanted what = wanted::any, class Dial, class... Limits>
     lease_type lend(key_view<Key> key, Dial& dial, Limits&&... limits) {
         if constexpr (check_wait<State>()) {
             const hashed key_with_hash{key};
             State& state = *this->of(key_with_hash);
-            return {state, core::acquire_within(state, key_with_hash, dial, std::forward<Limits>(limits)...)};
+            return {state, core::acquire_within<what>(state, key_with_hash, dial, std::forward<Limits>(limits)...)};
         } else {
             return {};
         }
     }
 
     /// The same, for a caller that keeps the lease.
-    template <class Dial, class... Limits>
+    template <wanted what = wanted::any, class Dial, class... Limits>
     lease_type hand_out(key_view<Key> key, Dial& dial, Limits&&... limits) {
         if constexpr (check_wait<State>()) {
             const hashed key_with_hash{key};
             State& state = *this->of(key_with_hash);
             return lease_type::handed_out(
-                state, core::acquire_within(state, key_with_hash, dial, std::forward<Limits>(limits)...));
+                state, core::acquire_within<what>(state, key_with_hash, dial, std::forward<Limits>(limits)...));
         } else {
             return {};
         }

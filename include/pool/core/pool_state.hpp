@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -16,7 +17,10 @@
 #include <pool/core/close_conn.hpp>
 #include <pool/core/dial_with.hpp>
 #include <pool/core/guarded_store.hpp>
+#include <pool/core/health.hpp>
+#include <pool/core/own_dial.hpp>
 #include <pool/core/saturating.hpp>
+#include <pool/core/warmth.hpp>
 #include <pool/dial.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/settings.hpp>
@@ -51,48 +55,54 @@ public:
 
     // Lending. A look-up closes nothing, so that it is not late: the dead connections that it finds are closed later.
 
-    /// Lends an idle connection; nullptr if there is none.
-    entry* lend(const hashed& key) { return until_done([&](moment& now) { return look_up(key, now); }); }
+    /// Lends a healthy idle connection; nullptr if there is none, or if those that it has checked are not.
+    entry* lend(const hashed& key) {
+        entry* found = until_done([&](moment& now) { return look_up(key, now); });
+        for (int n = 1; found != nullptr && !core::is_healthy(*this, *found); ++n)
+            found = lend_instead(*found, n >= most_unhealthy);
+        return found;
+    }
 
     /// The same, but it counts no miss: the caller goes on by submitting a request.
     entry* lend_at_once(const hashed& key) { return until_done([&](moment& now) { return find_idle(key, now); }); }
 
-    /// Lends an idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
+    /// A connection that was lent has passed its health check, or its caller does not need one.
+    void passed_check(entry& lent) noexcept {
+        const std::lock_guard guard{lock_};
+        store().passed_check(lent);
+    }
+
+    /// Retires a connection that was lent, and cannot be used. If the pool has been closed meanwhile, nobody else may
+    /// come to close it, so this does. That may end this state.
+    void drop(entry& unusable) noexcept {
+        const auto retires = [&](moment& now) {
+            store().retire_unusable(unusable, now.retired);
+            return closed_;
+        };
+        this->close_one(retires, [](moment&) {});
+    }
+
+    /// Lends a healthy idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
     template <class Dial>
     entry& acquire(const hashed& key, Dial& dial, const dial_context& context)
         requires(!bounds_open)
     {
         entry* fresh = nullptr;
-        bool is_over = true;
-        while (is_over) {
-            entry* found = nullptr;
-            moment now = this->now();
-            const time_point earliest = expires_at(base::entry_time(now));
-            step(closing::later, now, [&](moment&) {
-                found = look_up(key, now);
-                is_over = now.is_over();
-                // In the same step, because `key` may refer to something that other code destroys.
-                if (found == nullptr && !is_over && !closed_) fresh = &store().make_entry(key, earliest);
-            });
-            if (found != nullptr) [[likely]] return *found;
-        }
-        if (fresh == nullptr) throw core::closed_error(*this, key);
+        entry* found = lend_or_make(key, fresh);
+        for (int n = 1; found != nullptr && !core::is_healthy(*this, *found); ++n)
+            found = lend_or_make_instead(*found, fresh, n >= most_unhealthy);
+        if (found != nullptr) [[likely]] return *found;
+        return dial_for_lease(*fresh, dial, context);
+    }
 
-        dial_into(*fresh, dial, context);
-        bool is_closed = false;
-        {
-            const std::lock_guard guard{lock_};
-            store().count_dial();
-            is_closed = closed_;
-            if (!is_closed) store().mark_lent(*fresh);
-        }
-        if (!is_closed) return *fresh;
-        try {
-            throw core::closed_error(*this, fresh->hashed());
-        } catch (...) {
-            close_uncounted(*fresh);
-            throw;
-        }
+    /// Dials a new connection, whatever is idle. Throws as `acquire`.
+    template <class Dial>
+    entry& acquire_fresh(const hashed& key, Dial& dial, const dial_context& context)
+        requires(!bounds_open)
+    {
+        entry* fresh = nullptr;
+        (void)lend_or_make(key, fresh, true);
+        return dial_for_lease(*fresh, dial, context);
     }
 
     /// Moves an idle connection out, if there is one. If the move throws, the pool closes the connection.
@@ -106,9 +116,10 @@ public:
                 throw;
             }
             found->destroy();
-            step(closing::later, [&](moment& now) {
+            const auto erases = [&](moment& now) {
                 admission_.erase_lent(found->of(), [&] { store().erase_taken(*found); }, now);
-            });
+            };
+            last_step(erases, closing::later);  // a health check may have ended the pool
         }
         return taken;
     }
@@ -133,7 +144,73 @@ public:
         });
     }
 
+    /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
+    /// whether it did. Throws what the dial throws, and `std::bad_alloc`.
+    template <class Dial>
+    bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context)
+        requires(!bounds_open)
+    {
+        entry* fresh = nullptr;
+        {
+            const time_point earliest = expires_at(read_clock());
+            const std::lock_guard guard{lock_};
+            const group* const of = store().find(key);
+            const std::size_t idle = of != nullptr ? of->idle.size() : 0;
+            const std::size_t lent = of != nullptr && wanted.includes_lent ? of->lent : 0;
+            if (closed_ || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle()) return false;
+            fresh = &store().make_entry(key, earliest);
+            if (idle >= capacity_.max_idle_for(fresh->key())) {
+                store().erase_unopened(*fresh);
+                return false;
+            }
+        }
+        dial_into(*fresh, dial, context);
+        moment now = this->now();
+        const time_point at = expires_at(base::entry_time(now));
+        step(closing::own_and_one, now, [&](moment&) {
+            store().count_dial();
+            if (closed_) return store().retire_uncounted(*fresh, now.retired);
+            store().mark_lent(*fresh);
+            keep(*fresh, at, true, now);
+        });
+        return true;
+    }
+
+    /// Keeps up this many idle connections of a key from now on; 0 for none. Strong guarantee.
+    void keep_up(const hashed& key, std::size_t count, own_dial<Key, Conn> dial) {
+        using target = min_idle_target<Key, Conn>;
+        const auto added = std::make_shared<const target>(key, count, std::move(dial));
+        std::shared_ptr<const target> replaced;  // destroyed after the lock: it has a dial
+        const std::lock_guard guard{lock_};
+        const auto same = [&](const auto& each) { return key.equals(each->key, each->hash); };
+        const auto found = std::find_if(targets_.begin(), targets_.end(), same);
+        if (found == targets_.end()) {
+            if (count != 0) targets_.push_back(added);
+            return;
+        }
+        replaced = std::exchange(*found, added);
+        if (count == 0) targets_.erase(found);
+    }
+
+    /// The i-th of these; nullptr if there are not so many, or the pool is closed.
+    std::shared_ptr<const min_idle_target<Key, Conn>> target(std::size_t i) const {
+        const std::lock_guard guard{lock_};
+        return i < targets_.size() && !closed_ ? targets_[i] : nullptr;
+    }
+
     // Giving back.
+
+    /// Its caller has finished with a lent connection: resets it, if Conn has a reset, and gives it back. A connection
+    /// that would not be kept anyway is not reset first. A blocked one cannot be reset, and is closed.
+    void finish(entry& lent) noexcept {
+        if constexpr (resettable<Conn>) {
+            if (would_keep(lent) && !is_reset(lent.conn())) {
+                step(closing::own_and_one, [&](moment& now) { store().retire_unreset(lent, now.retired); });
+                return;
+            }
+        }
+        give_back(lent);
+    }
 
     /// Makes a lent connection idle, or closes it if there is no room for it.
     void give_back(entry& lent) noexcept {
@@ -141,6 +218,8 @@ public:
         moment now = this->now();
         const time_point at = expires_at(base::entry_time(now));
         step(closing::own_and_one, now, [&](moment&) {
+            if constexpr (health_checked<Conn>)
+                if (lent.is_unchecked) store().passed_check(lent);  // its caller has not come to use it
             if (dead || closed_) store().refuse(lent, now.retired);
             else keep(lent, at, was_reconfigured_, now);
         });
@@ -170,10 +249,11 @@ public:
 
     /// Does all that is due. Returns how many connections have expired.
     std::size_t upkeep() {
-        look_again();
+        if constexpr (bounds_open) look_again();
         std::size_t expired = 0;
         if constexpr (timed) expired = expire();
-        step(closing::all, [](moment&) {});  // connections that look-ups have found dead
+        sweep([] {});  // it also closes what look-ups have left
+        if constexpr (kept_alive<Conn>) keep_alive();
         return expired;
     }
 
@@ -181,14 +261,12 @@ public:
     clock_time_point next_upkeep() {
         clock_time_point next = clock_time_point::max();
         if constexpr (timed) next = next_expiry();
-        if constexpr (bounds_open) {
-            const clock_time_point now = this->clock().now();
-            const std::lock_guard guard{lock_};
-            if (closed_) return next;
-            const std::chrono::milliseconds soon{admission_.awaits_blocked() ? 10 : 1'000};
-            next = std::min(next, saturating_add(now, soon));
-        }
-        return next;
+        if constexpr (kept_alive<Conn>) next = std::min(next, next_keep_alive());
+        const clock_time_point now = this->clock().now();
+        const std::lock_guard guard{lock_};
+        if (closed_ || !(bounds_open || !targets_.empty())) return next;
+        const std::chrono::milliseconds soon{admission_.awaits_blocked() ? 10 : 1'000};
+        return std::min(next, saturating_add(now, soon));
     }
 
     /// No connection, idle now or later, expires before this time.
@@ -227,17 +305,11 @@ public:
 
     /// Exchanges the capacity policy, and closes the idle connections that exceed the new one. Returns how many.
     std::size_t reconfigure(CapacityPolicy& capacity) {
-        step(closing::later, [&](moment&) {
+        return sweep([&] {
             using std::swap;
             swap(capacity_, capacity);
             was_reconfigured_ = true;
-            store().begin_trim();
             admission_.bounds_changed();
-        });
-        return in_batches([this](moment& now) {
-            const auto in_all = [&] { return admission_.idle_allowed(capacity_); };
-            const auto per_key = [&](const auto& of) { return admission_.idle_allowed_for(of, capacity_); };
-            return store().trim(in_all, per_key, batch, now.retired);
         });
     }
 
@@ -252,8 +324,10 @@ public:
     /// From now on the pool keeps no connection. Closes the idle connections. Adds errors to `errors`, unless that is
     /// nullptr.
     void close_all(std::vector<std::exception_ptr>* errors) noexcept {
-        step(closing::later, [this](moment&) {
+        decltype(targets_) ended;  // destroyed after the lock, because they have dials
+        step(closing::later, [&](moment&) {
             closed_ = true;
+            ended.swap(targets_);
             admission_.close();
         });
         clear(errors);
@@ -296,7 +370,7 @@ protected:
     ~pool_state() override = default;
 
     using base::admission_, base::capacity_, base::closed_, base::lock_;
-    using base::batch, base::close_uncounted, base::expires_at, base::last_step, base::read_clock, base::step, base::store;
+    using base::batch, base::close_uncounted, base::expires_at, base::keep_alive_every_, base::last_step, base::read_clock, base::step, base::store;
 
     /// Makes an entry for a connection that its caller opens. Strong guarantee.
     entry& make_entry(const hashed& key) {
@@ -364,6 +438,137 @@ protected:
 private:
     using base::in_batches;
 
+    /// Calls `begin()` under the lock, and goes through the idle connections. Closes those that are dead, or exceed the
+    /// bounds. Returns how many.
+    template <class Begin>
+    std::size_t sweep(const Begin& begin) {
+        bool has_begun = false;
+        return in_batches([&](moment& now) {
+            if (!has_begun) {
+                begin();
+                store().begin_sweep();
+                has_begun = true;
+            }
+            const auto in_all = [&] { return admission_.idle_allowed(capacity_); };
+            const auto per_key = [&](const auto& of) { return admission_.idle_allowed_for(of, capacity_); };
+            return store().sweep(in_all, per_key, batch, now.retired);
+        });
+    }
+
+    /// Keeps the idle connections alive whose peers have heard nothing for as long as the settings say.
+    void keep_alive()
+        requires kept_alive<Conn>
+    {
+        if (keep_alive_every_ <= keep_alive_every_.zero()) return;
+        step(closing::later, [this](moment& now) {
+            store().begin_tending();
+            oldest_kept_alive_ = now.now();
+        });
+        bool is_all = false;
+        while (!is_all) {
+            typename store_type::tended found;
+            step(closing::later, [&](moment& now) {
+                const time_point before = saturating_add(now.now(), -keep_alive_every_);
+                if (!closed_) found = store().next_to_tend(before, oldest_kept_alive_, now.budget);
+                is_all = found.conn == nullptr && !now.is_over();
+            });
+            if (found.conn == nullptr) continue;
+            const bool is_alive = core::succeeds([&] { connection_traits<Conn>::keep_alive(found.conn->conn()); });
+            step(closing::own_and_one, [&](moment& now) {
+                const bool is_kept = is_alive && !closed_ && !admission_.is_over_bounds(*found.conn, capacity_);
+                if (!is_kept) return store().retire_tended(found, is_alive, closed_, now.retired);
+                store().put_back(found, now.now());
+                group& its = found.conn->of();
+                if (!admission_.is_uncontended(its)) return admission_.came_back(its, now);
+                store().trim_to({capacity_.max_idle(), capacity_.max_idle_for(its.key)}, its, now.retired);
+            });
+        }
+    }
+
+    /// When to do that next: as the last one has found out, but not later than for a connection that comes back now.
+    /// Two threads that keep connections alive at once share the work, and so what they find out.
+    clock_time_point next_keep_alive()
+        requires kept_alive<Conn>
+    {
+        if (keep_alive_every_ <= keep_alive_every_.zero()) return clock_time_point::max();
+        const clock_time_point latest = saturating_add(this->clock().now(), keep_alive_every_);
+        const std::lock_guard guard{lock_};
+        return closed_ ? clock_time_point::max() : std::min(latest, saturating_add(oldest_kept_alive_, keep_alive_every_));
+    }
+
+    /// Whether a lent connection that comes back now is kept, as far as is known.
+    bool would_keep(entry& lent) {
+        if (connection_traits<Conn>::closed(lent.conn())) return false;
+        moment now = this->now();
+        const time_point at = expires_at(base::entry_time(now));
+        const std::lock_guard guard{lock_};
+        if (closed_ || admission_.is_over_bounds(lent, capacity_)) return false;
+        return capacity_.max_idle() != 0 && capacity_.max_idle_for(lent.key()) != 0 &&
+               !store_type::is_due(at, base::entry_time(now));
+    }
+
+    static bool is_reset(Conn& conn) noexcept {
+        return connection_traits<Conn>::unblocked(conn) &&
+               core::succeeds([&] { connection_traits<Conn>::reset(conn); });
+    }
+
+    /// Dials for a caller that is then lent the connection.
+    template <class Dial>
+    entry& dial_for_lease(entry& fresh, Dial& dial, const dial_context& context) {
+        dial_into(fresh, dial, context);
+        bool is_closed = false;
+        {
+            const std::lock_guard guard{lock_};
+            store().count_dial();
+            is_closed = closed_;
+            if (!is_closed) store().mark_lent(fresh);
+        }
+        if (!is_closed) return fresh;
+        try {
+            throw core::closed_error(*this, fresh.hashed());
+        } catch (...) {
+            close_uncounted(fresh);
+            throw;
+        }
+    }
+
+    /// Lends an idle connection, or makes an entry for a dial. Throws `pool_closed`.
+    entry* lend_or_make(const hashed& key, entry*& fresh, bool prefers_dial = false) {
+        for (;;) {
+            entry* found = nullptr;
+            bool is_over = false;
+            moment now = this->now();
+            const time_point earliest = expires_at(base::entry_time(now));
+            step(closing::later, now, [&](moment&) {
+                if (prefers_dial) store().count_lookup_in_vain();
+                else found = look_up(key, now);
+                is_over = now.is_over();
+                // In the same step, because `key` may refer to something that other code destroys.
+                if (found == nullptr && !is_over && !closed_) fresh = &store().make_entry(key, earliest);
+            });
+            if (found != nullptr) [[likely]]
+                return found;
+            if (fresh != nullptr) return nullptr;
+            if (!is_over) throw core::closed_error(*this, key);
+        }
+    }
+
+    /// The same for a caller that was lent `sick`, whose key it uses: what the caller's key refers to may have gone
+    /// during the check.
+    entry* lend_or_make_instead(entry& sick, entry*& fresh, bool prefers_dial) {
+        const dropped<pool_state> at_end{*this, &sick};
+        return lend_or_make(sick.hashed(), fresh, prefers_dial);
+    }
+
+    /// Lends another idle connection, unless the caller has checked enough.
+    entry* lend_instead(entry& sick, bool is_last) {
+        const dropped<pool_state> at_end{*this, &sick};
+        if (!is_last) return until_done([&](moment& now) { return look_up(sick.hashed(), now); });
+        const std::lock_guard guard{lock_};
+        store().count_lookup_in_vain();
+        return nullptr;
+    }
+
     /// Repeats a look-up, until it has found a connection, or has looked at all that there are.
     template <class LookUp>
     entry* until_done(const LookUp& look_up) {
@@ -393,6 +598,12 @@ private:
         return in_batches(clear_batch, errors);
     }
 
+    struct nothing_is_tended {};
+    /// When the peer of an idle connection was last heard of, of those that the last `keep_alive` has passed over: the
+    /// earliest of these times.
+    [[no_unique_address]] std::conditional_t<kept_alive<Conn>, clock_time_point, nothing_is_tended>
+        oldest_kept_alive_{};
+    std::vector<std::shared_ptr<const min_idle_target<Key, Conn>>> targets_;  ///< idle connections to keep up
     bool was_reconfigured_ = false;  ///< so more may be open than the bounds allow
 };
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <pool/core/warmth.hpp>
 #include <pool/error.hpp>
 #include <pool/key.hpp>
 #include <pool/settings.hpp>
@@ -79,7 +80,11 @@ public:
     /// Does all that is due: what `expire` and `look_again` do, and the closes that look-ups have left. A reaper calls
     /// it. Returns how many connections have expired.
     std::size_t upkeep() {
-        return sum([](State& state) { return state.upkeep(); });
+        return sum([](State& state) {
+            const std::size_t expired = state.upkeep();
+            core::keep_up(state);
+            return expired;
+        });
     }
 
     /// When to call `upkeep` next: at `next_expiry()`, if connections can expire. A pool that bounds the open

@@ -12,6 +12,7 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 
+#include <pool/connection.hpp>
 #include <pool/core/entry.hpp>
 
 /// @file
@@ -21,21 +22,17 @@ namespace pool::core {
 
 /// The state of a request.
 ///
-/// | from | to | when |
-/// |---|---|---|
-/// | `held`, `able`, `promised`, `nudged` | each other | its key has changed, or a permit was promised or withdrawn |
-/// | these four, or `may_dial`, `dialing` | `lent` | it gets an idle connection (`dialing` not if its dial blocks it) |
-/// | `promised` | `closing` | its caller begins to close a connection |
-/// | `able`, `promised` | `may_dial` | it gets a permit |
-/// | `closing` | `may_dial` | its caller has closed the connection, and gets its permit |
-/// | `closing` | the first four | the same, but the permit is not free: bounds were lowered, or a caller put a connection |
-/// | `may_dial` | `dialing` | its caller begins to dial |
-/// | `dialing` | `lent` or `failed` | its dial has succeeded or failed |
-/// | the first four, or `may_dial` | `timed_out`, `cancelled` | it has given up, and this is noticed |
-/// | `dialing` | `timed_out`, `cancelled` | the same; its dial goes on (not if its dial blocks it) |
-/// | `closing` | `timed_out`, `cancelled`, `closed` | the same as the first four, when the connection is closed |
-/// | the first four, `may_dial`, `dialing` | `closed` | the pool is closed (`dialing` not if its dial blocks it) |
-/// | `held`, `able` | `queue_full` | it was just submitted, and too many requests wait |
+/// | from | to | when | |---|---|---| | `held`, `able`, `promised`, `nudged` | each other | its key has changed, or a
+/// permit was promised or withdrawn | | these four, or `may_dial`, `dialing` | `lent` | it gets an idle connection
+/// (`dialing` not if its dial blocks it) | | `promised` | `closing` | its caller begins to close a connection | |
+/// `able`, `promised` | `may_dial` | it gets a permit | | `closing` | `may_dial` | its caller has closed the
+/// connection, and gets its permit | | `closing` | the first four | the same, but the permit is not free: bounds were
+/// lowered, or a caller put a connection | | `may_dial` | `dialing` | its caller begins to dial | | `dialing` | `lent`
+/// or `failed` | its dial has succeeded or failed | | the first four, or `may_dial` | `timed_out`, `cancelled` | it has
+/// given up, and this is noticed | | `dialing` | `timed_out`, `cancelled` | the same; its dial goes on (not if its dial
+/// blocks it) | | `closing` | `timed_out`, `cancelled`, `closed` | the same as the first four, when the connection is
+/// closed | | the first four, `may_dial`, `dialing` | `closed` | the pool is closed (`dialing` not if its dial blocks
+/// it) | | `held`, `able` | `queue_full` | it was just submitted, and too many requests wait |
 ///
 /// The first four wait in the queue. Those from `lent` on are final.
 enum class request_state : unsigned char {
@@ -102,6 +99,7 @@ public:
     bool is_submitted() const noexcept { return queue_ != nullptr; }  ///< whether it is or was in the queue
     bool is_notified() const noexcept { return is_notified_; }        ///< since its caller last looked
     Entry& lent() const noexcept { return *lent_; }                   ///< the connection, if it is `lent`
+    void prefer_dial() noexcept { prefers_dial_ = true; }             ///< with a permit, it takes no idle connection
     const seen_figures& seen() const noexcept { return seen_; }       ///< if it is final, and not `lent` or `failed`
     std::uint64_t ticket() const noexcept { return ticket_; }         ///< its age: the lower, the older
     time_point deadline() const noexcept { return deadline_; }        ///< when it gives up
@@ -133,18 +131,23 @@ private:
     friend queue_order<Entry>;
     friend request_lists<Entry>;
 
-    /// Tells the caller to look, once until it does. A blocked thread is told under the lock, and may only be woken; any
-    /// other caller is told after unlocking. Returns false if there is no memory for that: then this is called again
-    /// after the next step.
+    /// Tells the caller to look, once until it does. A blocked thread is told under the lock, and may only be woken;
+    /// any other caller is told after unlocking. Returns false if there is no memory for that: then this is called
+    /// again after the next step.
     virtual bool notified() noexcept = 0;
 
     /// Whether the caller has asked to stop. Called under the lock.
     virtual bool is_stop_requested() const noexcept { return false; }
 
-    bool takes_while_dialing() const noexcept { return !dials_on_caller_thread_; }
+    /// Whether it can take an idle connection while it dials. Not one that has to be checked first: its check could
+    /// fail, and the dial would go on meanwhile.
+    bool takes_while_dialing() const noexcept {
+        return !dials_on_caller_thread_ && !health_checked<typename Entry::connection_type>;
+    }
 
     const time_point deadline_;
     const bool dials_on_caller_thread_;
+    bool prefers_dial_ = false;
     bool is_notified_ = false;
     request_state state_ = request_state::held;
     key_queue<Entry>* queue_ = nullptr;

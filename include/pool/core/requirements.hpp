@@ -56,6 +56,51 @@ consteval bool check_key() {
     }
 }
 
+/// The names of the hooks. In a class that also inherits a function of that name from traits, the name is ambiguous,
+/// whatever that function takes.
+struct hook_names {
+    static const bool healthy, reset, keep_alive;  ///< not defined
+};
+
+/// Inherits the names of the hooks from both.
+template <class Traits>
+struct hook_probe : Traits, hook_names {};
+
+/// The traits that have the hooks of a Conn: of a smart pointer, those of the connection that it points to.
+template <class Conn>
+struct hooks_of {
+    using type = connection_traits<Conn>;
+};
+template <class Conn>
+    requires std::derived_from<connection_traits<Conn>, pointer_connection_traits<Conn>>
+struct hooks_of<Conn> : hooks_of<typename Conn::element_type> {};
+
+/// Traits without hooks.
+struct no_traits {};
+
+/// The probe of a Conn. Traits that are `final` cannot be probed.
+template <class Conn, class Traits = typename hooks_of<Conn>::type>
+using probe_of = hook_probe<std::conditional_t<std::is_final_v<Traits>, no_traits, Traits>>;
+
+/// Has no `healthy`, or one that the pool calls. A name that is not ambiguous in the probe is not in the traits.
+template <class Conn>
+concept right_healthy = health_checked<Conn> || requires { probe_of<Conn>::healthy; };
+/// The same for `reset`.
+template <class Conn>
+concept right_reset = resettable<Conn> || requires { probe_of<Conn>::reset; };
+/// The same for `keep_alive`.
+template <class Conn>
+concept right_keep_alive = kept_alive<Conn> || requires { probe_of<Conn>::keep_alive; };
+
+/// Checks the hooks. One that is not declared as it must be would never be called.
+template <class Conn>
+consteval bool check_hooks() {
+    static_assert(right_healthy<Conn>, "pool: healthy of a connection_traits<Conn> must be bool healthy(Conn&)");
+    static_assert(right_reset<Conn>, "pool: reset of a connection_traits<Conn> must be void reset(Conn&)");
+    static_assert(right_keep_alive<Conn>, "pool: keep_alive of a connection_traits<Conn> must be void keep_alive(Conn&)");
+    return right_healthy<Conn> && right_reset<Conn> && right_keep_alive<Conn>;
+}
+
 /// Checks Conn.
 template <class Conn>
 consteval bool check_connection() {
@@ -70,7 +115,8 @@ consteval bool check_connection() {
                 "unblocked(const Conn&)");
         }
     }
-    return closable<Conn> && closed_reporting<Conn> && unblocked_reporting<Conn>;
+    if constexpr (closable<Conn> && closed_reporting<Conn> && unblocked_reporting<Conn>) return check_hooks<Conn>();
+    else return false;
 }
 
 /// Checks the policies.

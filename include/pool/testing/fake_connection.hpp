@@ -19,10 +19,10 @@
 /// A connection to nowhere. A `fake_dialer` opens it. The test holds its far end, and decides there what it answers and
 /// how it ends.
 ///
-/// A connection that is misused ends the program, or the run of an exploration, and says which connection it is and what
-/// has happened to it before: it is closed twice, used after its close, used while it is
-/// blocked, used after it was moved from, destroyed without a close; closed, used or destroyed under a lock of the kit; or
-/// used, closed, moved or destroyed during a use or a close, by another thread or from within that call.
+/// A connection that is misused ends the program, or the run of an exploration, and says which connection it is and
+/// what has happened to it before: it is closed twice, used after its close, used while it is blocked, used after it
+/// was moved from, destroyed without a close; closed, used or destroyed under a lock of the kit; or used, closed, moved
+/// or destroyed during a use or a close, by another thread or from within that call.
 
 namespace pool::testing {
 
@@ -52,6 +52,11 @@ public:
     /// `takes`. Set it before the connection is shared between threads.
     std::function<void()> on_close;
     std::function<void()> on_use;  ///< called by each use, in the same way
+
+    /// Called by the hooks of a `tended_connection`, in the same way. Without `on_check`, a connection is healthy.
+    std::function<bool()> on_check;
+    std::function<void()> on_reset;       ///< by a reset
+    std::function<void()> on_keep_alive;  ///< by a keep-alive
 
     /// The peer goes at this time.
     template <class Clock>
@@ -104,6 +109,7 @@ public:
 
 private:
     friend class fake_connection;
+    friend class tended_connection;
 
     /// What is done with a connection.
     struct action {
@@ -192,6 +198,42 @@ private:
             throw std::runtime_error{"the peer of connection " + std::to_string(id) + " has gone"};
         }
         if (on_use) on_use();
+    }
+
+    bool check() {
+        return tend(
+            {"checks a connection", "checked", "it is being checked"}, [this] { return !on_check || on_check(); });
+    }
+    void reset_session() {
+        (void)tend({"resets a connection", "reset", "it is being reset"}, [this] {
+            if (on_reset) on_reset();
+            return true;
+        });
+    }
+    void keep_alive() {
+        (void)tend({"keeps a connection alive", "kept alive", "it is being kept alive"}, [this] {
+            if (on_keep_alive) on_keep_alive();
+            return true;
+        });
+    }
+
+    /// What a pool does with a connection that it has.
+    template <class Act>
+    bool tend(const action& what, const Act& act) {
+        if (is_under_lock()) misused((what.what + std::string{" under a lock"}).c_str());
+        const call here{*this, what};
+        at(what.step);
+        if (closes > 0) misused((what.what + std::string{" after its close"}).c_str());
+        {
+            const disarmed unnoticed;
+            note(what.what);
+        }
+        may_fail(point::hook);
+        if (is_dead()) {
+            const disarmed unnoticed;
+            throw std::runtime_error{"the peer of connection " + std::to_string(id) + " has gone"};
+        }
+        return act();
     }
 
     void set(condition& which, condition what) {

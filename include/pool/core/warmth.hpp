@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include <pool/core/hashed_key.hpp>
+#include <pool/core/own_dial.hpp>
+#include <pool/dial.hpp>
+#include <pool/key.hpp>
+
+/// @file
+/// Connections that are opened ahead of their callers.
+
+namespace pool {
+
+/// What a `prewarm` has done.
+struct prewarmed {
+    std::size_t opened = 0;      ///< how many connections it has opened
+    std::exception_ptr error{};  ///< what the first dial threw that failed; null if none did
+};
+
+namespace core {
+
+/// How many connections of a key to open ahead.
+struct ahead {
+    std::size_t count;   ///< how many there should be
+    bool includes_lent;  ///< whether lent ones count, too
+};
+
+/// A number of idle connections that a pool keeps up.
+template <class Key, class Conn>
+struct min_idle_target {
+    /// Throws what Key's copy throws.
+    min_idle_target(const hashed_key<Key>& of, std::size_t how_many, own_dial<Key, Conn>&& by)
+        : key(of.key),
+          hash{of.hash},
+          count{how_many},
+          dial{std::move(by)} {}
+
+    const Key key;                   ///< of the connections
+    const std::size_t hash;          ///< of the key: so that an upkeep need not hash it, which could throw
+    const std::size_t count;         ///< how many
+    const own_dial<Key, Conn> dial;  ///< opens them
+};
+
+/// Dials connections of `key`, which become idle, one after the other, until there are as many as `wanted`, a bound is
+/// reached, a dial fails, or the context ends it.
+template <class State, class Dial>
+prewarmed open_ahead(State& state, const typename State::hashed& key, const ahead& wanted, Dial& dial,
+    const dial_context& context) {
+    prewarmed done;
+    const auto may_go_on = [&] {
+        return !context.stop.stop_requested() && (context.deadline == context.deadline.max() ||
+                                                     std::chrono::steady_clock::now() < context.deadline);
+    };
+    try {
+        while (may_go_on() && state.open_ahead(key, wanted, dial, context)) ++done.opened;
+    } catch (...) {
+        done.error = std::current_exception();
+    }
+    return done;
+}
+
+/// Opens what is missing of the idle connections that a pool keeps up. A dial that fails is tried again at the next call.
+template <class State>
+void keep_up(State& state) {
+    using key_type = typename State::key_type;
+    for (std::size_t i = 0;; ++i) {
+        const auto next = state.target(i);
+        if (next == nullptr) return;
+        const typename State::hashed key{key_view<key_type>(next->key), next->hash};
+        (void)core::open_ahead(state, key, {next->count, false}, next->dial, {});
+    }
+}
+
+}  // namespace core
+
+}  // namespace pool
