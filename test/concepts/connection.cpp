@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <pool/connection.hpp>
+#include <pool/core/requirements.hpp>
 
 #include <support/fake.hpp>
 #include <support/plain_connection.hpp>
@@ -78,6 +79,23 @@ struct answers_with_types {
     const char* why_dead() const noexcept { return ""; }
 };
 
+struct with_hook_members : plain {  // not in a specialisation, so they are no hooks
+    bool healthy();
+    void reset();
+    void keep_alive();
+};
+
+template <int>
+struct tended : plain {};
+using hooked = tended<0>;
+using asked_as_const = tended<1>;
+using healthy_is_silent = tended<2>;
+using healthy_counts = tended<3>;
+using hooks_of_temporaries = tended<4>;
+using hooks_with_results = tended<5>;
+using hooks_without_argument = tended<6>;
+using overloaded_hooks = tended<7>;
+
 struct foreign {};
 struct foreign_that_may_throw {};
 struct foreign_that_counts {};
@@ -108,6 +126,52 @@ struct pool::connection_traits<conns::foreign_that_counts> {
     static int unblocked(const conns::foreign_that_counts&) noexcept { return 1; }
     static int reusable(const conns::foreign_that_counts&) noexcept { return 1; }
     static int* why_dead(const conns::foreign_that_counts&) noexcept { return nullptr; }
+};
+
+template <>
+struct pool::connection_traits<conns::hooked> : pool::member_connection_traits<conns::hooked> {
+    static bool healthy(conns::hooked&) { return true; }
+    static void reset(conns::hooked&) {}
+    static void keep_alive(conns::hooked&) {}
+};
+template <>
+struct pool::connection_traits<conns::asked_as_const> : pool::member_connection_traits<conns::asked_as_const> {
+    static bool healthy(const conns::asked_as_const&) noexcept { return true; }
+    static constexpr auto reset = [](const plain&) {};
+    template <class Conn>
+    static void keep_alive(const Conn&) {}
+};
+template <>
+struct pool::connection_traits<conns::healthy_is_silent> : pool::member_connection_traits<conns::healthy_is_silent> {
+    static void healthy(conns::healthy_is_silent&) {}
+};
+template <>
+struct pool::connection_traits<conns::healthy_counts> : pool::member_connection_traits<conns::healthy_counts> {
+    static int healthy(conns::healthy_counts&) { return 1; }
+};
+template <>
+struct pool::connection_traits<conns::hooks_of_temporaries>
+    : pool::member_connection_traits<conns::hooks_of_temporaries> {
+    static bool healthy(conns::hooks_of_temporaries&&) { return true; }
+    static void reset(conns::hooks_of_temporaries&&) {}
+    static void keep_alive(conns::hooks_of_temporaries&&) {}
+};
+template <>
+struct pool::connection_traits<conns::hooks_with_results> : pool::member_connection_traits<conns::hooks_with_results> {
+    static bool reset(conns::hooks_with_results&) { return false; }
+    static bool keep_alive(conns::hooks_with_results&) { return false; }
+};
+template <>
+struct pool::connection_traits<conns::hooks_without_argument>
+    : pool::member_connection_traits<conns::hooks_without_argument> {
+    static bool healthy() { return true; }
+    static void reset() {}
+    static void keep_alive() {}
+};
+template <>
+struct pool::connection_traits<conns::overloaded_hooks> : pool::member_connection_traits<conns::overloaded_hooks> {
+    static void reset(conns::overloaded_hooks&, int) {}
+    static void reset(conns::foreign&) {}
 };
 
 TEST_CASE("closable: wants close() or a trait") {
@@ -182,6 +246,70 @@ TEST_CASE("death_explaining: wants a text of a const object, which may throw") {
     static_assert(pool::death_explaining<std::unique_ptr<plain>>);  // says that it is null
     static_assert(!pool::death_explaining<plain>);
     static_assert(!pool::death_explaining<conns::foreign_that_counts>);
+}
+
+TEST_CASE("hooks: only a specialisation has them, and they take a Conn&") {
+    static_assert(pool::health_checked<conns::hooked>);
+    static_assert(pool::resettable<conns::hooked>);
+    static_assert(pool::kept_alive<conns::hooked>);
+    static_assert(pool::health_checked<conns::asked_as_const>);
+    static_assert(pool::resettable<conns::asked_as_const>);
+    static_assert(pool::kept_alive<conns::asked_as_const>);
+    static_assert(pool::health_checked<std::unique_ptr<conns::hooked>>);
+    static_assert(pool::resettable<std::shared_ptr<conns::hooked>>);
+    static_assert(pool::kept_alive<std::unique_ptr<std::shared_ptr<conns::hooked>>>);
+    static_assert(!pool::health_checked<plain>);
+    static_assert(!pool::health_checked<std::unique_ptr<plain>>);
+    static_assert(!pool::health_checked<conns::with_hook_members>);
+    static_assert(!pool::resettable<conns::with_hook_members>);
+    static_assert(!pool::kept_alive<conns::with_hook_members>);
+    static_assert(!pool::health_checked<conns::healthy_is_silent>);
+    static_assert(!pool::health_checked<conns::healthy_counts>);
+    static_assert(!pool::health_checked<conns::hooks_of_temporaries>);
+    static_assert(!pool::resettable<conns::hooks_of_temporaries>);
+    static_assert(!pool::kept_alive<conns::hooks_of_temporaries>);
+    static_assert(!pool::resettable<conns::hooks_with_results>);
+    static_assert(!pool::kept_alive<conns::hooks_with_results>);
+    static_assert(!pool::resettable<conns::overloaded_hooks>);
+}
+
+TEST_CASE("hooks: those that would never be called are seen, however they are declared") {
+    using pool::core::right_healthy;
+    using pool::core::right_keep_alive;
+    using pool::core::right_reset;
+    static_assert(right_healthy<plain>);
+    static_assert(right_reset<plain>);
+    static_assert(right_keep_alive<plain>);
+    static_assert(right_healthy<conns::with_hook_members>);
+    static_assert(right_reset<conns::with_hook_members>);
+    static_assert(right_keep_alive<conns::with_hook_members>);
+    static_assert(right_healthy<conns::hooked>);
+    static_assert(right_reset<conns::hooked>);
+    static_assert(right_keep_alive<conns::hooked>);
+    static_assert(right_healthy<conns::asked_as_const>);
+    static_assert(right_reset<conns::asked_as_const>);
+    static_assert(right_keep_alive<conns::asked_as_const>);
+    static_assert(right_healthy<std::unique_ptr<conns::hooked>>);
+    static_assert(right_reset<std::unique_ptr<conns::hooked>>);
+    static_assert(right_keep_alive<std::unique_ptr<conns::hooked>>);
+    static_assert(!right_healthy<conns::healthy_is_silent>);
+    static_assert(right_reset<conns::healthy_is_silent>);
+    static_assert(right_keep_alive<conns::healthy_is_silent>);
+    static_assert(!right_healthy<std::unique_ptr<std::shared_ptr<conns::healthy_counts>>>);
+    static_assert(right_reset<std::unique_ptr<std::shared_ptr<conns::healthy_counts>>>);
+    static_assert(right_keep_alive<std::unique_ptr<std::shared_ptr<conns::healthy_counts>>>);
+    static_assert(!right_healthy<conns::hooks_of_temporaries>);
+    static_assert(!right_reset<conns::hooks_of_temporaries>);
+    static_assert(!right_keep_alive<conns::hooks_of_temporaries>);
+    static_assert(right_healthy<conns::hooks_with_results>);
+    static_assert(!right_reset<conns::hooks_with_results>);
+    static_assert(!right_keep_alive<conns::hooks_with_results>);
+    static_assert(!right_healthy<conns::hooks_without_argument>);
+    static_assert(!right_reset<conns::hooks_without_argument>);
+    static_assert(!right_keep_alive<conns::hooks_without_argument>);
+    static_assert(right_healthy<conns::overloaded_hooks>);
+    static_assert(!right_reset<conns::overloaded_hooks>);
+    static_assert(right_keep_alive<conns::overloaded_hooks>);
 }
 
 TEST_CASE("poolable: wants its three answers and a destructor, not a move") {

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSL-1.0
+// expect: pool: healthy of a connection_traits<Conn> must be bool healthy(Conn&)
+#include "parts.hpp"
+
+template <>
+struct pool::connection_traits<session> : pool::member_connection_traits<session> {
+#ifdef POOL_MISUSE_FIXED
+    static bool healthy(session&) { return true; }
+#else
+    static void healthy(session&) {}
+#endif
+};
+
+pool::basic_pool<int, session> sessions;
