@@ -20,6 +20,7 @@
 #include <support/chance.hpp>
 #include <support/differences.hpp>
 #include <support/fake.hpp>
+#include <support/figures.hpp>
 #include <support/histories.hpp>
 
 /// @file
@@ -208,9 +209,7 @@ private:
         std::uint64_t over = look_ups_;
         for (const auto& each : askers_) over += each->is_submitted() && each->state() >= request_state::lent;
         check(all.hits + all.misses == over, "each look-up is a hit or a miss [C16]");
-        check(
-            all.puts == all.idle + all.hits + all.evicted + all.expired + all.refused + all.cleared + all.found_closed,
-            "what was put is idle, or has left [C16]");
+        check(all.puts == figures::accounted_puts(all), "what was put is idle, or has left [C16]");
     }
 
     /// C2, and the bounds on open connections. After new bounds more may be open than these allow, but never more than

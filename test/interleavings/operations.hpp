@@ -84,6 +84,7 @@ std::vector<operation<Pool>> common_operations() {
                 all.conns->expire();
             }},
         {"upkeep", [](scene& all, std::size_t) { all.conns->upkeep(); }},
+        {"prewarm", [](scene& all, std::size_t i) { (void)all.conns->prewarm(all.key(i), 2, all.dial()); }},
         {"clear", [](scene& all, std::size_t) { all.conns->clear(); }},
         {"close", close},
         {.name = "close, with a lease", .act = close, .needs_lease = true, .keeps_lease = true},

@@ -58,6 +58,7 @@ struct connection_count {
     exploration& test;
     std::atomic<int> dialled = 0;
     std::atomic<int> open = 0;
+    int sick = 0;  ///< of so many, the first ones, all hooks fail
 };
 
 /// Its dial and its close are points where a thread may be stopped.
@@ -83,9 +84,11 @@ public:
     bool closed() const noexcept { return is_closed_; }
     static bool unblocked() noexcept { return true; }
 
-private:
+protected:
     connection_count* all_;
     int number_;
+
+private:
     bool is_closed_ = false;
 };
 
@@ -100,6 +103,7 @@ struct setting {
     start from = start::empty;
     int keys = 1;
     std::chrono::nanoseconds patience{};
+    bool is_sick = false;  ///< all hooks of the connections that are there at first fail
 };
 
 /// How a pool of this type is made, with room for `open` connections.
@@ -110,6 +114,7 @@ struct maker;
 template <class Pool>
 struct scene {
     using lease = typename Pool::lease_type;
+    using connection = typename Pool::connection_type;
 
     scene(exploration& test, const setting& how, std::size_t open)
         : counted{test},
@@ -235,8 +240,10 @@ void play(
         all.puts += operations[i]->needs_conn;
         all.outside += operations[i]->needs_conn || operations[i]->takes_out;
     }
-    if (how.from == start::one_idle) all.conns->put(1, connection{all.counted});
+    if (how.from == start::one_idle) all.conns->put(1, typename Pool::connection_type{all.counted});
     if (how.from == start::one_lent) all.leases.back().emplace(all.conns->acquire(1, all.dial()));
+
+    if (how.is_sick) all.counted.sick = all.counted.dialled;
 
     std::vector<exploration::thread> threads;
     for (std::size_t i = 0; i != operations.size(); ++i) {

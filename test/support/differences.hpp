@@ -41,11 +41,16 @@ inline std::string of(const pool::stats& seen, const pool::stats& expected) {
     all.add("expired", seen.expired, expected.expired);
     all.add("cleared", seen.cleared, expected.cleared);
     all.add("found_closed", seen.found_closed, expected.found_closed);
+    all.add("found_unhealthy", seen.found_unhealthy, expected.found_unhealthy);
+    all.add("failed_keep_alives", seen.failed_keep_alives, expected.failed_keep_alives);
+    all.add("kept_alive", seen.kept_alive, expected.kept_alive);
     all.add("discarded", seen.discarded, expected.discarded);
     all.add("detached", seen.detached, expected.detached);
+    all.add("failed_resets", seen.failed_resets, expected.failed_resets);
     all.add("failed_closes", seen.failed_closes, expected.failed_closes);
     all.add("idle", seen.idle, expected.idle);
     all.add("lent", seen.lent, expected.lent);
+    all.add("checking", seen.checking, expected.checking);
     all.add("closing", seen.closing, expected.closing);
     all.add("keys", seen.keys, expected.keys);
     all.add("dialing", seen.dialing, expected.dialing);

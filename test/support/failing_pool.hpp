@@ -94,14 +94,16 @@ template <class Pool>
 struct world_of {
     using pool_type = Pool;
     using lease = typename Pool::lease_type;
+    using conn = typename Pool::connection_type;
     static constexpr auto lifetime = 10s;
 
     /// The pool owns a dial, if it is told to.
     explicit world_of(bool owns_dial = false) {
         held.reserve(8);
         mine.reserve(8);
-        if (owns_dial) conns.emplace(usual_bounds<Pool>(), lifetime, pool::pool_settings{}, dialer(), clock);
-        else conns.emplace(usual_bounds<Pool>(), lifetime, pool::pool_settings{}, clock);
+        const pool::pool_settings settings{.keep_alive_every = 2s};
+        if (owns_dial) conns.emplace(usual_bounds<Pool>(), lifetime, settings, dialer(), clock);
+        else conns.emplace(usual_bounds<Pool>(), lifetime, settings, clock);
     }
 
     auto dialer() {

@@ -88,8 +88,8 @@ public:
     template <class PerKey>
     fake::ids trim(std::size_t total, const PerKey& per_key) {
         const auto in_all = [total] { return total; };
-        store_.begin_trim();
-        return closed_after([&](entries& leaving) { store_.trim(in_all, per_key, pool::no_limit, leaving); });
+        store_.begin_sweep();
+        return closed_after([&](entries& leaving) { store_.sweep(in_all, per_key, pool::no_limit, leaving); });
     }
 
     /// Retires what is due, `most` at most. Returns whether that was all.

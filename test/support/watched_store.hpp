@@ -145,8 +145,8 @@ public:
     }
     std::size_t trim(std::size_t total, const auto& per_key) {
         const auto in_all = [total] { return total; };
-        this->begin_trim();
-        return retired_by([&](entries& retired) { base::trim(in_all, per_key, pool::no_limit, retired); });
+        this->begin_sweep();
+        return retired_by([&](entries& retired) { base::sweep(in_all, per_key, pool::no_limit, retired); });
     }
 
     /// Erases retired entries.
