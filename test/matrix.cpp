@@ -27,6 +27,8 @@ namespace {
 
 using ids = std::vector<int>;
 
+using heavy = pool::weighed<pool::bounded>;
+
 template <class Pool>
 struct of;
 template <class Capacity, class Expiry, class Lock, class Clock>
@@ -38,6 +40,7 @@ struct of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock
     static Capacity capacity() {
         if constexpr (std::is_same_v<Capacity, pool::bounded>) return {.max_idle = 3, .max_idle_per_key = 2};
         else if constexpr (std::is_same_v<Capacity, pool::bounded_open>) return {.max_idle = 3, .max_idle_per_key = 2};
+        else if constexpr (std::is_same_v<Capacity, heavy>) return {{.max_idle = 3, .max_idle_per_key = 2}, 100};
         else return {};
     }
     static Expiry expiry() {
@@ -102,6 +105,7 @@ struct fixture {
         POOL_OF_EACH_LOCK_AND_CLOCK(small, pool::after_idle),                                                          \
         pool_of<small, pool::after_idle, pool::adaptive_mutex, pool::coarse_clock>,                                    \
         pool_of<pool::bounded, pool::after_idle, probe_lock, manual>,                                                  \
+        pool_of<heavy, pool::after_idle, probe_lock, manual>,                                                          \
         pool_of<pool::bounded_open, pool::after_idle, probe_lock, manual>, POOL_THAT_WAITS_OF_EACH_CLOCK(pool::never), \
         POOL_THAT_WAITS_OF_EACH_CLOCK(pool::after_idle), shards_of<2, pool::unlimited, pool::never, std::mutex, real>, \
         shards_of<3, pool::bounded, pool::after_idle, std::mutex, manual>,                                             \

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -61,6 +62,15 @@ struct member_connection_traits {
         return c.reusable();
     }
 
+    /// Calls `c.weight()`.
+    static std::size_t weight(const Conn& c) noexcept
+        requires requires {
+            { c.weight() } noexcept -> std::convertible_to<std::size_t>;
+        }
+    {
+        return c.weight();
+    }
+
     /// Calls `c.why_dead()`.
     static std::string why_dead(const Conn& c)
         requires requires {
@@ -83,6 +93,8 @@ struct member_connection_traits {
 ///   Without it, a pointer is released if it is null, and any other connection is not. A class whose `close` must not
 ///   be called twice needs it, if its users can close a connection that they are lent.
 /// - `reusable(c)` is true if the connection can take another call after one that has failed.
+/// - `weight(c)` is what the connection weighs while it is idle, such as a number of bytes, for a capacity policy that
+///   bounds that (`weight_capacity_policy`). It is asked once, when the connection is given back.
 /// - `why_dead(c)` says why a connection is `closed`, as something that converts to `std::string`, such as the error
 ///   text of a C library. It is called without the lock, and may throw.
 /// - `bool healthy(c)` asks the peer of an idle connection, before it is lent, whether the connection still works. If
@@ -96,8 +108,8 @@ struct member_connection_traits {
 /// and call the pool. Only a specialisation has them, never a member of Conn: many classes have a `reset` that does
 /// something else.
 ///
-/// The pool calls `closed` and `unblocked` under its lock, too. It calls `released` and `reusable` only without the
-/// lock. These four must be cheap, must not throw and must not call the pool.
+/// The pool calls `closed` and `unblocked` under its lock, too. It calls `released`, `reusable` and
+/// `weight` only without the lock. These five must be cheap, must not throw and must not call the pool.
 ///
 /// The primary template calls the members of the same names. A specialisation has these functions as static members.
 template <class Conn>
@@ -130,6 +142,12 @@ concept reusable_reporting = requires(const Conn& c) {
 template <class Conn>
 concept released_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::released(c) } noexcept -> std::same_as<bool>;
+};
+
+/// Says what it weighs.
+template <class Conn>
+concept weight_reporting = requires(const Conn& c) {
+    { connection_traits<Conn>::weight(c) } noexcept -> std::same_as<std::size_t>;
 };
 
 /// Says why it is dead.
@@ -230,6 +248,13 @@ struct pointer_connection_traits {
         requires kept_alive<Target>
     {
         target::keep_alive(*p);
+    }
+
+    /// Calls `weight` of the pointee. A null pointer has none.
+    static std::size_t weight(const Pointer& p) noexcept
+        requires weight_reporting<Target>
+    {
+        return p ? target::weight(*p) : 0;
     }
 
     /// What `why_dead` of the pointee says, if there is one.

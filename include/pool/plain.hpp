@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -25,6 +26,15 @@ struct connection_traits<T> {
     static void close(T&) noexcept {}                          ///< the destructor does it all
     static bool closed(const T&) noexcept { return false; }    ///< never
     static bool unblocked(const T&) noexcept { return true; }  ///< always
+
+    /// Calls `object.weight()`, if there is one.
+    static std::size_t weight(const T& object) noexcept
+        requires requires {
+            { object.weight() } noexcept -> std::convertible_to<std::size_t>;
+        }
+    {
+        return object.weight();
+    }
 };
 
 /// Makes a plain object of any: `connection_pool<int, plain<std::vector<char>>>`. A function that opens one may return a

@@ -22,19 +22,26 @@ namespace pool {
 namespace core {
 
 /// The capacity of one shard. The bound of a key is not divided, because all connections of a key are in one shard.
-/// `max_idle` is divided: if there is a remainder, the first shards get one more.
+/// `max_idle` is divided, and so is the bound on the weight: if there is a remainder, the first shards get one more.
 template <class CapacityPolicy, std::size_t Shards>
 struct shard_capacity {
     [[no_unique_address]] CapacityPolicy whole;  ///< the capacity of the whole pool
     std::size_t shard;                           ///< the number of the shard, from 0
 
     /// In this shard.
-    constexpr std::size_t max_idle() const noexcept {
-        const std::size_t total = whole.max_idle();
-        return total == no_limit ? no_limit : total / Shards + (shard < total % Shards ? 1 : 0);
-    }
+    constexpr std::size_t max_idle() const noexcept { return share(whole.max_idle()); }
     /// Of one key.
     constexpr std::size_t max_idle_for(const auto& key) const noexcept { return whole.max_idle_for(key); }
+
+    static constexpr bool bounds_weight = declares_weight_bound<CapacityPolicy>;  ///< whether the whole pool does
+
+    /// In this shard.
+    constexpr std::size_t max_idle_weight() const noexcept { return share(core::weight_bound(whole)); }
+
+private:
+    constexpr std::size_t share(std::size_t total) const noexcept {
+        return total == no_limit ? no_limit : total / Shards + (shard < total % Shards ? 1 : 0);
+    }
 };
 
 /// A lock that is aligned to a cache line. So each object that contains it fills whole cache lines, and two shards

@@ -56,6 +56,8 @@ struct stats {
     std::size_t closing = 0;   ///< retired connections whose close has not returned yet
     std::size_t keys = 0;     ///< keys that have a connection, idle or lent
 
+    std::size_t idle_weight = 0;  ///< of the idle connections together, if the capacity policy bounds it
+
     // only of a pool that bounds the open connections
     std::size_t dialing = 0;                    ///< running dials
     std::size_t waiting = 0;                    ///< waiting callers
@@ -90,6 +92,7 @@ struct stats {
         checking += other.checking;
         closing += other.closing;
         keys += other.keys;
+        idle_weight += other.idle_weight;
         dialing += other.dialing;
         waiting += other.waiting;
         overtaken += other.overtaken;

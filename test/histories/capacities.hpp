@@ -31,4 +31,13 @@ inline uneven capacity_of<uneven>(const settings& chosen) {
     return {.most = chosen.max_idle, .most_per_key = chosen.max_idle_per_key};
 }
 
+/// A bound on the weight, too. Connections weigh 2 on average.
+using weighed = pool::weighed<pool::bounded>;
+
+template <>
+inline weighed capacity_of<weighed>(const settings& chosen) {
+    return {{.max_idle = chosen.max_idle, .max_idle_per_key = chosen.max_idle_per_key},
+        chosen.max_idle_per_key == pool::no_limit ? 5 : 2 * chosen.max_idle_per_key};
+}
+
 }  // namespace histories

@@ -44,6 +44,7 @@ protected:
           is_new_{std::move(is_new)},
           tell_{tell} {
         net_.prepare([](fake::line& far) {
+            far.weight = weight_of(far.id);
             if (fails_to_close(far.id)) far.on_close = [] { throw std::runtime_error{"no goodbye"}; };
         });
     }

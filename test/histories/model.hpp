@@ -27,6 +27,9 @@ using fake::ids;
 /// Whether the close of a connection throws.
 inline bool fails_to_close(int id) { return id % 7 == 0; }
 
+/// What a connection weighs.
+inline std::size_t weight_of(int id) { return static_cast<std::size_t>(id % 5); }
+
 /// The rules of a pool, each written as simply as possible.
 class model {
 public:
@@ -132,7 +135,7 @@ public:
         const std::size_t before = idle_.size();
         for (const entry& each : std::vector{idle_})
             if (idle_of(each.of) > fresh.of[each.of]) retire(each.id, figures.evicted);
-        while (idle_.size() > fresh.in_all) retire(idle_.front().id, figures.evicted);
+        while (idle_.size() > fresh.in_all || idle_weight() > fresh.weight) retire(idle_.front().id, figures.evicted);
         const std::size_t count = before - idle_.size();
         close_all();
         return count;
@@ -143,6 +146,7 @@ public:
         all.idle = idle_.size();
         all.lent = lent_.size();
         all.closing = retired_.size();
+        all.idle_weight = bounds_.has_weight ? idle_weight() : 0;
         for (std::size_t of = 0; of != keys.size(); ++of) all.keys += idle_of(of) + count(lent_, of) != 0;
         return all;
     }
@@ -168,12 +172,18 @@ private:
             std::count_if(entries.begin(), entries.end(), [of](const entry& each) { return each.of == of; }));
     }
     std::size_t idle_of(std::size_t of) const { return count(idle_, of); }
+    std::size_t idle_weight() const {
+        std::size_t sum = 0;
+        for (const entry& each : idle_) sum += weight_of(each.id);
+        return sum;
+    }
 
     /// What `put` does, without the closes.
     void keep(int id, std::size_t of) {
         ++figures.puts;
         const time_point due = ttl_.expires_at(clock_.now());
-        if (net_[id].dead || is_closed || bounds_.in_all == 0 || bounds_.of[of] == 0) {
+        if (net_[id].dead || is_closed || bounds_.in_all == 0 || bounds_.of[of] == 0 ||
+            weight_of(id) > bounds_.weight) {
             ++figures.refused;
             retired_.push_back(id);
         } else if (due <= clock_.now()) {
@@ -185,6 +195,7 @@ private:
                 retire(std::find_if(idle_.begin(), idle_.end(), is_of)->id, figures.evicted);
             }
             while (idle_.size() >= bounds_.in_all) retire(idle_.front().id, figures.evicted);
+            while (idle_weight() > bounds_.weight - weight_of(id)) retire(idle_.front().id, figures.evicted);
             idle_.push_back({id, of, due});
         }
     }

@@ -44,6 +44,10 @@ public:
         const Capacity capacity = capacity_of<Capacity>(chosen);
         idle_bounds all{capacity.max_idle(), {}};
         for (std::size_t of = 0; of != keys.size(); ++of) all.of[of] = capacity.max_idle_for(keys[of]);
+        if constexpr (pool::declares_weight_bound<Capacity>) {
+            all.has_weight = true;
+            all.weight = capacity.max_idle_weight();
+        }
         return all;
     }
     static std::unique_ptr<some_pool> make(const settings& chosen, const clock& now) {

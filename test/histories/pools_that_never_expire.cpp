@@ -18,6 +18,7 @@ std::span<const policies> pools_that_never_expire() {
         policies_of<uneven, never, pool::null_mutex>("own capacity, never, null_mutex"),
         policies_of<uneven, never, std::mutex>("own capacity, never, std::mutex"),
         policies_of<uneven, never, pool::adaptive_mutex>("own capacity, never, adaptive_mutex"),
+        policies_of<weighed, never, std::mutex>("weighed, never, std::mutex"),
     };
 #endif
     return all;

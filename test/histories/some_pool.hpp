@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include <pool/policies/capacity.hpp>
 #include <pool/policies/clock.hpp>
 #include <pool/policies/expiry.hpp>
 #include <pool/settings.hpp>
@@ -39,6 +40,8 @@ struct settings {
 struct idle_bounds {
     std::size_t in_all;
     std::array<std::size_t, keys.size()> of;
+    bool has_weight = false;     ///< the pool knows what its idle connections weigh
+    std::size_t weight = pool::no_limit;
 };
 
 /// A pool and its leases. A lease is known by the number of its connection, and may outlive the pool.

@@ -53,6 +53,7 @@ inline std::string of(const pool::stats& seen, const pool::stats& expected) {
     all.add("checking", seen.checking, expected.checking);
     all.add("closing", seen.closing, expected.closing);
     all.add("keys", seen.keys, expected.keys);
+    all.add("idle_weight", seen.idle_weight, expected.idle_weight);
     all.add("dialing", seen.dialing, expected.dialing);
     all.add("waiting", seen.waiting, expected.waiting);
     all.add("overtaken", seen.overtaken, expected.overtaken);

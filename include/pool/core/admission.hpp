@@ -57,6 +57,9 @@ public:
     /// Whether no request waits, and none dials for this key: then the store alone lends and takes back.
     bool is_uncontended(const group& of) const noexcept { return waiting_ == 0 && of.queue == nullptr; }
 
+    /// Whether a request waits for a connection of this key.
+    bool is_awaited(const group& of) const noexcept { return of.queue != nullptr && !of.queue->waiting.empty(); }
+
     /// Lends an idle connection of a contended group, if one is left when those have been served that are due. It may
     /// be one that a nudged request was to take. If the batch has ended before that is known, this returns nullptr:
     /// look up again.

@@ -238,8 +238,7 @@ private:
     bool trim(Moment& now) noexcept {
         if (!exceeds_idle_ || now.is_over()) return false;
         now.spend();
-        group* const victim =
-            store_.stats().idle > now.bounds.max_idle() ? store_.oldest_spare(nullptr, now.budget) : nullptr;
+        group* const victim = is_full(now) ? store_.oldest_spare(nullptr, now.budget) : nullptr;
         exceeds_idle_ = victim != nullptr || now.is_over();
         if (victim != nullptr) retire_spare(*victim, now);
         return victim != nullptr;
@@ -279,7 +278,14 @@ private:
     /// Whether no more connections of a key can be kept idle.
     template <class Moment>
     bool is_full(const group& of, const Moment& now) const noexcept {
-        return of.idle.size() > now.bounds.max_idle_for(of.key) || store_.stats().idle > now.bounds.max_idle();
+        return of.idle.size() > now.bounds.max_idle_for(of.key) || is_full(now);
+    }
+
+    /// The same of all keys.
+    template <class Moment>
+    bool is_full(const Moment& now) const noexcept {
+        return store_.stats().idle > now.bounds.max_idle() ||
+               store_.stats().idle_weight > now.max_idle_weight();
     }
 
 protected:

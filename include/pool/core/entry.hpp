@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <type_traits>
@@ -8,6 +9,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include <pool/connection.hpp>
 #include <pool/core/entry_parts.hpp>
 #include <pool/core/key_group.hpp>
 
@@ -56,6 +58,10 @@ class entry : public boost::intrusive::list_base_hook<>,
         std::uint64_t order = 0;  ///< while it is idle: the lower, the longer
     };
     struct no_tending {};
+    struct weight_part {
+        std::size_t weight = 0;  ///< when it was last asked
+    };
+    struct no_weight {};
 
     /// The present owner of the connection [C1].
     enum class place : unsigned char {
@@ -107,6 +113,16 @@ public:
         return idle_.since;
     }
 
+    /// Asks the connection for its weight, before it may become idle. For the holder of the entry, without the lock.
+    void weigh() noexcept {
+        if constexpr (Parts::weighed) weight_.weight = connection_traits<Conn>::weight(conn_);
+    }
+    /// Its weight when it was last asked; 0 if nobody asks.
+    std::size_t weight() const noexcept {
+        if constexpr (Parts::weighed) return weight_.weight;
+        else return 0;
+    }
+
     // For the holder of the lent entry. The store only sets `reused`.
     int exceptions = 0;         ///< uncaught ones when it was lent, or when its lease moved
     bool reused = false;        ///< it was idle before it was lent
@@ -129,6 +145,7 @@ private:
     [[no_unique_address]] std::conditional_t<timed, expiry, no_expiry> expiry_;
     [[no_unique_address]] std::conditional_t<Parts::has_since, idle_time, no_idle_time> idle_;
     [[no_unique_address]] std::conditional_t<Parts::is_tended, tending, no_tending> tending_;
+    [[no_unique_address]] std::conditional_t<Parts::weighed, weight_part, no_weight> weight_;
 };
 
 }  // namespace pool::core

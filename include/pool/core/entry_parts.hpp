@@ -19,6 +19,7 @@ struct entry_facts {
     bool can_wait = false;  ///< callers may wait for it
     bool since = false;     ///< it knows since when it is idle
     bool tended = false;    ///< it is kept alive while it is idle
+    bool weighed = false;   ///< it knows its weight
 };
 
 /// The optional parts of an entry, as a store and its entries ask for them. `Time` is a time point of the pool's clock.
@@ -28,6 +29,7 @@ struct entry_parts {
     static constexpr bool can_wait = Has.can_wait;  ///< whether callers may wait for an entry
     static constexpr bool has_since = Has.since;    ///< whether an entry knows since when it is idle
     static constexpr bool is_tended = Has.tended;   ///< whether idle entries are kept alive
+    static constexpr bool weighed = Has.weighed;    ///< whether an entry knows its weight
 
     static constexpr bool needs_time = timed || has_since || is_tended;  ///< whether the store has to be told the time
 

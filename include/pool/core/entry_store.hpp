@@ -86,10 +86,11 @@ public:
     void begin_sweep() noexcept { index_.begin_sweep(); }
 
     /// Looks at `most` entries at most. Retires those that are dead, or exceed the bound of their key, and then, at its
-    /// end, those that exceed the bound of all, by the rule of `give_back`. `per_key(group)` and `in_all()` are the
-    /// bounds. Returns whether it is done. Each step is O(1).
+    /// end, those that exceed the bounds of all, by the rule of `give_back`. `per_key(group)`, `in_all()` and `weight` are
+    /// the bounds. Returns whether it is done. Each step is O(1).
     template <class InAll, class PerKey>
-    bool sweep(const InAll& in_all, const PerKey& per_key, std::size_t most, entries& retired) noexcept {
+    bool sweep(const InAll& in_all, const PerKey& per_key, std::size_t most, entries& retired,
+        std::size_t weight = std::numeric_limits<std::size_t>::max()) noexcept {
         for (;; --most) {
             if (most == 0) return false;
             entry* const next = index_.next_swept();
@@ -102,7 +103,7 @@ public:
             group& its = *next->group_;
             if (its.idle.size() > per_key(its)) retire(its.idle.front(), stats_.evicted, retired);
         }
-        for (; stats_.idle > in_all(); --most) {
+        for (; stats_.idle > in_all() || stats_.idle_weight > weight; --most) {
             if (most == 0) return false;
             retire(index_.oldest_idle(), stats_.evicted, retired);
         }

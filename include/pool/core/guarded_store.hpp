@@ -61,7 +61,8 @@ public:
     using parts = entry_parts<clock_time_point, entry_facts{.timed = timed,
                                                     .can_wait = bounds_open,
                                                     .since = health_checked<Conn>,
-                                                    .tended = kept_alive<Conn>}>;
+                                                    .tended = kept_alive<Conn>,
+                                                    .weighed = declares_weight_bound<CapacityPolicy>}>;
     using time_point = typename parts::time_point;                      ///< the times that the store is told
     using store_type = entry_store<Key, Conn, parts>;                   ///< the store
     using entry = typename store_type::entry;                           ///< one connection

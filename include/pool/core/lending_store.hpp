@@ -60,6 +60,7 @@ public:
     struct idle_bounds {
         std::size_t in_all;   ///< of all keys
         std::size_t per_key;  ///< of the key of this operation
+        std::size_t weight = std::numeric_limits<std::size_t>::max();  ///< of all keys together
     };
 
     /// Keeps the group of a key alive, even if the key has no entries.
@@ -205,15 +206,18 @@ public:
     // How lent connections come back, or leave.
 
     /// Makes a lent entry idle since `now`, with the expiry time `expires_at`. To make room, retires the oldest entries
-    /// of the key while the key is full, then the oldest of all while the pool is full. Retires the entry itself if a
-    /// bound is zero, or if it is already due.
+    /// of the key while the key is full, then the oldest of all while the pool is full, or too heavy. Retires the entry
+    /// itself if a bound is zero, if it is already due, or if there is no room for its weight, even so.
     void give_back(
         entry& e, const idle_bounds& bounds, time_point expires_at, time_point now, entries& retired) noexcept {
         ++stats_.puts;
-        if (bounds.in_all == 0 || bounds.per_key == 0) return retire(e, stats_.refused, retired);
+        if (bounds.in_all == 0 || bounds.per_key == 0 || e.weight() > bounds.weight)
+            return retire(e, stats_.refused, retired);
         if (is_due(expires_at, now)) return retire(e, stats_.expired, retired);
 
-        trim_to({bounds.in_all - 1, bounds.per_key - 1}, *e.group_, retired);
+        const std::size_t weight = bounds.weight - e.weight();
+        trim_to({bounds.in_all - 1, bounds.per_key - 1, weight}, *e.group_, retired);
+        if (stats_.idle_weight > weight) return retire(e, stats_.refused, retired);  // one step cannot evict so many
         link(e, expires_at, now);
     }
 
@@ -221,7 +225,8 @@ public:
     void trim_to(const idle_bounds& bounds, group& its, entries& retired) noexcept {
         std::size_t most = most_evicted;
         for (; its.idle.size() > bounds.per_key && most != 0; --most) retire(its.idle.front(), stats_.evicted, retired);
-        for (; stats_.idle > bounds.in_all && most != 0; --most) retire(index_.oldest_idle(), stats_.evicted, retired);
+        for (; (stats_.idle > bounds.in_all || stats_.idle_weight > bounds.weight) && most != 0; --most)
+            retire(index_.oldest_idle(), stats_.evicted, retired);
     }
 
     /// Makes a lent entry idle, whatever the bounds: requests wait, and some may need it. Retires it if it is due.
@@ -322,6 +327,7 @@ protected:
         index_.move_to_end(e, stats_.idle++ == 0);
         e.group_->idle.push_back(e);
         e.place_ = place::idle;
+        if constexpr (Parts::weighed) stats_.idle_weight += e.weight();
         if constexpr (can_wait) {
             e.age = ++last_age_;
             if (!connection_traits<Conn>::unblocked(e.conn())) [[unlikely]]
@@ -345,6 +351,7 @@ protected:
         --its.lent;
         --stats_.lent;
         ++stats_.idle;
+        if constexpr (Parts::weighed) stats_.idle_weight += e.weight();
         auto next = its.idle.begin();
         while (next != its.idle.end() && next->tending_.order < e.tending_.order) ++next;
         its.idle.insert(next, e);
@@ -375,6 +382,7 @@ protected:
     /// Takes an idle entry that is not blocked out of the list.
     void unlink(entry& e) noexcept {
         --stats_.idle;
+        if constexpr (Parts::weighed) stats_.idle_weight -= e.weight();
         e.group_->idle.erase(e.group_->idle.iterator_to(e));
         if constexpr (timed) e.expiry_.at = time_point::max();
     }

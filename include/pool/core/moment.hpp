@@ -52,6 +52,9 @@ public:
         else return {};
     }
 
+    /// The bound on the weight of all idle connections.
+    std::size_t max_idle_weight() const noexcept { return core::weight_bound(bounds); }
+
     /// Whether the step has to end, because it has done enough.
     bool is_over() const noexcept { return budget == 0; }
 

@@ -30,6 +30,7 @@ public:
 
     static constexpr bool empty() noexcept { return true; }                           ///< nobody waits
     static constexpr bool is_uncontended(const group&) noexcept { return true; }             ///< nobody waits
+    static constexpr bool is_awaited(const group&) noexcept { return false; }         ///< nobody waits
     static constexpr entry* lend(const group&, auto&) noexcept { return nullptr; }    ///< never called
     static constexpr void give_back(const entry&, auto, auto&) noexcept {}            ///< never called
     static constexpr std::size_t waiting() noexcept { return 0; }                     ///< nobody waits

@@ -103,6 +103,7 @@ public:
 
     /// The dial of a request has succeeded: `fresh` is for that request, or is given back if it is not needed.
     void dial_succeeded(request& dialing, entry& fresh) noexcept {
+        fresh.weigh();
         moment now = this->now();
         const time_point at = this->expires_at(base::entry_time(now));
         step(closing::own, now, [&](moment&) {

@@ -135,6 +135,7 @@ public:
     void put(const hashed& key, Conn&& conn) {
         entry& fresh = make_entry_with(key, [&](const Key&) -> Conn { return std::move(conn); });
         const bool dead = connection_traits<Conn>::closed(fresh.conn());
+        fresh.weigh();
         moment now = this->now();
         const time_point at = expires_at(base::entry_time(now));
         step(closing::own_and_one, now, [&](moment&) {
@@ -215,6 +216,7 @@ public:
     /// Makes a lent connection idle, or closes it if there is no room for it.
     void give_back(entry& lent) noexcept {
         const bool dead = connection_traits<Conn>::closed(lent.conn());
+        lent.weigh();
         moment now = this->now();
         const time_point at = expires_at(base::entry_time(now));
         step(closing::own_and_one, now, [&](moment&) {
@@ -414,9 +416,16 @@ protected:
     /// connections may be open than the bounds allow.
     void keep(entry& lent, time_point at, bool may_exceed, moment& now) noexcept {
         if (may_exceed && admission_.is_over_bounds(lent, capacity_)) return store().refuse(lent, now.retired);
-        if (!admission_.is_uncontended(lent.of())) return admission_.give_back(lent, at, now);
-        const typename store_type::idle_bounds bounds{capacity_.max_idle(), capacity_.max_idle_for(lent.key())};
-        store().give_back(lent, bounds, at, base::entry_time(now), now.retired);
+        const std::size_t weight = core::weight_bound(capacity_);
+        if (!admission_.is_uncontended(lent.of())) {
+            if (lent.weight() <= weight || admission_.is_awaited(lent.of())) return admission_.give_back(lent, at, now);
+            return store().refuse(lent, now.retired);
+        }
+        store().give_back(lent, idle_bounds_of(lent.of()), at, base::entry_time(now), now.retired);
+    }
+
+    typename store_type::idle_bounds idle_bounds_of(const group& of) const noexcept {
+        return {capacity_.max_idle(), capacity_.max_idle_for(of.key), core::weight_bound(capacity_)};
     }
 
     /// Lends an idle connection, unless it is for a caller that waits. Counts a miss, if this is one. If it returns
@@ -451,7 +460,7 @@ private:
             }
             const auto in_all = [&] { return admission_.idle_allowed(capacity_); };
             const auto per_key = [&](const auto& of) { return admission_.idle_allowed_for(of, capacity_); };
-            return store().sweep(in_all, per_key, batch, now.retired);
+            return store().sweep(in_all, per_key, batch, now.retired, core::weight_bound(capacity_));
         });
     }
 
@@ -480,7 +489,7 @@ private:
                 store().put_back(found, now.now());
                 group& its = found.conn->of();
                 if (!admission_.is_uncontended(its)) return admission_.came_back(its, now);
-                store().trim_to({capacity_.max_idle(), capacity_.max_idle_for(its.key)}, its, now.retired);
+                store().trim_to(idle_bounds_of(its), its, now.retired);
             });
         }
     }

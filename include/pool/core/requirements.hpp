@@ -145,12 +145,28 @@ consteval bool check_policies() {
     }
 }
 
+/// Checks what a policy that bounds weights needs.
+template <class Key, class Conn, class CapacityPolicy>
+consteval bool check_weights() {
+    if constexpr (declares_weight_bound<CapacityPolicy>) {
+        static_assert(weight_capacity_policy<CapacityPolicy, Key>,
+            "pool: a CapacityPolicy that declares bounds_weight needs std::size_t max_idle_weight() const noexcept");
+        static_assert(weight_reporting<Conn>,
+            "pool: with a CapacityPolicy that bounds the weight, Conn needs a member std::size_t weight() const noexcept, "
+            "or a connection_traits<Conn> with weight(const Conn&)");
+        return weight_capacity_policy<CapacityPolicy, Key> && weight_reporting<Conn>;
+    } else {
+        return true;
+    }
+}
+
 /// Checks all parameters of a pool. Returns whether they are valid. If not, the pool need not be instantiated.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 consteval bool check_parameters() {
     if constexpr (!check_key<Key>()) return false;
     else if constexpr (!check_connection<Conn>()) return false;
-    else return check_policies<Key, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>();
+    else if constexpr (!check_policies<Key, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>()) return false;
+    else return check_weights<Key, Conn, CapacityPolicy>();
 }
 
 /// The base of a pool with a wrong parameter: takes any arguments, and can do nothing.

@@ -57,6 +57,20 @@ concept patient = requires(const Policy& policy) {
     { policy.patience() } noexcept -> std::convertible_to<std::chrono::nanoseconds>;
 };
 
+/// A policy declares, by a constant `bounds_weight` that is true, that it also bounds the weight of the idle connections.
+template <class Policy>
+concept declares_weight_bound = requires { requires bool{Policy::bounds_weight}; };
+
+/// A capacity policy that also bounds the weight of the idle connections, for all keys together: `max_idle_weight()`. The
+/// weight is what `connection_traits<Conn>::weight` says, such as a number of bytes. A connection is asked once, when it
+/// is given back. To make room for it, the oldest idle connections are evicted. One that is heavier than the bound alone
+/// is not kept, and neither is one for which more than 128 would have to be evicted.
+template <class Policy, class Key>
+concept weight_capacity_policy = capacity_policy<Policy, Key> && declares_weight_bound<Policy> &&
+                                 requires(const Policy& policy) {
+                                     { policy.max_idle_weight() } noexcept -> std::same_as<std::size_t>;
+                                 };
+
 /// Keeps every connection that is given back.
 struct unlimited {
     static constexpr std::size_t max_idle() noexcept { return no_limit; }                 ///< in all
@@ -94,5 +108,25 @@ struct bounded_open {
     constexpr std::size_t max_idle_for(const auto&) const noexcept { return max_idle_per_key; }    ///< of one key
     constexpr std::size_t max_dials_for(const auto&) const noexcept { return max_dials_per_key; }  ///< of one key
 };
+
+/// Another capacity policy, and a bound on the weight of the idle connections:
+/// `weighed<bounded>{{.max_idle = 64}, 100'000'000}`.
+template <class CapacityPolicy>
+struct weighed : CapacityPolicy {
+    static constexpr bool bounds_weight = true;  ///< declares it
+
+    core::limit max_idle_weight = no_limit;  ///< of all idle connections together
+};
+
+namespace core {
+
+/// The bound on the weight of the idle connections. Without one, `no_limit`.
+template <class CapacityPolicy>
+constexpr std::size_t weight_bound(const CapacityPolicy& capacity) noexcept {
+    if constexpr (declares_weight_bound<CapacityPolicy>) return capacity.max_idle_weight();
+    else return no_limit;
+}
+
+}  // namespace core
 
 }  // namespace pool

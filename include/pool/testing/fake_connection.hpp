@@ -45,6 +45,7 @@ public:
     std::atomic<bool> blocked{false};   ///< the connection is still ending a cancelled call
     std::atomic<bool> reusable{false};  ///< the connection may be used after a failure
     std::atomic<bool> stuck{false};     ///< moving a `fragile_connection` throws
+    std::atomic<std::size_t> weight{0};  ///< for a capacity policy that bounds it
     std::atomic<int> closes{0};         ///< how many times it was closed: never more than once
     std::atomic<int> uses{0};           ///< how many times it was used
 
@@ -277,6 +278,7 @@ public:
     bool closed() const noexcept { return step(), !far().is_open(); }        ///< closed, or its peer has gone
     bool released() const noexcept { return far().closes > 0; }              ///< closed
     bool unblocked() const noexcept { return step(), !far().is_blocked(); }  ///< what the test has said
+    std::size_t weight() const noexcept { return far().weight; }             ///< what the test has said
     bool reusable() const noexcept { return far().reusable; }                ///< what the test has said
 
     /// A call over it. `what` is for the history, and for the text of a schedule, so it must outlive an exploration.
