@@ -306,8 +306,12 @@ public:
 
     void count_lookup_in_vain() noexcept { ++stats_.misses; }     ///< a look-up ended without a connection of the store
     void count_dial() noexcept { ++stats_.dials; }                ///< a dial was made
-    void count_failed_dial() noexcept { ++stats_.failed_dials; }  ///< a dial threw, or returned a dead connection
-    void count_failed_close(bool failed) noexcept { stats_.failed_closes += failed; }  ///< of one that has never been lent
+    void count_failed_close() noexcept { ++stats_.failed_closes; }  ///< of a connection without an entry
+    /// A dial threw, or returned a dead connection, whose close may have failed.
+    void count_failed_dial(bool close_failed = false) noexcept {
+        ++stats_.failed_dials;
+        stats_.failed_closes += close_failed;
+    }
 
     const pool::stats& stats() const noexcept { return stats_; }  ///< of all keys
 

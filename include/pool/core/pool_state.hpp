@@ -38,12 +38,9 @@ class pool_state : public guarded_store<Key, Conn, CapacityPolicy, ExpiryPolicy,
     using base = guarded_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
 public:
-    using base::bounds_open;
-    using base::timed;
+    using base::bounds_open, base::timed;
     using typename base::clock_time_point;
-    using typename base::entries;
-    using typename base::entry;
-    using typename base::group;
+    using typename base::entries, typename base::entry, typename base::group;
     using typename base::hashed;
     using typename base::moment;
     using typename base::store_type;
@@ -352,7 +349,7 @@ public:
     /// Counts the failed close of a connection that has no entry.
     void close_failed() noexcept {
         const std::lock_guard guard{lock_};
-        store().count_failed_close(true);
+        store().count_failed_close();
     }
 
     /// The figures of one key.
@@ -405,8 +402,7 @@ protected:
             const bool close_failed = fresh.has_conn() && !core::close_conn(fresh.conn());
             fresh.destroy();
             const std::lock_guard guard{lock_};
-            store().count_failed_dial();
-            store().count_failed_close(close_failed);
+            store().count_failed_dial(close_failed);
             store().erase_unopened(fresh);
             throw;
         }
@@ -415,12 +411,10 @@ protected:
     /// Gives a lent entry to a waiting caller, or makes it idle, or retires it if there is no room. `may_exceed`: more
     /// connections may be open than the bounds allow.
     void keep(entry& lent, time_point at, bool may_exceed, moment& now) noexcept {
-        if (may_exceed && admission_.is_over_bounds(lent, capacity_)) return store().refuse(lent, now.retired);
-        const std::size_t weight = core::weight_bound(capacity_);
-        if (!admission_.is_uncontended(lent.of())) {
-            if (lent.weight() <= weight || admission_.is_awaited(lent.of())) return admission_.give_back(lent, at, now);
+        const bool is_too_heavy = lent.weight() > core::weight_bound(capacity_) && !admission_.is_awaited(lent.of());
+        if (is_too_heavy || (may_exceed && admission_.is_over_bounds(lent, capacity_)))
             return store().refuse(lent, now.retired);
-        }
+        if (!admission_.is_uncontended(lent.of())) return admission_.give_back(lent, at, now);
         store().give_back(lent, idle_bounds_of(lent.of()), at, base::entry_time(now), now.retired);
     }
 
