@@ -78,6 +78,32 @@ bool transfer_by_call(line_pool& lines, bool succeeds) {
 }
 // [/kept]
 
+// [weight]
+struct bytes {
+    std::vector<char> all;
+
+    std::size_t weight() const noexcept { return all.capacity(); }  // asked once, when it is given back
+};
+
+using buffers_by_bytes = pool::basic_pool<pool::no_key, bytes, pool::weighed<pool::bounded>>;
+// [/weight]
+
+}  // namespace
+
+template <>
+inline constexpr bool pool::is_plain<bytes> = true;
+
+namespace {
+
+// [weight_use]
+std::size_t use_weight() {
+    buffers_by_bytes buffers{{{.max_idle = 1000}, 100'000'000}};  // at most 1000 idle buffers, and at most 100 MB
+    const auto make = [] { return bytes{}; };
+    buffers.get(make).invoke([](bytes& b) { b.all.resize(4096); });
+    return buffers.stats().idle_weight;
+}
+// [/weight_use]
+
 // [plain_use]
 bool use_plain() {
     pool::connection_pool<std::string, pattern> patterns{
@@ -103,6 +129,8 @@ int main() {
     pool::connection_pool<int, buffer> buffers{
         {}, [](int size) { return std::vector<char>(static_cast<std::size_t>(size)); }};
     const bool is_buffer = (**buffers.acquire(3)).size() == 3;
-    return is_kept && is_discarded && is_called && files.stats().idle == 1 && is_model && is_buffer && use_plain() ? 0
-                                                                                                                   : 1;
+    return is_kept && is_discarded && is_called && files.stats().idle == 1 && is_model && is_buffer &&
+                   use_weight() == 4096 && use_plain()
+               ? 0
+               : 1;
 }
