@@ -42,7 +42,7 @@ public:
     /// For the pool: the same, for a caller that keeps the lease. The settings of the pool say whether it begins unkept.
     static lease handed_out(State& state, typename State::entry& lent) noexcept {
         lease made{state, lent};  // constructed in its place: a move would count the exceptions again
-        if (state.leases_are_unkept()) made.discard_unless_kept();
+        lent.exceptions |= state.unkept_bits();  // no branch: each acquire runs it
         return made;
     }
 
@@ -120,7 +120,7 @@ public:
     }
 
 private:
-    static constexpr int unkept = -1;  ///< lower than any number of uncaught exceptions
+    static constexpr int unkept = -1;  ///< all bits: lower than any number of uncaught exceptions
 
     /// Removes the connection from the pool when it has been moved out. If the move throws, it does nothing.
     class departure {

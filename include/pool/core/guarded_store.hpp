@@ -79,8 +79,8 @@ public:
     const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
     const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
 
-    /// Whether leases are given back only after `lease::keep`.
-    bool leases_are_unkept() const noexcept { return leases_are_unkept_; }
+    /// The bits of `entry::exceptions` that a lease begins with: all, if it is given back only after `lease::keep`.
+    int unkept_bits() const noexcept { return unkept_bits_; }
 
     /// Called when the pool and its lazy connections are destroyed: it is the deleter of their common
     /// `std::shared_ptr`.
@@ -101,7 +101,7 @@ protected:
     /// An empty state.
     guarded_store(CapacityPolicy&& capacity, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock)
         : name_{std::move(settings.name)},
-          leases_are_unkept_{settings.discard_unless_kept},
+          unkept_bits_{settings.discard_unless_kept ? -1 : 0},
           clock_{std::move(clock)},
           expiry_{std::move(expiry)},
           capacity_{std::move(capacity)},
@@ -378,7 +378,7 @@ private:
     }
 
     const std::string name_;
-    const bool leases_are_unkept_;
+    const int unkept_bits_;
     [[no_unique_address]] const ClockPolicy clock_;
     [[no_unique_address]] const ExpiryPolicy expiry_;
     struct nobody_waits {};
