@@ -27,6 +27,23 @@ constexpr auto closed = [](auto& w) {
     w.is_closed = true;
 };
 
+/// While it exists, the dials return dead connections.
+class dead_dials {
+public:
+    explicit dead_dials(pool::testing::fake_dialer& dials) : dials_{dials} { prepare(true); }
+    dead_dials(const dead_dials&) = delete;
+    dead_dials& operator=(const dead_dials&) = delete;
+    ~dead_dials() { prepare(false); }
+
+private:
+    void prepare(bool dead) {
+        const disarmed unnoticed;
+        dials_.prepare([dead](pool::testing::far_end& far) { far.dead = dead; });
+    }
+
+    pool::testing::fake_dialer& dials_;
+};
+
 }  // namespace
 
 TEST_CASE_TEMPLATE("failures: acquire [C12]", Pool, idle_pool, open_pool, shards) {
@@ -53,6 +70,13 @@ TEST_CASE_TEMPLATE("failures: acquire [C12]", Pool, idle_pool, open_pool, shards
         w.clock.advance(world::lifetime);
     };
     all.add<world>("finds expired ones", promise::basic, expired, acquire);
+    all.add<world>("whose dial returns a dead one", promise::basic, nothing, [](world& w) {
+        const dead_dials meanwhile{w.dials};
+        try {
+            w.acquire(w.a);
+        } catch (const pool::dial_failed&) {
+        }
+    });
     all.add<world>("in a closed pool", promise::strong, closed, [](world& w) {
         try {
             w.acquire(w.a);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <iterator>
 #include <memory>
@@ -112,7 +113,7 @@ public:
     /// The entry that has been idle for longest. At least one entry must be idle. Amortised O(1): it skips each entry
     /// that is not idle once.
     entry& oldest_idle() noexcept {
-        while (!oldest_->is_idle()) ++oldest_;
+        for (; !oldest_->is_idle(); ++oldest_) assert(std::next(oldest_) != ordered().end() && "pool: nothing is idle");
         return unconst(*oldest_);
     }
 
