@@ -129,12 +129,22 @@ public:
         return count;
     }
 
-    /// Returns how many exceed the new bounds.
+    /// Returns how many expire.
+    std::size_t upkeep() {
+        const std::size_t expired = expire();
+        for (const entry& each : std::vector{idle_})
+            if (net_[each.id].dead) retire(each.id, figures.found_closed);
+        close_all();
+        return expired;
+    }
+
+    /// Returns how many are dead, or exceed the new bounds.
     std::size_t reconfigure(const idle_bounds& fresh) {
         bounds_ = fresh;
         const std::size_t before = idle_.size();
         for (const entry& each : std::vector{idle_})
-            if (idle_of(each.of) > fresh.of[each.of]) retire(each.id, figures.evicted);
+            if (net_[each.id].dead) retire(each.id, figures.found_closed);
+            else if (idle_of(each.of) > fresh.of[each.of]) retire(each.id, figures.evicted);
         while (idle_.size() > fresh.in_all || idle_weight() > fresh.weight) retire(idle_.front().id, figures.evicted);
         const std::size_t count = before - idle_.size();
         close_all();
