@@ -44,8 +44,8 @@ using tended_idle =
     pool::basic_pool<key, tended, idle_bounds, pool::after_idle, pool::testing::probe_lock, pool::manual_clock>;
 using tended_open =
     pool::basic_pool<key, tended, open_bounds, pool::after_idle, pool::testing::probe_lock, pool::manual_clock>;
-using tended_shards = pool::sharded_pool<2, key, tended, pool::bounded, pool::after_idle, pool::testing::probe_lock,
-    pool::manual_clock>;
+using tended_shards =
+    pool::sharded_pool<2, key, tended, pool::bounded, pool::after_idle, pool::testing::probe_lock, pool::manual_clock>;
 
 constexpr auto one_idle = [](auto& w) { w.put(w.a); };
 constexpr auto two_idle = [](auto& w) {
@@ -60,7 +60,8 @@ constexpr auto one_lent = [](auto& w) { w.acquire(w.a); };
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("failures: acquire, and the check before it [C12, C20]", Pool, tended_idle, tended_open, tended_shards) {
+TEST_CASE_TEMPLATE(
+    "failures: acquire, and the check before it [C12, C20]", Pool, tended_idle, tended_open, tended_shards) {
     using world = world_of<Pool>;
     scenarios all;
     const auto acquire = [](world& w) { w.acquire(w.a); };
@@ -102,8 +103,8 @@ TEST_CASE("failures: acquire at the bound, and a check that fails [C12, C20]") {
     });
 }
 
-TEST_CASE_TEMPLATE("failures: try_acquire and take, and the checks before them [C12, C20]", Pool, tended_idle, tended_open,
-    tended_shards) {
+TEST_CASE_TEMPLATE("failures: try_acquire and take, and the checks before them [C12, C20]", Pool, tended_idle,
+    tended_open, tended_shards) {
     using world = world_of<Pool>;
     scenarios all;
     for (const auto& prepare : {+[](world& w) { two_idle(w); }, +[](world& w) { all_sick(w); }}) {
@@ -119,20 +120,19 @@ TEST_CASE_TEMPLATE("failures: try_acquire and take, and the checks before them [
     }
 }
 
-TEST_CASE_TEMPLATE("failures: give-back, and the reset before it [C12, C21]", Pool, tended_idle, tended_open,
-    tended_shards) {
+TEST_CASE_TEMPLATE(
+    "failures: give-back, and the reset before it [C12, C21]", Pool, tended_idle, tended_open, tended_shards) {
     using world = world_of<Pool>;
     scenarios all;
     all.add<world>("give-back", promise::none, one_lent, [](world& w) { w.held.clear(); });
-    all.add<world>(
-        "after the end of the pool", promise::none, one_lent, [](world& w) {
-            w.conns.reset();
-            w.held.clear();
-        });
+    all.add<world>("after the end of the pool", promise::none, one_lent, [](world& w) {
+        w.conns.reset();
+        w.held.clear();
+    });
 }
 
-TEST_CASE_TEMPLATE("failures: upkeep, and what is kept alive in it [C12, C22]", Pool, tended_idle, tended_open,
-    tended_shards) {
+TEST_CASE_TEMPLATE(
+    "failures: upkeep, and what is kept alive in it [C12, C22]", Pool, tended_idle, tended_open, tended_shards) {
     using world = world_of<Pool>;
     scenarios all;
     const auto due = [](world& w) {

@@ -7,7 +7,8 @@
 #include <interleavings/operations.hpp>
 
 // Connections that are checked, reset and kept alive: pairs of the operations that call these hooks, and of those that
-// could disturb them, under every schedule. A thread may be stopped in each hook.
+// could disturb them, under every schedule in which threads are stopped three times at most. A thread may be stopped in
+// each hook.
 
 using namespace interleavings;
 
@@ -108,7 +109,9 @@ std::vector<operation<Pool>> operations_with_hooks() {
 
 template <class Pool>
 total explore_hooks(setting how) {
-    const pool::testing::limits within{.skips_equivalent = true};
+    const int preemptions = is_full_tier() ? pool::testing::limits{}.preemptions : has_thread_sanitizer ? 2 : 3;
+    const pool::testing::limits within{
+        .preemptions = preemptions, .schedules = 1'000'000'000, .time = 1h, .skips_equivalent = true};
     total sum;
     for (const bool is_sick : {false, true}) {
         how.is_sick = is_sick;

@@ -110,6 +110,43 @@ public:
         return true;
     }
 
+    /// Asks the blocked connections of a group again. Retires those that are still blocked, but closed or expired. O(n)
+    /// in the blocked ones.
+    void look_again(group& of, time_point now, entries& retired) noexcept
+        requires base::can_wait
+    {
+        for (auto next = of.blocked.begin(); next != of.blocked.end();) {
+            entry& e = *next++;
+            if (!this->is_blocked(e)) continue;
+            if (base::is_due(e, now)) retire(e, stats_.expired, retired);
+            else if (connection_traits<Conn>::closed(e.conn())) retire(e, stats_.found_closed, retired);
+        }
+    }
+
+    // Hooks.
+
+    /// An entry that has been idle for less than this is not checked before it is lent.
+    void check_after([[maybe_unused]] std::chrono::nanoseconds idle) noexcept {
+        if constexpr (health_checked<Conn>) this->check_after_ = idle;
+    }
+
+    /// A connection that was lent has passed its health check.
+    void passed_check(entry& e) noexcept {
+        e.is_unchecked = false;
+        --stats_.checking;
+        ++stats_.hits;
+    }
+
+    /// Retires a connection that was lent, and cannot be used: it has failed its check, or its caller wants a fresh
+    /// one.
+    void retire_unusable(entry& e, entries& retired) noexcept {
+        stats_.checking -= e.is_unchecked;
+        retire(e, e.is_unchecked ? stats_.found_unhealthy : stats_.discarded, retired);
+    }
+
+    /// Retires a lent entry, because its reset has failed.
+    void retire_unreset(entry& e, entries& retired) noexcept { retire(e, stats_.failed_resets, retired); }
+
     // Keeping idle entries alive. One that is kept alive is lent meanwhile, but keeps its place and its idle time.
 
     /// Begins to go through all idle entries: `next_to_tend` goes on.
@@ -157,7 +194,7 @@ public:
         entry& e = *kept.conn;
         ++stats_.kept_alive;
         --stats_.checking;
-        this->link_again(e, kept.expires_at);
+        link_again(e, kept.expires_at);
         e.tending_.at = now;
     }
 
@@ -188,10 +225,36 @@ public:
     }
 
 private:
+    using base::can_wait;
     using base::index_;
-    using typename base::place;
     using base::retire;
     using base::stats_;
+    using typename base::place;
+
+    /// Makes a lent entry idle again, at the place that it had: for a keep-alive. O(n) in the idle entries of its key
+    /// that are older.
+    void link_again(entry& e, [[maybe_unused]] time_point expires_at) noexcept
+        requires Parts::is_tended
+    {
+        group& its = *e.group_;
+        --its.lent;
+        --stats_.lent;
+        ++stats_.idle;
+        if constexpr (Parts::weighed) stats_.idle_weight += e.weight();
+        auto next = its.idle.begin();
+        while (next != its.idle.end() && next->tending_.order < e.tending_.order) ++next;
+        its.idle.insert(next, e);
+        e.place_ = place::idle;
+        index_.is_idle_again(e);
+        if constexpr (can_wait) {
+            if (!connection_traits<Conn>::unblocked(e.conn())) this->change_blocked(e, true);
+            this->idle_groups_.add_again(its);
+        }
+        if constexpr (timed) {
+            e.expiry_.at = expires_at;
+            if (expires_at < e.expiry_.indexed) index_.reindex(e);
+        }
+    }
 };
 
 }  // namespace pool::core

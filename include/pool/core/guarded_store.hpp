@@ -107,7 +107,6 @@ protected:
           capacity_{std::move(capacity)},
           store_{settings.reuse} {
         store_.check_after(settings.check_after);
-        if constexpr (kept_alive<Conn>) keep_alive_every_ = settings.keep_alive_every;
     }
 
     /// Only the last step destroys it.
@@ -382,13 +381,9 @@ private:
     [[no_unique_address]] const ClockPolicy clock_;
     [[no_unique_address]] const ExpiryPolicy expiry_;
     struct nobody_waits {};
-    struct nothing_is_tended {};
     [[no_unique_address]] std::conditional_t<bounds_open, std::atomic<bool>, nobody_waits> somebody_waits_{};
 
 protected:
-    [[no_unique_address]] std::conditional_t<kept_alive<Conn>, std::chrono::nanoseconds, nothing_is_tended>
-        keep_alive_every_{};  ///< zero or less: never
-
     /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
     /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
     /// the capacity policy's answers, its swap in `reconfigure`, and the clock, if a caller waits or begins to [C8].

@@ -11,7 +11,7 @@
 
 #include <boost/intrusive/list.hpp>
 
-#include <pool/core/pool_state.hpp>
+#include <pool/core/idle_upkeep.hpp>
 #include <pool/core/request.hpp>
 #include <pool/policies/clock.hpp>
 
@@ -65,8 +65,8 @@ private:
 /// A pool state without a wait queue, and the requests of its asynchronous callers. It has the functions of
 /// `open_limit` that such a caller uses. Thread-safe, if LockPolicy is a lock.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
-class idle_limit : public pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
-    using base = pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
+class idle_limit : public idle_upkeep<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
+    using base = idle_upkeep<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
 public:
     using base::base;
@@ -144,7 +144,7 @@ public:
         });
     }
 
-    /// Does all that is due, as `pool_state::upkeep`. If no clock wakes the callers, those leave that are late.
+    /// Does all that is due, as `idle_upkeep::upkeep`. If no clock wakes the callers, those leave that are late.
     std::size_t upkeep() {
         change([&](requests& ended) {
             if constexpr (!keeps_real_time<ClockPolicy>) {

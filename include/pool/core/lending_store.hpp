@@ -87,11 +87,6 @@ public:
     /// An empty store. `reuse` is the order in which `lend` looks at the idle entries of a key.
     explicit lending_store(reuse_order reuse = reuse_order::oldest_first) : reuse_{reuse} {}
 
-    /// An entry that has been idle for less than this is not checked before it is lent.
-    void check_after([[maybe_unused]] std::chrono::nanoseconds idle) noexcept {
-        if constexpr (health_checked<Conn>) check_after_ = idle;
-    }
-
     lending_store(const lending_store&) = delete;
     lending_store& operator=(const lending_store&) = delete;
 
@@ -176,33 +171,6 @@ public:
         return of != nullptr ? lend(*of, now, most, retired) : nullptr;
     }
 
-    /// A connection that was lent has passed its health check.
-    void passed_check(entry& e) noexcept {
-        e.is_unchecked = false;
-        --stats_.checking;
-        ++stats_.hits;
-    }
-
-    /// Retires a connection that was lent, and cannot be used: it has failed its check, or its caller wants a fresh
-    /// one.
-    void retire_unusable(entry& e, entries& retired) noexcept {
-        stats_.checking -= e.is_unchecked;
-        retire(e, e.is_unchecked ? stats_.found_unhealthy : stats_.discarded, retired);
-    }
-
-    /// Asks the blocked connections of a group again. Retires those that are still blocked, but closed or expired. O(n)
-    /// in the blocked ones.
-    void look_again(group& of, time_point now, entries& retired) noexcept
-        requires can_wait
-    {
-        for (auto next = of.blocked.begin(); next != of.blocked.end();) {
-            entry& e = *next++;
-            if (!is_blocked(e)) continue;
-            if (is_due(e, now)) retire(e, stats_.expired, retired);
-            else if (connection_traits<Conn>::closed(e.conn())) retire(e, stats_.found_closed, retired);
-        }
-    }
-
     // How lent connections come back, or leave.
 
     /// Makes a lent entry idle since `now`, with the expiry time `expires_at`. To make room, retires the oldest entries
@@ -246,9 +214,6 @@ public:
 
     /// Retires a lent entry that its caller does not want to give back.
     void discard(entry& e, entries& retired) noexcept { retire(e, stats_.discarded, retired); }
-
-    /// Retires a lent entry, because its reset has failed.
-    void retire_unreset(entry& e, entries& retired) noexcept { retire(e, stats_.failed_resets, retired); }
 
     /// Retires a lent or newly opened entry without counting it, because its caller never gets it.
     void retire_uncounted(entry& e, entries& retired) noexcept {
@@ -340,31 +305,6 @@ protected:
         }
         if constexpr (Parts::has_since) e.idle_.since = now;
         if constexpr (Parts::is_tended) e.tending_ = {now, ++last_age_};
-        if constexpr (timed) {
-            e.expiry_.at = expires_at;
-            if (expires_at < e.expiry_.indexed) index_.reindex(e);
-        }
-    }
-
-    /// Makes a lent entry idle again, at the place that it had: for a keep-alive. O(n) in the idle entries of its key
-    /// that are older.
-    void link_again(entry& e, [[maybe_unused]] time_point expires_at) noexcept
-        requires Parts::is_tended
-    {
-        group& its = *e.group_;
-        --its.lent;
-        --stats_.lent;
-        ++stats_.idle;
-        if constexpr (Parts::weighed) stats_.idle_weight += e.weight();
-        auto next = its.idle.begin();
-        while (next != its.idle.end() && next->tending_.order < e.tending_.order) ++next;
-        its.idle.insert(next, e);
-        e.place_ = place::idle;
-        index_.is_idle_again(e);
-        if constexpr (can_wait) {
-            if (!connection_traits<Conn>::unblocked(e.conn())) change_blocked(e, true);
-            idle_groups_.add_again(its);
-        }
         if constexpr (timed) {
             e.expiry_.at = expires_at;
             if (expires_at < e.expiry_.indexed) index_.reindex(e);

@@ -5,7 +5,7 @@
 #include <exception>
 #include <mutex>
 
-#include <pool/core/pool_state.hpp>
+#include <pool/core/idle_upkeep.hpp>
 #include <pool/core/request.hpp>
 #include <pool/policies/clock.hpp>
 
@@ -22,8 +22,8 @@ enum class count_dial : bool { no, yes };
 /// A caller submits a request. Then it looks, whenever it is notified, until the state of the request is final. If
 /// `look` returns `may_dial`, the caller dials, and reports the end of the dial.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
-class open_limit : public pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
-    using base = pool_state<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
+class open_limit : public idle_upkeep<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
+    using base = idle_upkeep<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
 public:
     using base::base;
@@ -148,7 +148,7 @@ public:
             [&](moment& now) { admission_.end_close(asking, now); });
     }
 
-    /// Does all that is due, as `pool_state::upkeep`. If no clock wakes the callers, those leave that have given up.
+    /// Does all that is due, as `idle_upkeep::upkeep`. If no clock wakes the callers, those leave that have given up.
     std::size_t upkeep() {
         if constexpr (!keeps_real_time<ClockPolicy>)
             step(closing::later, [&](moment& now) { admission_.give_up(now); });

@@ -174,28 +174,6 @@ public:
         return true;
     }
 
-    /// Keeps up this many idle connections of a key from now on; 0 for none. Strong guarantee.
-    void keep_up(const hashed& key, std::size_t count, own_dial<Key, Conn> dial) {
-        using target = min_idle_target<Key, Conn>;
-        const auto added = std::make_shared<const target>(key, count, std::move(dial));
-        std::shared_ptr<const target> replaced;  // destroyed after the lock: it has a dial
-        const std::lock_guard guard{lock_};
-        const auto same = [&](const auto& each) { return key.equals(each->key, each->hash); };
-        const auto found = std::find_if(targets_.begin(), targets_.end(), same);
-        if (found == targets_.end()) {
-            if (count != 0) targets_.push_back(added);
-            return;
-        }
-        replaced = std::exchange(*found, added);
-        if (count == 0) targets_.erase(found);
-    }
-
-    /// The i-th of these; nullptr if there are not so many, or the pool is closed.
-    std::shared_ptr<const min_idle_target<Key, Conn>> target(std::size_t i) const {
-        const std::lock_guard guard{lock_};
-        return i < targets_.size() && !closed_ ? targets_[i] : nullptr;
-    }
-
     // Giving back.
 
     /// Its caller has finished with a lent connection: resets it, if Conn has a reset, and gives it back. A connection
@@ -237,101 +215,6 @@ public:
         });
     }
 
-    // Operations on idle connections.
-
-    /// Closes the expired connections. Returns how many.
-    std::size_t expire()
-        requires timed
-    {
-        return in_batches([this, at = read_clock()](moment& now) { return store().expire(at, batch, now.retired); });
-    }
-
-    /// Does all that is due. Returns how many connections have expired.
-    std::size_t upkeep() {
-        if constexpr (bounds_open) look_again();
-        std::size_t expired = 0;
-        if constexpr (timed) expired = expire();
-        sweep([] {});  // it also closes what look-ups have left
-        if constexpr (kept_alive<Conn>) keep_alive();
-        return expired;
-    }
-
-    /// When to do that next.
-    clock_time_point next_upkeep() {
-        clock_time_point next = clock_time_point::max();
-        if constexpr (timed) next = next_expiry();
-        if constexpr (kept_alive<Conn>) next = std::min(next, next_keep_alive());
-        const clock_time_point now = this->clock().now();
-        const std::lock_guard guard{lock_};
-        if (closed_ || !(bounds_open || !targets_.empty())) return next;
-        const std::chrono::milliseconds soon{admission_.awaits_blocked() ? 10 : 1'000};
-        return std::min(next, saturating_add(now, soon));
-    }
-
-    /// No connection, idle now or later, expires before this time.
-    time_point next_expiry()
-        requires timed
-    {
-        const time_point now = read_clock();
-        time_point earliest = expires_at(now);
-        if (earliest <= now) earliest = time_point::max();  // a connection that is given back would not be kept
-        for (;;) {
-            const std::lock_guard guard{lock_};
-            if (closed_) return time_point::max();
-            if (const auto next = store().next_expiry(batch)) return std::min(*next, earliest);
-        }
-    }
-
-    /// Closes the idle connections. Returns how many.
-    std::size_t clear(std::vector<std::exception_ptr>* errors = nullptr) {
-        return clear_idle([this] { return store().stats().idle; },
-            [this](std::size_t most, entries& retired) { store().clear(most, retired); }, errors);
-    }
-
-    /// Closes the idle connections of one key. Returns how many.
-    std::size_t clear(const hashed& key) {
-        const Key kept(key.key);  // a close may destroy the object that `key` refers to
-        const hashed own{key_view<Key>(kept), key.hash};
-        return clear_idle([&] { return store().stats(own).idle; },
-            [&](std::size_t most, entries& retired) { store().clear(own, most, retired); });
-    }
-
-    /// Makes room in the index by key for so many connections.
-    void reserve(std::size_t count) {
-        const std::lock_guard guard{lock_};
-        store().reserve(count);
-    }
-
-    /// Exchanges the capacity policy, and closes the idle connections that exceed the new one. Returns how many.
-    std::size_t reconfigure(CapacityPolicy& capacity) {
-        return sweep([&] {
-            using std::swap;
-            swap(capacity_, capacity);
-            was_reconfigured_ = true;
-            admission_.bounds_changed();
-        });
-    }
-
-    /// Asks the blocked connections again that callers wait for.
-    void look_again() noexcept {
-        step(closing::later, [this](moment&) { admission_.begin_look_again(); });
-        bool is_all = false;
-        while (!is_all)
-            step(closing::later, [&](moment& now) { is_all = admission_.look_again(now); });
-    }
-
-    /// From now on the pool keeps no connection. Closes the idle connections. Adds errors to `errors`, unless that is
-    /// nullptr.
-    void close_all(std::vector<std::exception_ptr>* errors) noexcept {
-        decltype(targets_) ended;  // destroyed after the lock, because they have dials
-        step(closing::later, [&](moment&) {
-            closed_ = true;
-            ended.swap(targets_);
-            admission_.close();
-        });
-        clear(errors);
-    }
-
     // Statistics.
 
     /// The figures of the pool.
@@ -369,7 +252,9 @@ protected:
     ~pool_state() override = default;
 
     using base::admission_, base::capacity_, base::closed_, base::lock_;
-    using base::batch, base::close_uncounted, base::expires_at, base::keep_alive_every_, base::last_step, base::read_clock, base::step, base::store;
+    using base::batch, base::close_uncounted, base::expires_at, base::last_step, base::read_clock, base::step, base::store;
+
+    bool was_reconfigured_ = false;  ///< so more may be open than the bounds allow
 
     /// Makes an entry for a connection that its caller opens. Strong guarantee.
     entry& make_entry(const hashed& key) {
@@ -439,66 +324,6 @@ protected:
     }
 
 private:
-    using base::in_batches;
-
-    /// Calls `begin()` under the lock, and goes through the idle connections. Closes those that are dead, or exceed the
-    /// bounds. Returns how many.
-    template <class Begin>
-    std::size_t sweep(const Begin& begin) {
-        bool has_begun = false;
-        return in_batches([&](moment& now) {
-            if (!has_begun) {
-                begin();
-                store().begin_sweep();
-                has_begun = true;
-            }
-            const auto in_all = [&] { return admission_.idle_allowed(capacity_); };
-            const auto per_key = [&](const auto& of) { return admission_.idle_allowed_for(of, capacity_); };
-            return store().sweep(in_all, per_key, batch, now.retired, core::weight_bound(capacity_));
-        });
-    }
-
-    /// Keeps the idle connections alive whose peers have heard nothing for as long as the settings say.
-    void keep_alive()
-        requires kept_alive<Conn>
-    {
-        if (keep_alive_every_ <= keep_alive_every_.zero()) return;
-        step(closing::later, [this](moment& now) {
-            store().begin_tending();
-            oldest_kept_alive_ = now.now();
-        });
-        bool is_all = false;
-        while (!is_all) {
-            typename store_type::tended found;
-            step(closing::later, [&](moment& now) {
-                const time_point before = saturating_add(now.now(), -keep_alive_every_);
-                if (!closed_) found = store().next_to_tend(before, oldest_kept_alive_, now.budget);
-                is_all = found.conn == nullptr && !now.is_over();
-            });
-            if (found.conn == nullptr) continue;
-            const bool is_alive = core::succeeds([&] { connection_traits<Conn>::keep_alive(found.conn->conn()); });
-            step(closing::own_and_one, [&](moment& now) {
-                const bool is_kept = is_alive && !closed_ && !admission_.is_over_bounds(*found.conn, capacity_);
-                if (!is_kept) return store().retire_tended(found, is_alive, closed_, now.retired);
-                store().put_back(found, now.now());
-                group& its = found.conn->of();
-                if (!admission_.is_uncontended(its)) return admission_.came_back(its, now);
-                store().trim_to(idle_bounds_of(its), its, now.retired);
-            });
-        }
-    }
-
-    /// When to do that next: as the last one has found out, but not later than for a connection that comes back now.
-    /// Two threads that keep connections alive at once share the work, and so what they find out.
-    clock_time_point next_keep_alive()
-        requires kept_alive<Conn>
-    {
-        if (keep_alive_every_ <= keep_alive_every_.zero()) return clock_time_point::max();
-        const clock_time_point latest = saturating_add(this->clock().now(), keep_alive_every_);
-        const std::lock_guard guard{lock_};
-        return closed_ ? clock_time_point::max() : std::min(latest, saturating_add(oldest_kept_alive_, keep_alive_every_));
-    }
-
     /// Whether a lent connection that comes back now is kept, as far as is known.
     bool would_keep(entry& lent) {
         if (connection_traits<Conn>::closed(lent.conn())) return false;
@@ -586,28 +411,6 @@ private:
         }
     }
 
-    /// Retires as many connections as `idle()` reports at first, in batches, by `clear(most, retired)`. So it does not
-    /// go on with connections that are given back meanwhile.
-    template <class Idle, class Clear>
-    std::size_t clear_idle(const Idle& idle, const Clear& clear, std::vector<std::exception_ptr>* errors = nullptr) {
-        std::size_t left = no_limit;
-        const auto clear_batch = [&](moment& now) {
-            left = std::min(left, idle());
-            const std::size_t most = std::min(left, batch);
-            clear(most, now.retired);
-            left -= most;
-            return left == 0;
-        };
-        return in_batches(clear_batch, errors);
-    }
-
-    struct nothing_is_tended {};
-    /// When the peer of an idle connection was last heard of, of those that the last `keep_alive` has passed over: the
-    /// earliest of these times.
-    [[no_unique_address]] std::conditional_t<kept_alive<Conn>, clock_time_point, nothing_is_tended>
-        oldest_kept_alive_{};
-    std::vector<std::shared_ptr<const min_idle_target<Key, Conn>>> targets_;  ///< idle connections to keep up
-    bool was_reconfigured_ = false;  ///< so more may be open than the bounds allow
 };
 
 }  // namespace pool::core
