@@ -41,7 +41,7 @@ private:
 template <>
 struct pool::connection_traits<session> : pool::member_connection_traits<session> {
     static bool healthy(session& s) { return s.query("select 1") == "done"; }  // before it is lent
-    static void reset(session& s) {                                           // when it is given back
+    static void reset(session& s) {                                            // when it is given back
         if (s.is_in_transaction()) s.query("rollback");
     }
     static void keep_alive(session& s) { s.query("select 1"); }  // while it is idle

@@ -19,7 +19,7 @@ using time_point = pool::manual_clock::time_point;
 
 namespace {
 
-constexpr pool::pool_settings every_10s{.keep_alive_every = 10s};
+const pool::pool_settings every_10s{.keep_alive_every = 10s};
 
 /// Lends all connections of a key. Returns their numbers, in order.
 template <class Fixture>
@@ -133,6 +133,35 @@ TEST_CASE_TEMPLATE(
     CHECK(f.conns->expire() == 1);
     CHECK(f.far(2).closes == 1);
     CHECK(f.stats().expired == 1);
+}
+
+TEST_CASE_TEMPLATE("keep alive: a sweep over what expires may come meanwhile [C7, C22]", Pool, idle_pool, open_pool) {
+    fixture<Pool> f{every_10s, {}, 30s};
+    f.put("a", 2);
+    f.clock.advance(10s);
+    f.far(1).on_keep_alive = [&] {
+        f.clock.advance(15s);
+        CHECK(f.conns->expire() == 0);
+        CHECK(f.conns->next_expiry() == time_point{30s});  // of the other one
+        f.conns->clear();
+        CHECK(f.conns->next_expiry() == time_point{55s});  // nothing is idle
+    };
+    f.conns->upkeep();
+    f.clock.advance(5s);
+    CHECK(f.conns->expire() == 1);
+    CHECK(f.far(1).closes == 1);
+    CHECK(f.stats().expired == 1);
+}
+
+TEST_CASE_TEMPLATE("keep alive: one that has expired meanwhile is not lent [C7, C22]", Pool, idle_pool, open_pool) {
+    fixture<Pool> f{every_10s, {}, 30s};
+    f.put("a");
+    f.clock.advance(10s);
+    f.far(1).on_keep_alive = [&] { f.clock.advance(20s); };
+    f.conns->upkeep();
+    CHECK_FALSE(f.conns->try_acquire("a"));
+    CHECK(f.stats().expired == 1);
+    f.check_sums(1);
 }
 
 TEST_CASE_TEMPLATE("keep alive: one that fails is closed [C22]", Pool, idle_pool, open_pool, shards) {
