@@ -16,6 +16,7 @@
 #include <pool/testing/scheduled_clock.hpp>
 #include <pool/testing/scheduled_lock.hpp>
 #include <pool/testing/scheduled_stop_callback.hpp>
+#include <pool/testing/tended_connection.hpp>
 
 /// @file
 /// The include for tests: explorations, fakes and failures.

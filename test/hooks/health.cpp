@@ -295,6 +295,13 @@ TEST_CASE_TEMPLATE(
     f.check_sums(0);
 }
 
+TEST_CASE("health: a fake dialer opens connections with hooks, too") {
+    fixture<idle_pool> f;
+    (void)f.conns->acquire("a", f.dials);
+    CHECK(f.conns->acquire("a", f.dials).reused());
+    CHECK(f.history(1) == "dialled for a, reset, checked, reset");
+}
+
 TEST_CASE("health: a pointer asks the connection that it points to") {
     pool::testing::fake_dialer dials;
     using pointer = std::unique_ptr<tended_connection>;

@@ -235,7 +235,8 @@ private:
         if (keep_alive_every_ <= keep_alive_every_.zero()) return clock_time_point::max();
         const clock_time_point latest = saturating_add(this->clock().now(), keep_alive_every_);
         const std::lock_guard guard{lock_};
-        return closed_ ? clock_time_point::max() : std::min(latest, saturating_add(oldest_kept_alive_, keep_alive_every_));
+        if (closed_) return clock_time_point::max();
+        return std::min(latest, saturating_add(oldest_kept_alive_, keep_alive_every_));
     }
 
     /// Retires as many connections as `idle()` reports at first, in batches, by `clear(most, retired)`. So it does not
