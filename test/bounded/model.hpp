@@ -92,7 +92,8 @@ public:
                     const std::size_t open = count(lent_, each.of) + dialing(each.of);
                     const std::size_t most =
                         std::min(capacity_.max_idle_for(each.of), left(capacity_.max_open_for(each.of), open));
-                    if (count(idle_, each.of) > most) retire(each.id, figures_.evicted);
+                    if (is_dead(each.id)) retire(each.id, figures_.found_closed);
+                    else if (count(idle_, each.of) > most) retire(each.id, figures_.evicted);
                 }
                 while (
                     idle_.size() > std::min(capacity_.max_idle(), left(capacity_.max_open(), lent_.size() + dialing())))
