@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -7,7 +9,7 @@
 #include <interleavings/operations.hpp>
 
 // Connections that are checked, reset and kept alive: pairs of the operations that call these hooks, and of those that
-// could disturb them, under every schedule in which threads are stopped three times at most. A thread may be stopped in
+// could disturb them, under every schedule in which threads are stopped five times at most. A thread may be stopped in
 // each hook.
 
 using namespace interleavings;
@@ -109,7 +111,7 @@ std::vector<operation<Pool>> operations_with_hooks() {
 
 template <class Pool>
 total explore_hooks(setting how) {
-    const int preemptions = is_full_tier() ? pool::testing::limits{}.preemptions : has_thread_sanitizer ? 2 : 3;
+    const int preemptions = is_full_tier() ? pool::testing::limits{}.preemptions : is_plain ? 5 : 3;
     const pool::testing::limits within{
         .preemptions = preemptions, .schedules = 1'000'000'000, .time = 1h, .skips_equivalent = true};
     total sum;
@@ -132,4 +134,25 @@ TEST_CASE("hooks: every pair of operations that call them keeps its promises [C1
 
 TEST_CASE("hooks: the same in a pool that bounds what is open: nobody sleeps who could be served") {
     explore_hooks<tended_open>({}).print("pairs in a pool that bounds what is open");
+}
+
+TEST_CASE("hooks: three callers at the bound: the finder of an unhealthy one keeps its turn, and nobody is stuck") {
+    const pool::testing::limits within{.preemptions = 2, .schedules = 20'000'000, .time = 1h};
+    const auto operations = operations_with_hooks<tended_open>();
+    const auto named = [&](const std::string& name) {
+        for (const auto& each : operations)
+            if (each.name == name) return &each;
+        FAIL("there is no such operation: " << name);
+        return &operations.front();
+    };
+    total sum;
+    for (const char* const third :
+        {"acquire", "acquire with a deadline", "acquire a fresh one", "keep alive", "close"}) {
+        const std::vector together{named("acquire"), named("acquire"), named(third)};
+        const auto scenario = [&](exploration& test) {
+            play(test, together, {.from = start::one_idle, .is_sick = true});
+        };
+        sum.add(std::string{"acquire | acquire | "} + third, scenario, within);
+    }
+    sum.print("triples");
 }
