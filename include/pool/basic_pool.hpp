@@ -77,8 +77,8 @@ public:
     /// `std::length_error` if no memory could hold so many.
     void reserve(std::size_t count) { this->states().front()->reserve(count); }
 
-    /// Replaces the capacity policy, and closes the idle connections that exceed it, or that are dead. Returns how many.
-    /// O(n).
+    /// Replaces the capacity policy, and closes the idle connections that exceed it, or that are dead. Returns how
+    /// many. O(n).
     std::size_t reconfigure(CapacityPolicy capacity) {
         return this->sum([&](auto& state) { return state.reconfigure(capacity); });
     }

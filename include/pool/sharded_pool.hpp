@@ -145,8 +145,8 @@ public:
         for (const auto& state : this->states()) state->reserve(count / Shards + count / Shards / 8 + 1);
     }
 
-    /// Replaces the capacity policy, and closes the idle connections that exceed it, or that are dead. Returns how many.
-    /// O(n).
+    /// Replaces the capacity policy, and closes the idle connections that exceed it, or that are dead. Returns how
+    /// many. O(n).
     std::size_t reconfigure(CapacityPolicy capacity) {
         std::size_t shard = 0;
         return this->sum([&](auto& state) {

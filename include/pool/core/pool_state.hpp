@@ -410,7 +410,6 @@ private:
             if (found != nullptr || !is_over) [[likely]] return found;
         }
     }
-
 };
 
 }  // namespace pool::core

@@ -97,7 +97,8 @@ template <class Conn>
 consteval bool check_hooks() {
     static_assert(right_healthy<Conn>, "pool: healthy of a connection_traits<Conn> must be bool healthy(Conn&)");
     static_assert(right_reset<Conn>, "pool: reset of a connection_traits<Conn> must be void reset(Conn&)");
-    static_assert(right_keep_alive<Conn>, "pool: keep_alive of a connection_traits<Conn> must be void keep_alive(Conn&)");
+    static_assert(
+        right_keep_alive<Conn>, "pool: keep_alive of a connection_traits<Conn> must be void keep_alive(Conn&)");
     return right_healthy<Conn> && right_reset<Conn> && right_keep_alive<Conn>;
 }
 
