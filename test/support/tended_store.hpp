@@ -51,7 +51,9 @@ public:
     entry* lend(std::string_view key, Time now = {}) {
         entry* found = nullptr;
         std::size_t most = pool::no_limit;
-        retired = closed_after([&](entries& leaving) { found = store_.lend(hashed{key}, now, most, leaving); });
+        retired = closed_after([&](entries& leaving) {
+            if (auto* const of = store_.find(hashed{key})) found = store_.lend(*of, now, most, leaving);
+        });
         if (found == nullptr) store_.count_lookup_in_vain();
         return found;
     }

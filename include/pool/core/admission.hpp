@@ -7,7 +7,6 @@
 #include <utility>
 
 #include <pool/core/allocation.hpp>
-#include <pool/core/warmth.hpp>
 
 /// @file
 /// What callers ask of a pool that bounds the open connections, as steps. Like the store, it has no lock, no clock and

@@ -125,11 +125,6 @@ public:
 
     // Hooks.
 
-    /// An entry that has been idle for less than this is not checked before it is lent.
-    void check_after([[maybe_unused]] std::chrono::nanoseconds idle) noexcept {
-        if constexpr (health_checked<Conn>) this->check_after_ = idle;
-    }
-
     /// A connection that was lent has passed its health check.
     void passed_check(entry& e) noexcept {
         e.is_unchecked = false;

@@ -58,11 +58,9 @@ public:
     using clock_type = ClockPolicy;                             ///< the parameter
     using clock_time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
     /// What an entry has besides its connection.
-    using parts = entry_parts<clock_time_point, entry_facts{.timed = timed,
-                                                    .can_wait = bounds_open,
-                                                    .since = health_checked<Conn>,
-                                                    .tended = kept_alive<Conn>,
-                                                    .weighed = declares_weight_bound<CapacityPolicy>}>;
+    using parts = entry_parts<clock_time_point,
+        entry_facts{.timed = timed, .can_wait = bounds_open, .since = health_checked<Conn>, .tended = kept_alive<Conn>,
+            .weighed = declares_weight_bound<CapacityPolicy>}>;
     using time_point = typename parts::time_point;                      ///< the times that the store is told
     using store_type = entry_store<Key, Conn, parts>;                   ///< the store
     using entry = typename store_type::entry;                           ///< one connection
@@ -75,10 +73,8 @@ public:
 
     guarded_store(const guarded_store&) = delete;
     guarded_store& operator=(const guarded_store&) = delete;
-
     const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
     const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
-
     /// The bits of `entry::exceptions` that a lease begins with: all, if it is given back only after `lease::keep`.
     int unkept_bits() const noexcept { return unkept_bits_; }
 
@@ -94,7 +90,6 @@ protected:
                      parked_thread<LockPolicy, ClockPolicy> {};
     using drainers = boost::intrusive::list<drainer, boost::intrusive::constant_time_size<false>>;
     struct no_drainers {};
-
     /// The largest number of entries that one step works on, so that other threads do not wait long for the lock.
     static constexpr std::size_t batch = moment::batch;
 
@@ -105,9 +100,7 @@ protected:
           clock_{std::move(clock)},
           expiry_{std::move(expiry)},
           capacity_{std::move(capacity)},
-          store_{settings.reuse} {
-        store_.check_after(settings.check_after);
-    }
+          store_{settings.reuse, settings.check_after} {}
 
     /// Only the last step destroys it.
     virtual ~guarded_store() = default;

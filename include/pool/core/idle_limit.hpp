@@ -115,6 +115,37 @@ public:
         return this->make_entry_with(*dialing.key_, make);
     }
 
+    /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
+    /// whether it did. Throws what the dial throws, and `std::bad_alloc`.
+    template <class Dial>
+    bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context)
+    {
+        entry* fresh = nullptr;
+        {
+            const time_point earliest = this->expires_at(this->read_clock());
+            const std::lock_guard guard{lock_};
+            const auto* const of = store().find(key);
+            const std::size_t idle = of != nullptr ? of->idle.size() : 0;
+            const std::size_t lent = of != nullptr && wanted.includes_lent ? of->lent : 0;
+            if (closed_ || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle()) return false;
+            fresh = &store().make_entry(key, earliest);
+            if (idle >= capacity_.max_idle_for(fresh->key())) {
+                store().erase_unopened(*fresh);
+                return false;
+            }
+        }
+        this->dial_into(*fresh, dial, context);
+        moment now = this->now();
+        const time_point at = this->expires_at(base::entry_time(now));
+        step(closing::own_and_one, now, [&](moment&) {
+            store().count_dial();
+            if (closed_) return store().retire_uncounted(*fresh, now.retired);
+            store().mark_lent(*fresh);
+            this->keep(*fresh, at, true, now);
+        });
+        return true;
+    }
+
     /// The dial of a request has succeeded: `fresh` is for that request, or becomes idle if it is not needed.
     void dial_succeeded(request& dialing, entry& fresh) noexcept {
         fresh.weigh();
@@ -174,6 +205,7 @@ public:
 private:
     ~idle_limit() override = default;
 
+    using base::capacity_;
     using base::closed_;
     using base::lock_;
     using base::step;

@@ -84,8 +84,10 @@ public:
         group& group_;
     };
 
-    /// An empty store. `reuse` is the order in which `lend` looks at the idle entries of a key.
-    explicit lending_store(reuse_order reuse = reuse_order::oldest_first) : reuse_{reuse} {}
+    /// An empty store. `reuse` is the order in which `lend` looks at the idle entries of a key. One that has been idle for
+    /// less than `check_after` need not be checked before it is used.
+    explicit lending_store(reuse_order reuse = reuse_order::oldest_first, std::chrono::nanoseconds check_after = {})
+        : reuse_{reuse}, check_after_{check_after} {}
 
     lending_store(const lending_store&) = delete;
     lending_store& operator=(const lending_store&) = delete;
@@ -163,12 +165,6 @@ public:
             if (most == 0 || --most == 0) return nullptr;
         }
         return nullptr;
-    }
-
-    /// The same for a key.
-    entry* lend(const hashed& key, time_point now, std::size_t& most, entries& retired) {
-        group* const of = index_.find(key);
-        return of != nullptr ? lend(*of, now, most, retired) : nullptr;
     }
 
     // How lent connections come back, or leave.
@@ -397,9 +393,7 @@ protected:
     pool::stats stats_;
     std::uint64_t last_age_ = 0;
     const reuse_order reuse_;
-    struct no_checks {};
-    /// How long an entry has to be idle before it is checked.
-    [[no_unique_address]] std::conditional_t<health_checked<Conn>, std::chrono::nanoseconds, no_checks> check_after_{};
+    const std::chrono::nanoseconds check_after_;
 };
 
 }  // namespace pool::core

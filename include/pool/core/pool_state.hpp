@@ -18,9 +18,7 @@
 #include <pool/core/dial_with.hpp>
 #include <pool/core/guarded_store.hpp>
 #include <pool/core/health.hpp>
-#include <pool/core/own_dial.hpp>
 #include <pool/core/saturating.hpp>
-#include <pool/core/warmth.hpp>
 #include <pool/dial.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/settings.hpp>
@@ -140,38 +138,6 @@ public:
             store().mark_lent(fresh);
             keep(fresh, at, true, now);
         });
-    }
-
-    /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
-    /// whether it did. Throws what the dial throws, and `std::bad_alloc`.
-    template <class Dial>
-    bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context)
-        requires(!bounds_open)
-    {
-        entry* fresh = nullptr;
-        {
-            const time_point earliest = expires_at(read_clock());
-            const std::lock_guard guard{lock_};
-            const group* const of = store().find(key);
-            const std::size_t idle = of != nullptr ? of->idle.size() : 0;
-            const std::size_t lent = of != nullptr && wanted.includes_lent ? of->lent : 0;
-            if (closed_ || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle()) return false;
-            fresh = &store().make_entry(key, earliest);
-            if (idle >= capacity_.max_idle_for(fresh->key())) {
-                store().erase_unopened(*fresh);
-                return false;
-            }
-        }
-        dial_into(*fresh, dial, context);
-        moment now = this->now();
-        const time_point at = expires_at(base::entry_time(now));
-        step(closing::own_and_one, now, [&](moment&) {
-            store().count_dial();
-            if (closed_) return store().retire_uncounted(*fresh, now.retired);
-            store().mark_lent(*fresh);
-            keep(*fresh, at, true, now);
-        });
-        return true;
     }
 
     // Giving back.

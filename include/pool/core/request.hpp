@@ -58,6 +58,12 @@ constexpr bool is_waiting(request_state state) noexcept { return state <= reques
 /// the caller of the dial.
 using dial_error = std::shared_ptr<const std::string>;
 
+/// How many connections of a key to open ahead.
+struct ahead {
+    std::size_t count;   ///< how many there should be
+    bool includes_lent;  ///< whether lent ones count, too
+};
+
 /// What a pool held when a request was refused: for the text of its error.
 struct seen_figures {
     std::size_t idle = 0;     ///< idle connections

@@ -9,6 +9,7 @@
 
 #include <pool/core/hashed_key.hpp>
 #include <pool/core/own_dial.hpp>
+#include <pool/core/request.hpp>
 #include <pool/dial.hpp>
 #include <pool/key.hpp>
 
@@ -24,12 +25,6 @@ struct prewarmed {
 };
 
 namespace core {
-
-/// How many connections of a key to open ahead.
-struct ahead {
-    std::size_t count;   ///< how many there should be
-    bool includes_lent;  ///< whether lent ones count, too
-};
 
 /// A number of idle connections that a pool keeps up.
 template <class Key, class Conn>
