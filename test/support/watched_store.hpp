@@ -124,7 +124,11 @@ public:
     entry* find(int value) {
         entries retired;
         std::size_t most = pool::no_limit;
-        return this->lend(hashed{key(value)}, {}, most, retired);
+        return lend(hashed{key(value)}, {}, most, retired);
+    }
+    entry* lend(const hashed& wanted, typename base::time_point now, std::size_t& most, entries& retired) {
+        auto* const of = base::find(wanted);
+        return of != nullptr ? base::lend(*of, now, most, retired) : nullptr;
     }
 
     // These return how many connections they retired.

@@ -60,7 +60,7 @@ public:
         if constexpr (bounds_open) look_again();
         std::size_t expired = 0;
         if constexpr (timed) expired = expire();
-        sweep([] {});  // it also closes what look-ups have left
+        sweep();  // it also closes what look-ups have left
         if constexpr (kept_alive<Conn>) keep_alive();
         return expired;
     }
@@ -113,12 +113,13 @@ public:
 
     /// Exchanges the capacity policy, and closes the idle connections that exceed the new one. Returns how many.
     std::size_t reconfigure(CapacityPolicy& capacity) {
-        return sweep([&] {
+        step(closing::later, [&](moment&) {
             using std::swap;
             swap(capacity_, capacity);
             was_reconfigured_ = true;
             admission_.bounds_changed();
         });
+        return sweep();
     }
 
     /// Asks the blocked connections again that callers wait for.
@@ -180,17 +181,11 @@ protected:
 private:
     using base::in_batches;
 
-    /// Calls `begin()` under the lock, and goes through the idle connections. Closes those that are dead, or exceed the
-    /// bounds. Returns how many.
-    template <class Begin>
-    std::size_t sweep(const Begin& begin) {
+    /// Goes through the idle connections. Closes those that are dead, or exceed the bounds. Returns how many.
+    std::size_t sweep() {
         bool has_begun = false;
         return in_batches([&](moment& now) {
-            if (!has_begun) {
-                begin();
-                store().begin_sweep();
-                has_begun = true;
-            }
+            if (!std::exchange(has_begun, true)) store().begin_sweep();
             const auto in_all = [&] { return admission_.idle_allowed(capacity_); };
             const auto per_key = [&](const auto& of) { return admission_.idle_allowed_for(of, capacity_); };
             return store().sweep(in_all, per_key, batch, now.retired, core::weight_bound(capacity_));
