@@ -25,13 +25,13 @@ using pool::testing::far_end;
 using pool::testing::tended_connection;
 
 template <class Capacity>
-using pool_of = pool::basic_pool<std::string, tended_connection, Capacity, pool::after_idle>;
-using shards = pool::sharded_pool<2, std::string, tended_connection, pool::bounded, pool::after_idle>;
+using real_pool = pool::basic_pool<std::string, tended_connection, Capacity, pool::after_idle>;
+using real_shards = pool::sharded_pool<2, std::string, tended_connection, pool::bounded, pool::after_idle>;
 
 constexpr std::size_t most_open = 4;
 
 template <class Pool>
-auto bounds() {
+auto bounds_of() {
     if constexpr (Pool::bounds_open) return pool::bounded_open{.max_open = most_open, .max_idle = 3};
     else return pool::bounded{.max_idle = 3};
 }
@@ -39,7 +39,7 @@ auto bounds() {
 }  // namespace
 
 TEST_CASE_TEMPLATE("hooks, threads: nothing is lost, lent twice, or open beyond the bound [C1, C16, C20 to C23]", Pool,
-    pool_of<pool::bounded>, pool_of<pool::bounded_open>, shards) {
+    real_pool<pool::bounded>, real_pool<pool::bounded_open>, real_shards) {
     pool::testing::fake_dialer dials;
     std::atomic<int> calls = 0;
     const auto every = [&calls](int n) { return ++calls % n != 0; };
@@ -53,7 +53,7 @@ TEST_CASE_TEMPLATE("hooks, threads: nothing is lost, lent twice, or open beyond 
         };
     });
     const auto dial = [&](const std::string& key) { return tended_connection{dials(key)}; };
-    Pool conns{bounds<Pool>(), 10s, {.keep_alive_every = 1ns}};
+    Pool conns{bounds_of<Pool>(), 10s, {.keep_alive_every = 1ns}};
 
     std::atomic<std::uint64_t> look_ups = 0;
     const auto uses = [&](int seed) {
