@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSL-1.0
 #
 # Writes the library as four headers into a directory, build/single_header by default:
-#   pool.hpp       <pool/pool.hpp> and <pool/sharded_pool.hpp>, with all that they include
+#   pool.hpp       <pool/pool.hpp>, <pool/sharded_pool.hpp> and <pool/adapters/handle.hpp>, with all that they include
 #   pool_asio.hpp  what <pool/asio.hpp> adds. It is a file of its own because Boost.Asio takes long to compile.
 #   pool_testing.hpp  what <pool/testing.hpp> adds: the testing kit.
 #   pool_failing_allocation.hpp  what <pool/testing/failing_allocation.hpp> adds, which only one source file may include.
@@ -98,9 +98,10 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         include_path = "pool/core/include_path.hpp"
         reached[include_path] = 1
 
-        begin("pool.hpp", "<pool/pool.hpp> and <pool/sharded_pool.hpp> in one file.")
+        begin("pool.hpp", "<pool/pool.hpp>, <pool/sharded_pool.hpp> and <pool/adapters/handle.hpp> in one file.")
         inline("pool/pool.hpp", 0)
         inline("pool/sharded_pool.hpp", 0)
+        inline("pool/adapters/handle.hpp", 0)
         begin("pool_asio.hpp", "<pool/asio.hpp> in one file, besides pool.hpp.")
         put("#include \"pool.hpp\"")
         put("")

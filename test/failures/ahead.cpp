@@ -12,8 +12,8 @@ using namespace failing;
 
 namespace {
 
-constexpr auto one_lent = [](auto& w) { w.acquire(w.a); };
-constexpr auto full = [](auto& w) {
+constexpr auto one_of_it_lent = [](auto& w) { w.acquire(w.a); };
+constexpr auto full_of_two = [](auto& w) {
     w.put(w.a);
     w.put(w.a);
     w.put(w.b);
@@ -26,8 +26,8 @@ TEST_CASE_TEMPLATE("failures: prewarm [C12]", Pool, idle_pool, open_pool, shards
     scenarios all;
     const auto prewarm = [](world& w) { (void)w.conns->prewarm(w.a, 2, w.dialer()); };
     all.add<world>("of a new key", promise::basic, nothing, prewarm);
-    all.add<world>("of a known key", promise::basic, one_lent, prewarm);
-    all.add<world>("of a full pool", promise::strong, full, prewarm);
+    all.add<world>("of a known key", promise::basic, one_of_it_lent, prewarm);
+    all.add<world>("of a full pool", promise::strong, full_of_two, prewarm);
 }
 
 TEST_CASE_TEMPLATE("failures: min_idle, and its upkeep [C12]", Pool, idle_pool, open_pool, shards) {

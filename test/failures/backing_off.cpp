@@ -86,7 +86,7 @@ void fail_each(const std::string& name, const Prepare& prepare, const Act& act) 
     }
 }
 
-constexpr auto nothing = [](world&) {};
+constexpr auto at_first = [](world&) {};
 constexpr auto both_fail = [](world& w) {
     w.call(w.a);
     w.call(w.b);
@@ -111,7 +111,7 @@ constexpr auto all_is_forgotten = [](world& w) {
 }  // namespace
 
 TEST_CASE("failures: a dial that backs off [C12]") {
-    fail_each("the first failure", nothing, [](world& w, failure_run& run) {
+    fail_each("the first failure", at_first, [](world& w, failure_run& run) {
         const std::string error = w.call(w.a);
         const disarmed unnoticed;
         run.require(error == "refused 1", "the caller gets the error of its dial: ", error);

@@ -15,6 +15,7 @@ using fake::call_failed;
 using fake::default_fixture;
 using fake::default_pool;
 using fake::fail;
+using fake::ids;
 using fake::messages;
 
 namespace {
