@@ -135,11 +135,12 @@ public:
             if (dead) {
                 ++stats_.puts;
                 ++stats_.refused;
-                return;
+                retired.push_back(std::move(conn));
+            } else {
+                group& home = group_of(hashed);
+                ++home.lent;
+                push(fresh_node(home, std::move(conn)), now, retired);
             }
-            group& home = group_of(hashed);
-            ++home.lent;
-            push(fresh_node(home, std::move(conn)), now, retired);
         }
         close(retired);
     }
@@ -193,9 +194,7 @@ private:
     using connections = boost::container::small_vector<Conn, 2>;
 
     static std::size_t close(connections& retired) noexcept {
-        for (Conn& each : retired) {
-            if (!each.closed()) each.close();
-        }
+        for (Conn& each : retired) each.close();
         return retired.size();
     }
 

@@ -80,7 +80,7 @@ public:
         }
         void discard() {
             home_ = nullptr;
-            if (!conn_->closed()) conn_->close();
+            conn_->close();
         }
 
     private:
@@ -153,9 +153,7 @@ public:
 
 private:
     static std::size_t close(std::vector<Conn>& retired) noexcept {
-        for (Conn& each : retired) {
-            if (!each.closed()) each.close();
-        }
+        for (Conn& each : retired) each.close();
         return retired.size();
     }
 
