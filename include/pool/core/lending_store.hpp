@@ -178,10 +178,9 @@ public:
         if (bounds.in_all == 0 || bounds.per_key == 0 || e.weight() > bounds.weight)
             return retire(e, stats_.refused, retired);
         if (is_due(expires_at, now)) return retire(e, stats_.expired, retired);
-
         const std::size_t weight = bounds.weight - e.weight();
         trim_to({bounds.in_all - 1, bounds.per_key - 1, weight}, *e.group_, retired);
-        if (stats_.idle_weight > weight) return retire(e, stats_.refused, retired);  // one step cannot evict so many
+        if (Parts::weighed && stats_.idle_weight > weight) return retire(e, stats_.refused, retired);
         link(e, expires_at, now);
     }
 
@@ -189,8 +188,10 @@ public:
     void trim_to(const idle_bounds& bounds, group& its, entries& retired) noexcept {
         std::size_t most = most_evicted;
         for (; its.idle.size() > bounds.per_key && most != 0; --most) retire(its.idle.front(), stats_.evicted, retired);
-        for (; (stats_.idle > bounds.in_all || stats_.idle_weight > bounds.weight) && most != 0; --most)
+        for (; most != 0; --most) {
+            if (stats_.idle <= bounds.in_all && (!Parts::weighed || stats_.idle_weight <= bounds.weight)) return;
             retire(index_.oldest_idle(), stats_.evicted, retired);
+        }
     }
 
     /// Makes a lent entry idle, whatever the bounds: requests wait, and some may need it. Retires it if it is due.
