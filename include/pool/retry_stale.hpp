@@ -44,6 +44,7 @@ requires(std::predicate<const IsSafe&, const std::exception&> ||
     }
 };
 
+/// From a predicate.
 template <class IsSafe>
 retry_stale(IsSafe) -> retry_stale<IsSafe>;
 
