@@ -55,7 +55,7 @@ struct typed_key {
 /// Errors that nobody needs any more. Their destructors are foreign code: keep this object until the lock is free.
 class dropped_errors {
 public:
-    void add(std::exception_ptr&& error) noexcept { errors_[count_++].swap(error); }
+    void add(std::exception_ptr&& error) noexcept { std::swap(errors_[count_++], error); }
 
 private:
     std::array<std::exception_ptr, 3> errors_;  // no step drops more
