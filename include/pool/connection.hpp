@@ -266,7 +266,7 @@ struct pointer_connection_traits {
 };
 
 /// A `std::unique_ptr` whose deleter ends the connection, because its target has no `close`: a handle of a C library.
-/// What the traits of the target do not answer is as for a connection that is never dead, and never blocked.
+/// If the traits of the target do not answer a question, the connection is never dead, or never blocked.
 template <class Pointer, class Target = typename Pointer::element_type>
 struct deleted_connection_traits : pointer_connection_traits<Pointer> {
     using target = connection_traits<Target>;  ///< the traits of the connection pointed to

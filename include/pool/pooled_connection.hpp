@@ -93,7 +93,7 @@ inline constexpr bool ends_in_call<State, First, More...> = ends_in_call<State, 
 template <class State, class Last>
 inline constexpr bool ends_in_call<State, Last> = call_function<Last, State>;  ///< the last one
 
-/// What such a function returns.
+/// The result of such a function.
 template <class State, class F>
 struct call_result : std::invoke_result<F, lease<State>&> {};
 template <class State, takes_connection<State> F>

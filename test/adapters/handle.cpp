@@ -17,7 +17,7 @@
 namespace handles {
 namespace {
 
-/// What a handle of a C library points to.
+/// The target of a handle of a C library.
 struct session {
     bool is_dead = false;
     bool is_blocked = false;

@@ -38,7 +38,7 @@ TEST_CASE_TEMPLATE("failures: min_idle, and its upkeep [C12]", Pool, idle_pool, 
         const disarmed unnoticed;
         w.conns->min_idle(w.a, 0, w.dialer());
     };
-    all.add<world>("said", promise::strong, nothing, [&](world& w) {
+    const auto keep_up_and_stop = [&](world& w) {
         try {
             keep_up(w);
         } catch (...) {
@@ -46,16 +46,9 @@ TEST_CASE_TEMPLATE("failures: min_idle, and its upkeep [C12]", Pool, idle_pool, 
             throw;
         }
         stop(w);
-    });
-    all.add<world>("said again", promise::strong, keep_up, [&](world& w) {
-        try {
-            keep_up(w);
-        } catch (...) {
-            stop(w);
-            throw;
-        }
-        stop(w);
-    });
+    };
+    all.add<world>("said", promise::strong, nothing, keep_up_and_stop);
+    all.add<world>("said again", promise::strong, keep_up, keep_up_and_stop);
     all.add<world>("upkeep", promise::basic, keep_up, [&](world& w) {
         w.conns->upkeep();
         stop(w);

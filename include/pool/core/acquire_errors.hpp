@@ -1,30 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <concepts>
 #include <exception>
 #include <memory>
 #include <string>
 
-#include <pool/connection.hpp>
-#include <pool/core/describe.hpp>
+#include <pool/core/error_text.hpp>
 #include <pool/core/request.hpp>
 #include <pool/core/what.hpp>
 #include <pool/error.hpp>
-#include <pool/key.hpp>
 #include <pool/stats.hpp>
 
 /// @file
 /// The texts of the errors of an acquire.
 
 namespace pool::core {
-
-/// The part of a message that names the key; empty if there is no key.
-template <class Key>
-std::string for_key(const Key& key) {
-    if constexpr (std::same_as<Key, no_key>) return {};
-    else return " for key " + core::describe(key);
-}
 
 /// The pool is closed.
 template <class State>
@@ -55,11 +45,7 @@ Error wait_error(const State& state, const typename State::hashed& key, const ch
 /// The error of a dial that has returned a dead connection. Throws what `why_dead` throws.
 template <class State, class Key, class Conn>
 dial_failed dead_dial_error(const State& state, const Key& key, const Conn& dead) {
-    std::string why;
-    if constexpr (death_explaining<Conn>) why = connection_traits<Conn>::why_dead(dead);
-    while (why.ends_with('\n')) why.pop_back();  // as messages of C libraries end
-    return dial_failed{"pool \"" + state.name() + "\": no connection" + core::for_key(key) +
-                       ": the dial has returned a dead one" + (why.empty() ? why : ": " + why)};
+    return dial_failed{"pool \"" + state.name() + "\": " + core::dead_dial_text(key, dead)};
 }
 
 /// Copies a text, to keep it as the last error of a key. Returns nullptr if there is no memory.

@@ -2,23 +2,20 @@
 #pragma once
 
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <string>
 #include <utility>
 
 #include <pool/connection.hpp>
-#include <pool/core/describe.hpp>
+#include <pool/core/error_text.hpp>
 #include <pool/core/failing_keys.hpp>
 #include <pool/core/jitter.hpp>
 #include <pool/dial.hpp>
 #include <pool/error.hpp>
-#include <pool/key.hpp>
 
 /// @file
 /// How a dial asks whether it may begin, and tells how it ended.
@@ -107,20 +104,6 @@ private:
     failing_keys<time_point> keys_;
 };
 
-/// The error of a dial that has returned a dead connection, for callers that fail at once. Throws what `why_dead`
-/// throws.
-template <class Key, class Conn>
-std::exception_ptr dead_dial(const Key& key, const Conn& dead) {
-    std::string text = "no connection";
-    if constexpr (!std::same_as<Key, no_key>) text += " for key " + core::describe(key);
-    text += ": the dial has returned a dead one";
-    if constexpr (death_explaining<Conn>) {
-        const std::string why = connection_traits<Conn>::why_dead(dead);
-        if (!why.empty()) text += ": " + why;
-    }
-    return std::make_exception_ptr(dial_failed{text});
-}
-
 /// One dial, from the question whether it may begin to its end. If it is told nothing, the dial says nothing about its
 /// peer. So a probe ends with this object, whatever happens.
 template <class Clock, class Lock, class Key>
@@ -162,7 +145,7 @@ public:
         if (!connection_traits<Conn>::closed(conn)) return;
         end_ = end::unknown;
         try {
-            failed(core::dead_dial(key_.key, conn));
+            failed(std::make_exception_ptr(dial_failed{core::dead_dial_text(key_.key, conn)}));
         } catch (...) {  // the pool gets the connection, which it has to close
         }
     }

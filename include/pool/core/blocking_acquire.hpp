@@ -162,7 +162,7 @@ void give_back_if_late(
     }
 }
 
-/// What a caller wants.
+/// The kind of connection that a caller wants.
 enum class wanted : bool {
     any,    ///< an idle connection, or else a new one
     fresh,  ///< a new one: one that it is lent instead is closed for its permit

@@ -67,7 +67,7 @@ decltype(auto) call_dial(
     else return std::invoke(dial, std::forward<Handler>(handler)...);
 }
 
-/// What that returns.
+/// The result of that call.
 template <class Dial, class Key>
 using dialled =
     decltype(core::call_dial(std::declval<Dial&>(), std::declval<const Key&>(), std::declval<const dial_context&>()));

@@ -13,7 +13,7 @@ namespace pool::core {
 /// The type of a time point that does not exist, because nothing needs it.
 struct no_time {};
 
-/// What a pool needs of its entries, besides their connections. What is false takes no byte in an entry.
+/// The parts that a pool needs of its entries, besides their connections. A part that is false takes no byte.
 struct entry_facts {
     bool timed = false;     ///< it has an expiry time
     bool can_wait = false;  ///< callers may wait for it

@@ -73,7 +73,7 @@ private:
 /// `std::bad_alloc` where it says so. Then no key has changed.
 template <class TimePoint>
 class failing_keys {
-    /// What is known of a key. Only the hash is in an index.
+    /// The record of a key. Only the hash is in an index.
     struct record {
         std::size_t hash;
         const void* type;                    ///< of the key

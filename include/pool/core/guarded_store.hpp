@@ -57,7 +57,7 @@ public:
     using lock_type = LockPolicy;                               ///< the parameter
     using clock_type = ClockPolicy;                             ///< the parameter
     using clock_time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
-    /// What an entry has besides its connection.
+    /// The parts of an entry besides its connection.
     using parts = entry_parts<clock_time_point,
         entry_facts{.timed = timed, .can_wait = bounds_open, .since = health_checked<Conn>, .tended = kept_alive<Conn>,
             .weighed = declares_weight_bound<CapacityPolicy>}>;

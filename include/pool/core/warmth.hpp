@@ -18,7 +18,7 @@
 
 namespace pool {
 
-/// What a `prewarm` has done.
+/// The result of a `prewarm`.
 struct prewarmed {
     std::size_t opened = 0;      ///< how many connections it has opened
     std::exception_ptr error{};  ///< what the first dial threw that failed; null if none did

@@ -218,7 +218,7 @@ private:
         });
     }
 
-    /// What a pool does with a connection that it has.
+    /// Something that a pool does with a connection that it has.
     template <class Act>
     bool tend(const action& what, const Act& act) {
         if (is_under_lock()) misused((what.what + std::string{" under a lock"}).c_str());
