@@ -87,7 +87,7 @@ struct unreachable {
 
 template <>
 struct pool::connection_traits<unreachable> : pool::member_connection_traits<unreachable> {
-    static std::string why_dead(const unreachable&) { return "no route"; }
+    static std::string why_dead(const unreachable&) { return "no route\n\n"; }  // as C libraries say it
 };
 
 TEST_CASE("backing_off: all get the same object, of the dial's own type") {
