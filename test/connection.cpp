@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <chrono>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -247,6 +248,19 @@ TEST_CASE("reusable_reporting: it is optional, and a pointer has it if its point
     CHECK(!pool::reusable_reporting<std::unique_ptr<plain>>);
     CHECK(!pool::reusable_reporting<std::shared_ptr<plain>>);
     CHECK(!pool::reusable_reporting<descriptor>);
+}
+
+TEST_CASE("expiry_reporting: it is optional, and a pointer has it if its pointee has it") {
+    struct announced : plain {
+        std::chrono::seconds expires() const noexcept { return std::chrono::seconds{5}; }
+    };
+    using owned = std::unique_ptr<announced>;
+    CHECK(pool::expiry_reporting<announced>);
+    CHECK(pool::expiry_reporting<owned>);
+    CHECK(!pool::expiry_reporting<plain>);
+    CHECK(!pool::expiry_reporting<std::unique_ptr<plain>>);
+    CHECK(pool::connection_traits<owned>::expires(std::make_unique<announced>()) == std::chrono::seconds{5});
+    CHECK(pool::connection_traits<owned>::expires(nullptr) == std::chrono::seconds{0});
 }
 
 TEST_CASE("pointee: it is the object behind a pointer, and any other object itself") {

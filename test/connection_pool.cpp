@@ -141,6 +141,63 @@ TEST_CASE("connection_pool: has one thread with an expiration, and none without"
     CHECK(threads_of({.expiration = 1h}) == 1);
     CHECK(threads_of({.expiration = 0s}) == 0);
     CHECK(threads_of({.expiration = -1s}) == 0);
+    CHECK(threads_of({.lifetime = 1h}) == 1);
+    CHECK(threads_of({.lifetime = -1s}) == 0);
+    CHECK(threads_of({.max_uses = 5}) == 0);
+}
+
+TEST_CASE("connection_pool: closes a connection that is past its lifetime by itself [C7]") {
+    fake::network net;
+    pool::manual_clock clock;
+    std::promise<int> closed;
+    net.prepare([&](fake::line& line) { line.on_close = [&] { closed.set_value(line.id); }; });
+    clocked_pool conns{{.lifetime = 10s, .lifetime_jitter = 0}, clock};
+    fill(conns, "a", net, 1);
+    clock.advance(10s - 1ns);
+    CHECK(conns.get("a", net.dialer()).invoke(id) == 1);
+    clock.advance(1ns);
+    CHECK(closed.get_future().get() == 1);
+}
+
+TEST_CASE("connection_pool: a lifetime has a jitter of a tenth, unless it is chosen [C7]") {
+    fake::network net;
+    pool::manual_clock clock;
+    clocked_pool conns{{.lifetime = 100s}, clock};
+    for (int i = 0; i != 100; ++i) fill(conns, std::to_string(i), net, 1);
+    clock.advance(90s);
+    conns.expire();
+    CHECK(conns.stats().idle >= 90);
+    clock.advance(8s);
+    conns.expire();
+    CHECK(conns.stats().idle > 0);
+    CHECK(conns.stats().idle < 60);
+    clock.advance(2s);
+    conns.expire();
+    CHECK(conns.stats().idle == 0);
+}
+
+TEST_CASE("connection_pool: lends a connection as often as an option says [C7]") {
+    fake::network net;
+    clocked_pool conns{{.max_uses = 2}};
+    for (int i = 0; i != 4; ++i) CHECK(conns.get("a", net.dialer()).invoke(id) == i / 2 + 1);
+    clocked_pool none{{.max_uses = -1}};
+    none.put("a", net.dial());
+    CHECK(none.stats().idle == 0);
+}
+
+TEST_CASE("connection_pool: with a new expiration, its thread plans anew, and starts if there was none [C7]") {
+    using pool::after_idle, pool::after_lifetime, pool::after_uses;
+    for (const after_idle before : {after_idle{0s}, after_idle{1h}}) {
+        fake::network net;
+        pool::manual_clock clock;
+        std::promise<int> closed;
+        net.prepare([&](fake::line& line) { line.on_close = [&] { closed.set_value(line.id); }; });
+        clocked_pool conns{{.expiration = before}, clock};
+        fill(conns, "a", net, 1);
+        CHECK(conns.reconfigure(pool::any_of{after_idle{10s}, after_lifetime{}, after_uses{}}) == 0);
+        clock.advance(10s);
+        CHECK(closed.get_future().get() == 1);
+    }
 }
 
 TEST_CASE("connection_pool: lends the newest connection first if connections expire, and else the oldest [C4]") {

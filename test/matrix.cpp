@@ -29,6 +29,8 @@ using ids = std::vector<int>;
 
 using heavy = pool::weighed<pool::bounded>;
 
+using aging = pool::any_of<pool::after_idle, pool::after_lifetime, pool::after_uses>;
+
 template <class Pool>
 struct of;
 template <class Capacity, class Expiry, class Lock, class Clock>
@@ -44,7 +46,8 @@ struct of<pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock
         else return {};
     }
     static Expiry expiry() {
-        if constexpr (expires) return 1h;
+        if constexpr (std::is_same_v<Expiry, aging>) return aging{1h, 100h, pool::after_uses{1'000}};
+        else if constexpr (expires) return 1h;
         else return {};
     }
 
@@ -111,7 +114,9 @@ struct fixture {
         shards_of<3, pool::bounded, pool::after_idle, std::mutex, manual>,                                             \
         shards_of<8, small_keys, pool::after_idle, pool::adaptive_mutex, pool::coarse_clock>,                          \
         shards_of<2, small_keys, pool::never, pool::null_mutex, manual>,                                               \
-        shards_of<2, small_keys, pool::after_idle, probe_lock, manual>
+        shards_of<2, small_keys, pool::after_idle, probe_lock, manual>,                                                \
+        pool_of<pool::bounded, aging, pool::null_mutex, manual>, pool_of<pool::bounded_open, aging, probe_lock, manual>, \
+        shards_of<2, pool::bounded, aging, std::mutex, real>
 
 }  // namespace
 
@@ -299,3 +304,9 @@ static_assert(size<small, pool::never, pool::null_mutex> + sizeof(pool::bounded)
 static_assert(size<small, pool::never, pool::null_mutex> + sizeof(std::mutex) == size<small, pool::never, std::mutex>);
 static_assert(size_of_entry<pool::core::entry_facts{}> + 2 * sizeof(manual::time_point) ==
               size_of_entry<pool::core::entry_facts{.timed = true}>);
+
+// What an expiry policy asks for takes no more than it has to: here a time, and four bytes that fill a gap.
+static_assert(size_of_entry<pool::core::entry_facts{.timed = true}> + sizeof(manual::time_point) ==
+              size_of_entry<pool::core::entry_facts{.timed = true, .opened = true, .wear = true}>);
+static_assert(size_of_entry<pool::core::entry_facts{.timed = true}> ==
+              size_of_entry<pool::core::entry_facts{.timed = true, .wear = true}>);

@@ -88,6 +88,23 @@ TEST_CASE("reaper: closes each connection at its own expiry time and not before 
     CHECK(net.closed() == std::vector{2});
 }
 
+TEST_CASE("reaper: plans anew when it is woken") {
+    fake::network net;
+    watched_clock clock;
+    watched_pool conns{{}, 1h, {}, clock};
+    conns.put("a", net.dial());
+    watched_reaper reaper{conns};
+    CHECK(clock.next_sleep() == 1h);
+    conns.reconfigure(pool::after_idle{10s});
+    reaper.wake();
+    CHECK(clock.next_sleep() == 10s);
+    reaper.wake();
+    CHECK(clock.next_sleep() == 10s);
+    clock.advance(10s);
+    CHECK(clock.next_sleep() == 20s);
+    CHECK(net.closed() == std::vector{1});
+}
+
 TEST_CASE("reaper: closes at once what was due before it began") {
     fake::network net;
     watched_clock clock;

@@ -67,6 +67,18 @@ struct on_the_hour {
 };
 // [/expiry]
 
+// [age]
+struct until_worn_out {
+    static constexpr bool can_expire = true;
+    static constexpr pool::age_facts asks{.uses = true};
+
+    template <class TimePoint>
+    TimePoint expires_at(TimePoint since, const pool::connection_age<TimePoint>& age) const noexcept {
+        return age.uses < 1'000 ? pool::after_idle{5min}.expires_at(since) : since;
+    }
+};
+// [/age]
+
 // [lock]
 class counting_mutex {
 public:

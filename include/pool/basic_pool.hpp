@@ -82,6 +82,21 @@ public:
     std::size_t reconfigure(CapacityPolicy capacity) {
         return this->sum([&](auto& state) { return state.reconfigure(capacity); });
     }
+
+    /// Replaces the expiry policy, and closes the idle connections that have expired by it. Returns how many. O(n). What
+    /// is given back from now on expires by the new policy. An idle connection keeps its expiry time, unless the new
+    /// policy has an earlier one for a connection that is given back now. So no idle connection lives longer than by
+    /// the old policy.
+    ///
+    /// A reaper that sleeps wakes up when it has planned to. `reaper::wake` makes it plan again.
+    template <std::same_as<ExpiryPolicy> Policy>
+    std::size_t reconfigure(Policy expiry) {
+        static_assert(
+            Policy::can_expire, "pool: this pool's ExpiryPolicy has nothing to reconfigure: it cannot expire");
+        if constexpr (Policy::can_expire)
+            return this->sum([&](auto& state) { return state.reconfigure_expiry(expiry); });
+        else return 0;
+    }
 };
 
 }  // namespace pool

@@ -42,18 +42,22 @@ struct bounds_with_timeout : bounded_open {
 /// those that are not needed expire. Without one it is the connection that was given back first. So none grows old, if
 /// calls are frequent enough.
 struct bounded_pool_options {
-    core::limit max_open = no_limit;            ///< open connections in all
-    core::limit max_open_per_key = no_limit;    ///< open connections of one key
-    core::limit max_idle = no_limit;            ///< idle connections in all
-    core::limit max_idle_per_key = no_limit;    ///< idle connections of one key
-    core::limit max_waiting = no_limit;         ///< callers that wait at once; a further one gets `queue_full`
-    core::limit max_dials_per_key = 2;          ///< dials of one key at once
+    core::limit max_open = no_limit;          ///< open connections in all
+    core::limit max_open_per_key = no_limit;  ///< open connections of one key
+    core::limit max_idle = no_limit;          ///< idle connections in all
+    core::limit max_idle_per_key = no_limit;  ///< idle connections of one key
+    core::limit max_waiting = no_limit;       ///< callers that wait at once; a further one gets `queue_full`
+    core::limit max_dials_per_key = 2;        ///< dials of one key at once
     core::time_limit patience = std::chrono::milliseconds{1};  ///< how long a waiting caller may be overtaken
     core::duration_option acquire_timeout = {};  ///< of calls that bring no deadline: any duration; zero is none
     after_idle expiration = std::chrono::nanoseconds{0};  ///< how long one may be idle: any duration; zero is for ever
-    std::optional<reuse_order> reuse = {};                ///< which idle connection of a key is lent first
-    std::string name = {};                                ///< how error messages call the pool
-    bool discard_unless_kept = false;                     ///< a lease is given back only after `lease::keep`
+    after_lifetime lifetime =
+        std::chrono::nanoseconds{0};        ///< how long one may be open: any duration; zero is for ever
+    double lifetime_jitter = 0.1;           ///< by which share of that, at most, each lives shorter, at random
+    core::limit max_uses = no_limit;        ///< how often one may be lent
+    std::optional<reuse_order> reuse = {};  ///< which idle connection of a key is lent first
+    std::string name = {};                  ///< how error messages call the pool
+    bool discard_unless_kept = false;       ///< a lease is given back only after `lease::keep`
 };
 
 /// A thread-safe pool that bounds the open connections. While none is free, its callers wait in one queue, the oldest
@@ -63,32 +67,42 @@ struct bounded_pool_options {
 /// By default it makes at most two dials of one key at once. So a peer that does not answer cannot take all permits of
 /// the others, and a peer that has just come back is not flooded.
 template <class Key, class Conn, class ClockPolicy = std::chrono::steady_clock>
-class bounded_pool : public basic_pool<Key, Conn, core::bounds_with_timeout, after_idle, std::mutex, ClockPolicy> {
-    using base = basic_pool<Key, Conn, core::bounds_with_timeout, after_idle, std::mutex, ClockPolicy>;
+class bounded_pool
+    : public basic_pool<Key, Conn, core::bounds_with_timeout, core::own_expiry, std::mutex, ClockPolicy> {
+    using base = basic_pool<Key, Conn, core::bounds_with_timeout, core::own_expiry, std::mutex, ClockPolicy>;
 
 public:
+    using expiry = core::own_expiry;  ///< `any_of<after_idle, after_lifetime, after_uses>`
+
     /// An empty pool. Starts its thread, and throws `std::system_error` if that fails. Throws
     /// `std::invalid_argument` for options with which every call would wait for ever or fail: a `max_open`, a
     /// `max_open_per_key` or a `max_dials_per_key` of zero, and a negative `acquire_timeout`.
     explicit bounded_pool(bounded_pool_options options = {}, ClockPolicy clock = ClockPolicy{})
-        : base{bounds(options), core::expiry_of_option(options.expiration), settings(options), std::move(clock)},
-          reaper_{*this, options.expiration} {
+        : base{bounds(options), policy(options), settings(options), std::move(clock)},
+          reaper_{*this, policy(options)} {
         use(options.acquire_timeout);
     }
 
     /// The same, with a dial of its own, for calls that bring none. The pool and its lazy connections share the dial.
     /// Several threads may call it at once.
     template <class Dial>
-        requires(!std::convertible_to<Dial, ClockPolicy>)
-    bounded_pool(bounded_pool_options options, Dial dial, ClockPolicy clock = ClockPolicy{})
-        : base{bounds(options), core::expiry_of_option(options.expiration), settings(options), std::move(dial),
-              std::move(clock)},
-          reaper_{*this, options.expiration} {
+    requires(!std::convertible_to<Dial, ClockPolicy>)
+        bounded_pool(bounded_pool_options options, Dial dial, ClockPolicy clock = ClockPolicy{})
+        : base{bounds(options), policy(options), settings(options), std::move(dial), std::move(clock)},
+          reaper_{*this, policy(options)} {
         use(options.acquire_timeout);
     }
 
     /// Replaces all bounds, and evicts the idle connections that exceed them. Returns how many it evicted. O(n).
     std::size_t reconfigure(const bounded_open& bounds) { return base::reconfigure(bounds); }
+
+    /// Replaces the expiration, the lifetime and the number of uses: see `basic_pool`. The pool's thread plans anew.
+    template <std::same_as<expiry> Expiry>
+    std::size_t reconfigure(Expiry fresh) {
+        const std::size_t count = base::reconfigure(fresh);
+        reaper_.plan_anew(*this, fresh);
+        return count;
+    }
 
 private:
     /// The bounds, if calls could ever succeed with them.
@@ -107,6 +121,10 @@ private:
             .max_waiting = options.max_waiting,
             .max_dials_per_key = options.max_dials_per_key,
             .patience = options.patience};
+    }
+    static expiry policy(const bounded_pool_options& options) {
+        return core::expiry_of_options(
+            options.expiration, options.lifetime, options.lifetime_jitter, options.max_uses());
     }
     static pool_settings settings(bounded_pool_options& options) {
         return {.reuse = core::order_of_option(options.reuse, options.expiration),

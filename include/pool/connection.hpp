@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -71,6 +72,15 @@ struct member_connection_traits {
         return c.weight();
     }
 
+    /// Calls `c.expires()`.
+    static std::chrono::nanoseconds expires(const Conn& c) noexcept
+        requires requires {
+            { c.expires() } noexcept -> std::convertible_to<std::chrono::nanoseconds>;
+        }
+    {
+        return c.expires();
+    }
+
     /// Calls `c.why_dead()`.
     static std::string why_dead(const Conn& c)
         requires requires {
@@ -97,6 +107,9 @@ struct member_connection_traits {
 ///   bounds that (`weight_capacity_policy`). It is asked once, when the connection is given back.
 /// - `why_dead(c)` says why a connection is `closed`, as something that converts to `std::string`, such as the error
 ///   text of a C library. It is called without the lock, and may throw.
+/// - `expires(c)` is how long from now the peer keeps the connection open, as `std::chrono::nanoseconds`; their `max()`
+///   is for ever. An HTTP server says `Keep-Alive: timeout=5`. It is asked when the connection is given back, if the
+///   expiry policy is `at_own_deadline`, or asks for that otherwise.
 /// - `bool healthy(c)` asks the peer of an idle connection, before it is lent, whether the connection still works. If
 ///   it returns false, or throws, the connection is closed. `pool_settings::check_after` says when it is called.
 /// - `void reset(c)` removes what a caller has left behind, such as an open transaction, when a lent connection is
@@ -108,8 +121,8 @@ struct member_connection_traits {
 /// and call the pool. Only a specialisation has them, never a member of Conn: many classes have a `reset` that does
 /// something else.
 ///
-/// The pool calls `closed` and `unblocked` under its lock, too. It calls `released`, `reusable` and
-/// `weight` only without the lock. These five must be cheap, must not throw and must not call the pool.
+/// The pool calls `closed` and `unblocked` under its lock, too. It calls `released`, `reusable`,
+/// `weight` and `expires` only without the lock. These six must be cheap, must not throw and must not call the pool.
 ///
 /// The primary template calls the members of the same names. A specialisation has these functions as static members.
 template <class Conn>
@@ -148,6 +161,12 @@ concept released_reporting = requires(const Conn& c) {
 template <class Conn>
 concept weight_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::weight(c) } noexcept -> std::same_as<std::size_t>;
+};
+
+/// Says how long its peer keeps it open.
+template <class Conn>
+concept expiry_reporting = requires(const Conn& c) {
+    { connection_traits<Conn>::expires(c) } noexcept -> std::convertible_to<std::chrono::nanoseconds>;
 };
 
 /// Says why it is dead.
@@ -227,6 +246,13 @@ struct pointer_connection_traits {
         requires reusable_reporting<Target>
     {
         return p && target::reusable(*p);
+    }
+
+    /// Calls `expires` of the pointee. A null pointer has expired.
+    static std::chrono::nanoseconds expires(const Pointer& p) noexcept
+        requires expiry_reporting<Target>
+    {
+        return p ? std::chrono::nanoseconds{target::expires(*p)} : std::chrono::nanoseconds::zero();
     }
 
     /// Calls `healthy` of the pointee.

@@ -36,13 +36,13 @@ public:
 
     /// For the pool: the lease of a connection that was just lent.
     lease(State& state, typename State::entry& lent) noexcept : state_{&state}, entry_{&lent} {
-        lent.exceptions = std::uncaught_exceptions();
+        lent.exceptions = uncaught();
     }
 
     /// For the pool: the same, for a caller that keeps the lease. The settings of the pool say whether it begins unkept.
     static lease handed_out(State& state, typename State::entry& lent) noexcept {
         lease made{state, lent};  // constructed in its place: a move would count the exceptions again
-        lent.exceptions |= state.unkept_bits();  // no branch: each acquire runs it
+        lent.exceptions = static_cast<signed char>(lent.exceptions | state.unkept_bits());  // no branch: each acquire runs it
         return made;
     }
 
@@ -106,7 +106,7 @@ public:
     /// The connection is good: from now on, the lease gives it back, as if `discard_unless_kept` had not been called.
     /// Does nothing on an empty lease.
     void keep() noexcept {
-        if (entry_ != nullptr) entry_->exceptions = std::uncaught_exceptions();
+        if (entry_ != nullptr) entry_->exceptions = uncaught();
     }
 
     /// Moves the connection out to the caller, and removes it from the pool. If its move constructor throws, nothing
@@ -120,7 +120,11 @@ public:
     }
 
 private:
-    static constexpr int unkept = -1;  ///< all bits: lower than any number of uncaught exceptions
+    static constexpr signed char unkept = -1;  ///< all bits: lower than any number of uncaught exceptions
+
+    /// How many exceptions are uncaught, as an entry keeps it. Of more than 127 it keeps a lower number: then the lease
+    /// closes its connection.
+    static signed char uncaught() noexcept { return static_cast<signed char>(std::uncaught_exceptions()); }
 
     /// Removes the connection from the pool when it has been moved out. If the move throws, it does nothing.
     class departure {
@@ -153,7 +157,7 @@ private:
     void adopt(lease& other) noexcept {
         state_ = other.state_;
         entry_ = std::exchange(other.entry_, nullptr);
-        if (entry_ != nullptr) entry_->exceptions = std::min(entry_->exceptions, std::uncaught_exceptions());
+        if (entry_ != nullptr) entry_->exceptions = std::min(entry_->exceptions, uncaught());
     }
 
     State* state_ = nullptr;

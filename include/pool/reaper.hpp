@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <stop_token>
 #include <thread>
 #include <type_traits>
@@ -15,13 +17,36 @@ namespace pool {
 
 namespace core {
 
+/// The sleeps of a reaper, which can be cut short. Thread-safe.
+class reaper_sleep {
+public:
+    /// What ends the next sleep, or the one that goes on.
+    std::stop_token next() {
+        const std::lock_guard guard{mutex_};
+        if (end_.stop_requested()) end_ = std::stop_source{};
+        return end_.get_token();
+    }
+
+    /// Ends it.
+    void end() noexcept {
+        const std::lock_guard guard{mutex_};
+        end_.request_stop();
+    }
+
+private:
+    std::mutex mutex_;
+    std::stop_source end_;
+};
+
 /// Looks after a pool until a stop is requested: the work of a reaper's thread.
 template <class Pool>
-void look_after(Pool& pool, const std::stop_token& stop) {
+void look_after(Pool& pool, const std::stop_token& stop, const std::shared_ptr<reaper_sleep>& sleep) {
+    const std::stop_callback stopping{stop, [&] { sleep->end(); }};
     while (!stop.stop_requested()) {
+        const std::stop_token woken = sleep->next();  // before the plan is made: so no call comes in between
         pool.upkeep();
-        if (stop.stop_requested()) return;  // a close in the sweep may have destroyed the pool
-        sleep_until(pool.clock(), pool.next_upkeep(), stop);  // a clock may have its own
+        if (stop.stop_requested()) return;                     // a close in the sweep may have destroyed the pool
+        sleep_until(pool.clock(), pool.next_upkeep(), woken);  // a clock may have its own
     }
 }
 
@@ -44,10 +69,14 @@ class reaper {
 public:
     /// Starts the thread. Throws `std::system_error` if it cannot.
     explicit reaper(Pool& pool)
-        : thread_{[&pool](const std::stop_token& stop) { core::look_after(pool, stop); }} {}
+        : thread_{[&pool, sleep = sleep_](const std::stop_token& stop) { core::look_after(pool, stop, sleep); }} {}
 
     reaper(const reaper&) = delete;
     reaper& operator=(const reaper&) = delete;
+
+    /// Makes it look after the pool now, and plan anew. Call it after the expiry policy of the pool was replaced.
+    /// Thread-safe.
+    void wake() noexcept { sleep_->end(); }
 
     /// Stops the thread.
     ~reaper() {
@@ -56,6 +85,7 @@ public:
     }
 
 private:
+    const std::shared_ptr<core::reaper_sleep> sleep_ = std::make_shared<core::reaper_sleep>();
     std::jthread thread_;
 };
 

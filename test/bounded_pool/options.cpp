@@ -134,6 +134,32 @@ TEST_CASE("bounded_pool: with an expiration of zero, the default, connections ne
     CHECK(conns.try_acquire("a"));
 }
 
+TEST_CASE("bounded_pool: connections have a lifetime, and a number of uses [C7]") {
+    fake::network net;
+    pool::manual_clock clock;
+    std::promise<int> closed;
+    net.prepare([&](fake::line& line) {
+        if (line.id == 1) line.on_close = [&] { closed.set_value(line.id); };
+    });
+    clocked_pool conns{{.lifetime = 10s, .lifetime_jitter = 0, .max_uses = 2}, clock};
+    conns.put("a", net.dial());
+    clock.advance(10s);
+    CHECK(closed.get_future().get() == 1);
+    for (int i = 0; i != 4; ++i) CHECK(conns.get("a", net.dialer()).invoke(&fake::connection::id) == i / 2 + 2);
+}
+
+TEST_CASE("bounded_pool: with a new expiration, its thread plans anew [C7]") {
+    fake::network net;
+    pool::manual_clock clock;
+    std::promise<int> closed;
+    net.prepare([&](fake::line& line) { line.on_close = [&] { closed.set_value(line.id); }; });
+    clocked_pool conns{{.expiration = 1h}, clock};
+    conns.put("a", net.dial());
+    CHECK(conns.reconfigure(pool::any_of{pool::after_idle{10s}, pool::after_lifetime{}, pool::after_uses{}}) == 0);
+    clock.advance(10s);
+    CHECK(closed.get_future().get() == 1);
+}
+
 TEST_CASE("bounded_pool: lends the newest connection first if connections expire, and else the oldest [C4]") {
     const auto lent_first = [](const pool::bounded_pool_options& chosen) {
         fake::network net;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -116,6 +117,40 @@ struct asks_for_key : model {
     time_point expires_at(time_point since, int /*key*/) const noexcept { return since; }
 };
 
+using age = pool::connection_age<time_point>;
+
+struct aged {
+    static constexpr bool can_expire = true;
+    static constexpr pool::age_facts asks{.opened = true};
+    time_point expires_at(time_point, const age& its) const noexcept { return its.opened; }
+};
+struct drawing : aged {
+    static constexpr pool::age_facts asks{.draw = true};
+    std::uint32_t draw() noexcept { return 4; }
+};
+struct does_not_declare {
+    static constexpr bool can_expire = true;
+    time_point expires_at(time_point, const age& its) const noexcept { return its.opened; }
+};
+struct declares_by_another_type : aged {
+    static constexpr bool asks = true;
+};
+struct declares_and_is_not_told : model {
+    static constexpr pool::age_facts asks{.opened = true};
+};
+struct aged_may_throw : aged {
+    time_point expires_at(time_point, const age& its) const { return its.opened; }
+};
+struct without_draw : aged {
+    static constexpr pool::age_facts asks{.draw = true};
+};
+struct draw_may_throw : drawing {
+    std::uint32_t draw() { return 4; }
+};
+struct draws_another_type : drawing {
+    std::uint64_t draw() noexcept { return 4; }
+};
+
 }  // namespace
 }  // namespace expiries
 
@@ -137,6 +172,28 @@ TEST_CASE("expiry_policy: says whether it expires and, if so, when") {
     static_assert(!pool::expiry_policy<expiries::answers_with_other_clock, time_point>);
     static_assert(!pool::expiry_policy<expiries::asks_for_key, time_point>);
     static_assert(!pool::expiry_policy<std::chrono::seconds, time_point>);
+}
+
+TEST_CASE("expiry_policy: declares what it asks of a connection's age, and is told that") {
+    using namespace expiries;
+    static_assert(pool::declares_age<aged>);
+    static_assert(pool::expiry_policy<aged, time_point>);
+    static_assert(pool::expiry_policy<drawing, time_point>);
+    static_assert(pool::expiry_policy<pool::after_lifetime, time_point>);
+    static_assert(pool::expiry_policy<pool::after_uses, time_point>);
+    static_assert(pool::expiry_policy<pool::at_own_deadline, time_point>);
+    static_assert(pool::expiry_policy<pool::any_of<pool::never, pool::after_idle, pool::after_lifetime>, time_point>);
+    static_assert(pool::expiry_policy<pool::any_of<>, time_point>);
+    static_assert(!pool::declares_age<pool::after_idle>);
+    static_assert(!pool::expiry_policy<does_not_declare, time_point>);
+    static_assert(!pool::declares_age<declares_by_another_type>);
+    static_assert(!pool::expiry_policy<declares_by_another_type, time_point>);
+    static_assert(!pool::expiry_policy<declares_and_is_not_told, time_point>);
+    static_assert(!pool::expiry_policy<aged_may_throw, time_point>);
+    static_assert(!pool::expiry_policy<without_draw, time_point>);
+    static_assert(!pool::expiry_policy<draw_may_throw, time_point>);
+    static_assert(!pool::expiry_policy<draws_another_type, time_point>);
+    static_assert(!pool::expiry_policy<aged, std::chrono::steady_clock::time_point>);
 }
 
 namespace locks {

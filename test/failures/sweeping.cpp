@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <chrono>
 #include <cstddef>
 #include <type_traits>
 #include <utility>
@@ -72,6 +73,16 @@ TEST_CASE_TEMPLATE("failures: new bounds [C12]", Pool, idle_pool, open_pool, sha
         w.conns->reconfigure(wide);
         const disarmed unnoticed;
         w.conns->reconfigure(usual_bounds<Pool>());
+    });
+}
+
+TEST_CASE_TEMPLATE("failures: a new expiry policy [C12]", Pool, idle_pool, open_pool, shards) {
+    using world = world_of<Pool>;
+    scenarios all;
+    all.add<world>("to keep nothing", promise::strong, used, [](world& w) {
+        w.conns->reconfigure(pool::after_idle{std::chrono::seconds{0}});
+        const disarmed unnoticed;
+        w.conns->reconfigure(pool::after_idle{std::chrono::seconds{10}});
     });
 }
 

@@ -187,7 +187,12 @@ counts run_all(const policies& kind, alphabet letters, std::size_t operations) {
     for (const std::size_t max_idle : bounds)
         for (const std::size_t max_idle_per_key : bounds)
             for (const pool::reuse_order reuse : orders) {
-                const settings chosen{max_idle, max_idle_per_key, std::chrono::microseconds{100}, reuse};
+                const settings chosen{.max_idle = max_idle,
+                    .max_idle_per_key = max_idle_per_key,
+                    .ttl = std::chrono::microseconds{100},
+                    .lifetime = {std::chrono::microseconds{150}, 0.2, 1},
+                    .max_uses = 2,
+                    .reuse = reuse};
                 const auto run = [&](choice_source& from, const std::function<bool()>& is_new, teller& tell) {
                     short_history{kind, chosen, letters, from, is_new, tell}.run();
                 };

@@ -36,14 +36,18 @@ public:
     struct entry {
         int id;
         std::size_t of;
+        time_point opened{};
+        std::uint32_t draw = 0;
+        std::size_t uses = 0;
         time_point due{};
     };
 
-    model(
-        const idle_bounds& bounds, pool::after_idle ttl, pool::reuse_order reuse, fake::network& net, const clock& now)
+    /// `chosen` has no time to live, no lifetime and no number of uses, if the pool's policy has none.
+
+    model(const idle_bounds& bounds, const settings& chosen, fake::network& net, const clock& now)
         : bounds_{bounds},
-          ttl_{ttl},
-          reuse_{reuse},
+          chosen_{chosen},
+          reuse_{chosen.reuse},
           net_{net},
           clock_{now} {}
 
@@ -70,17 +74,19 @@ public:
         return std::nullopt;
     }
 
-    void add_lent(int id, std::size_t of) { lent_.push_back({id, of}); }
+    void add_lent(int id, std::size_t of) { lent_.push_back(opened(id, of)); }
     void forget_lent(int id) { remove(lent_, id); }
 
     void give_back(int id) {
-        const std::size_t of = find(lent_, id)->of;
+        entry its = *find(lent_, id);
+        ++its.uses;
         forget_lent(id);
-        put(id, of);
+        closing_own_and_one([&] { keep(its); });
     }
 
     void put(int id, std::size_t of) {
-        closing_own_and_one([&] { keep(id, of); });
+        const bool is_refused = net_[id].dead || is_closed;
+        closing_own_and_one([&] { keep(is_refused ? entry{id, of} : opened(id, of)); });
     }
 
     void discard(int id) {
@@ -104,6 +110,7 @@ public:
         for (const entry& each : idle_)
             if (each.due <= clock_.now()) due.push_back(each);
         std::sort(due.begin(), due.end(), [](const entry& a, const entry& b) { return a.due < b.due; });
+        for (std::size_t i = 1; i < due.size(); ++i) is_any_order |= due[i - 1].due == due[i].due;
         for (const entry& each : due) retire(each.id, figures.expired);
         close_all();
         return due.size();
@@ -111,10 +118,21 @@ public:
 
     time_point next_expiry() const {
         if (is_closed) return time_point::max();
-        time_point earliest = ttl_.expires_at(clock_.now());
-        if (earliest <= clock_.now()) earliest = time_point::max();  // nothing that comes back is kept
+        // A new one with the greatest number; those that come back; those that are idle. Some will not be kept.
+        time_point earliest = unless_past(due_of({0, 0, clock_.now(), ~std::uint32_t{0}}));
+        for (const entry& each : lent_) earliest = std::min(earliest, unless_past(due_of(each)));
         for (const entry& each : idle_) earliest = std::min(earliest, each.due);
         return earliest;
+    }
+
+    /// Returns how many expire.
+    std::size_t reconfigure_expiry(const settings& fresh) {
+        chosen_ = fresh;
+        for (entry& each : idle_) each.due = std::min(each.due, due_of(each));
+        for (const entry& each : std::vector{idle_})
+            if (net_[each.id].dead) retire(each.id, figures.found_closed);
+        close_all();
+        return expire();
     }
 
     /// Returns how many it clears.
@@ -169,6 +187,7 @@ public:
     const std::vector<entry>& lent() const { return lent_; }  ///< in the order in which they were lent
     bool has_unclosed() const { return !retired_.empty(); }
 
+    bool is_any_order = false;  ///< some have expired at the same time, so their closes may come in any order
     bool is_closed = false;
     pool::stats figures;  ///< but for what is idle, lent, and the keys
 
@@ -188,15 +207,30 @@ private:
         return sum;
     }
 
+    entry opened(int id, std::size_t of) {
+        return {id, of, clock_.now(), chosen_.lifetime.draw() >> 20 << 20};
+    }
+
+    /// When a connection expires that is given back now.
+    time_point due_of(const entry& each) const {
+        const time_point now = clock_.now();
+        const time_point worn_out = each.uses >= chosen_.max_uses ? now : time_point::max();
+        return std::min({worn_out, chosen_.ttl.expires_at(now),
+            chosen_.lifetime.expires_at(now, {.opened = each.opened, .draw = each.draw})});
+    }
+    time_point unless_past(time_point due) const { return due <= clock_.now() ? time_point::max() : due; }
+
     /// What `put` does, without the closes.
-    void keep(int id, std::size_t of) {
+    void keep(entry fresh) {
+        const int id = fresh.id;
+        const std::size_t of = fresh.of;
         ++figures.puts;
-        const time_point due = ttl_.expires_at(clock_.now());
+        fresh.due = due_of(fresh);
         if (net_[id].dead || is_closed || bounds_.in_all == 0 || bounds_.of[of] == 0 ||
             weight_of(id) > bounds_.weight) {
             ++figures.refused;
             retired_.push_back(id);
-        } else if (due <= clock_.now()) {
+        } else if (fresh.due <= clock_.now()) {
             ++figures.expired;
             retired_.push_back(id);
         } else {
@@ -206,7 +240,7 @@ private:
             }
             while (idle_.size() >= bounds_.in_all) retire(idle_.front().id, figures.evicted);
             while (idle_weight() > bounds_.weight - weight_of(id)) retire(idle_.front().id, figures.evicted);
-            idle_.push_back({id, of, due});
+            idle_.push_back(fresh);
         }
     }
 
@@ -236,7 +270,7 @@ private:
     }
 
     idle_bounds bounds_;
-    pool::after_idle ttl_;
+    settings chosen_;
     pool::reuse_order reuse_;
     fake::network& net_;
     const clock& clock_;

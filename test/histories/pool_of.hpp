@@ -93,13 +93,19 @@ public:
     std::size_t reconfigure(const settings& chosen) override {
         return conns_->reconfigure(capacity_of<Capacity>(chosen));
     }
+    std::size_t reconfigure_expiry([[maybe_unused]] const settings& chosen) override {
+        if constexpr (Expiry::can_expire) return conns_->reconfigure(expiry(chosen));
+        else return 0;
+    }
     std::size_t close() override { return conns_->close().size(); }
     pool::stats stats() const override { return conns_->stats(); }
     pool::key_stats stats(std::size_t of) const override { return conns_->stats(keys[of]); }
 
 private:
     static Expiry expiry([[maybe_unused]] const settings& chosen) {
-        if constexpr (Expiry::can_expire) return chosen.ttl;
+        if constexpr (std::is_same_v<Expiry, aging>)
+            return aging{chosen.ttl, chosen.lifetime, pool::after_uses{chosen.max_uses}};
+        else if constexpr (Expiry::can_expire) return chosen.ttl;
         else return {};
     }
 
@@ -124,7 +130,7 @@ private:
 template <class Capacity, class Expiry, class Lock>
 constexpr policies policies_of(const char* name) {
     using type = pool_of<Capacity, Expiry, Lock>;
-    return {name, Expiry::can_expire, &type::bounds, &type::make};
+    return {name, Expiry::can_expire, std::is_same_v<Expiry, aging>, &type::bounds, &type::make};
 }
 
 }  // namespace histories

@@ -10,6 +10,7 @@ std::span<const policies> pools_that_expire() {
         policies_of<pool::bounded, after_idle, pool::null_mutex>("bounded, after_idle, null_mutex"),
         policies_of<uneven, after_idle, pool::adaptive_mutex>("own capacity, after_idle, adaptive_mutex"),
         policies_of<weighed, after_idle, pool::null_mutex>("weighed, after_idle, null_mutex"),
+        policies_of<pool::bounded, aging, pool::null_mutex>("bounded, aging, null_mutex"),
     };
 #else
     static constexpr std::array all{
@@ -23,6 +24,8 @@ std::span<const policies> pools_that_expire() {
         policies_of<uneven, after_idle, std::mutex>("own capacity, after_idle, std::mutex"),
         policies_of<uneven, after_idle, pool::adaptive_mutex>("own capacity, after_idle, adaptive_mutex"),
         policies_of<weighed, after_idle, pool::null_mutex>("weighed, after_idle, null_mutex"),
+        policies_of<pool::bounded, aging, pool::null_mutex>("bounded, aging, null_mutex"),
+        policies_of<small, aging, std::mutex>("fixed, aging, std::mutex"),
     };
 #endif
     return all;

@@ -55,10 +55,16 @@ private:
     }
 
     settings any_settings() {
-        const std::array<pool::after_idle, 5> ttls{40 * tick, 400 * tick, 400 * tick, pool::after_idle{}, 0 * tick};
+        using pool::after_idle, pool::after_lifetime;
+        const std::array<after_idle, 5> ttls{40 * tick, 400 * tick, 400 * tick, after_idle{}, 0 * tick};
+        const std::array<after_lifetime, 5> lifetimes{
+            {{400 * tick, 0.4, 1}, {90 * tick, 0.9, 2}, {400 * tick}, {}, {0 * tick}}};
+        const std::array<std::size_t, 4> uses{pool::no_limit, 5, 1, 0};
         return {.max_idle = any_bound(),
             .max_idle_per_key = any_bound_per_key(),
             .ttl = ttls[below(ttls.size())],
+            .lifetime = lifetimes[below(one_in(4) ? 5 : 4)],
+            .max_uses = uses[below(one_in(4) ? 4 : 2)],
             .reuse = any_of(pool::reuse_order::oldest_first, pool::reuse_order::newest_first)};
     }
 
@@ -104,6 +110,7 @@ private:
             return;
         case 20:
             if (one_in(10)) reconfigure(any_bound(), any_bound_per_key());
+            else if (one_in(10)) reconfigure_expiry(any_settings());
             return;
         case 21:
             // By a part of a tick, so that no two connections expire at the same time.

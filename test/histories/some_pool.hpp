@@ -33,8 +33,13 @@ struct settings {
     std::size_t max_idle = 0;
     std::size_t max_idle_per_key = 0;
     pool::after_idle ttl;
+    pool::after_lifetime lifetime{};        ///< for pools whose policy depends on the age
+    std::size_t max_uses = pool::no_limit;  ///< likewise
     pool::reuse_order reuse = pool::reuse_order::oldest_first;
 };
+
+/// The policy that depends on all of them.
+using aging = pool::any_of<pool::after_idle, pool::after_lifetime, pool::after_uses>;
 
 /// The bounds that a capacity policy answers.
 struct idle_bounds {
@@ -81,6 +86,7 @@ public:
     virtual std::size_t clear(std::size_t of) = 0;
     virtual std::size_t clear() = 0;
     virtual std::size_t reconfigure(const settings& chosen) = 0;
+    virtual std::size_t reconfigure_expiry(const settings& chosen) = 0;
     virtual std::size_t close() = 0;  ///< how many closes failed
     virtual pool::stats stats() const = 0;
     virtual pool::key_stats stats(std::size_t of) const = 0;
@@ -90,6 +96,7 @@ public:
 struct policies {
     const char* name;
     bool can_expire;
+    bool can_age;  ///< the policy is `aging`
     idle_bounds (*bounds)(const settings&);
     std::unique_ptr<some_pool> (*make)(const settings&, const clock&);
 };

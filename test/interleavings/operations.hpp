@@ -86,6 +86,8 @@ std::vector<operation<Pool>> common_operations() {
         {"upkeep", [](scene& all, std::size_t) { all.conns->upkeep(); }},
         {"prewarm", [](scene& all, std::size_t i) { (void)all.conns->prewarm(all.key(i), 2, all.dial()); }},
         {"clear", [](scene& all, std::size_t) { all.conns->clear(); }},
+        {"reconfigure the expiry",
+            [](scene& all, std::size_t) { all.conns->reconfigure(pool::after_idle{time_to_live / 2}); }},
         {"close", close},
         {.name = "close, with a lease", .act = close, .needs_lease = true, .keeps_lease = true},
         {.name = "end of the pool", .act = [](scene& all, std::size_t) { all.conns.reset(); }, .ends_pool = true},

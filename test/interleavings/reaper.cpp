@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,12 @@ namespace {
 
 template <class Pool>
 void play_beside_reaper(exploration& test, const operation<Pool>& beside, const setting& how) {
-    const operation<Pool> reaping{"reaper", [](scene<Pool>& all, std::size_t) {
-                                      ++all.other_sleepers;
-                                      pool::core::look_after(*all.conns, all.stop.get_token());
-                                      --all.other_sleepers;
-                                  }};
+    const operation<Pool> reaping{
+        "reaper", [](scene<Pool>& all, std::size_t) {
+            ++all.other_sleepers;
+            pool::core::look_after(*all.conns, all.stop.get_token(), std::make_shared<pool::core::reaper_sleep>());
+            --all.other_sleepers;
+        }};
     play<Pool>(test, {&reaping, &beside}, how, [](scene<Pool>& all) {
         all.counted.test.at("stops the reaper");
         all.stop.request_stop();

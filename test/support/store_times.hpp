@@ -26,4 +26,7 @@ constexpr Time never() {
     else return Time::max();
 }
 
+/// For a sweep that only trims.
+inline constexpr auto no_visit = [](const auto&) {};
+
 }  // namespace stores

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -43,7 +44,7 @@ public:
     entry& open(std::string_view key, Time earliest = never<Time>()) {
         entry& fresh = store_.make_entry(hashed{key}, earliest);
         fresh.construct([this] { return net.dial(); });
-        store_.mark_lent(fresh);
+        store_.mark_lent(fresh, {});
         return fresh;
     }
 
@@ -91,23 +92,26 @@ public:
     fake::ids trim(std::size_t total, const PerKey& per_key) {
         const auto in_all = [total] { return total; };
         store_.begin_sweep();
-        return closed_after([&](entries& leaving) { store_.sweep(in_all, per_key, pool::no_limit, leaving); });
+        return closed_after([&](entries& leaving) { store_.sweep(in_all, per_key, no_visit, pool::no_limit, leaving); });
     }
 
     /// Retires what is due, `most` at most. Returns whether that was all.
     bool sweep(Time now, std::size_t most) {
         bool all = false;
-        retired = closed_after([&](entries& leaving) { all = store_.expire(now, most, leaving); });
+        retired = closed_after([&](entries& leaving) { all = store_.expire(now, most, bound, leaving); });
         return all;
     }
 
-    auto next_expiry(std::size_t most = pool::no_limit) { return store_.next_expiry(most); }
+    auto next_expiry(std::size_t most = pool::no_limit) { return store_.next_expiry(most, bound); }
 
     const pool::stats& stats() const { return store_.stats(); }
     pool::key_stats stats(std::string_view key) const { return store_.stats(hashed{key}); }
 
     fake::network net;
     fake::ids retired;  ///< by the last look-up or sweep
+
+    /// Before this time, an entry that is not idle does not expire when it is given back.
+    std::function<Time(const entry&)> bound = [](const entry&) { return never<Time>(); };
 
 private:
     fake::ids closed_after(const auto& step) {

@@ -96,7 +96,7 @@ struct fixture {
     store::entry& lent(const char* key) {
         store::entry& fresh = idle.make_entry(store::hashed{key}, {}, queue.group_of(store::hashed{key}));
         fresh.construct([this] { return far.dial(); });
-        idle.mark_lent(fresh);
+        idle.mark_lent(fresh, {});
         return fresh;
     }
 

@@ -115,7 +115,7 @@ public:
     entry& open(const watched_key& key, Time earliest = never<Time>()) {
         entry& fresh = this->make_entry(hashed{key}, earliest);
         fresh.construct([this] { return watched_connection{book_}; });
-        this->mark_lent(fresh);
+        this->mark_lent(fresh, {});
         return fresh;
     }
     entry& open(int value, Time earliest = never<Time>()) { return open(key(value), earliest); }
@@ -145,12 +145,13 @@ public:
         return retired_by([&](entries& retired) { base::clear(wanted, pool::no_limit, retired); });
     }
     std::size_t expire(Time now) {
-        return retired_by([&](entries& retired) { base::expire(now, pool::no_limit, retired); });
+        const auto not_idle = [](const entry&) { return Time::max(); };
+        return retired_by([&](entries& retired) { base::expire(now, pool::no_limit, not_idle, retired); });
     }
     std::size_t trim(std::size_t total, const auto& per_key) {
         const auto in_all = [total] { return total; };
         this->begin_sweep();
-        return retired_by([&](entries& retired) { base::sweep(in_all, per_key, pool::no_limit, retired); });
+        return retired_by([&](entries& retired) { base::sweep(in_all, per_key, no_visit, pool::no_limit, retired); });
     }
 
     /// Erases retired entries.

@@ -45,19 +45,13 @@ class entry : public boost::intrusive::list_base_hook<>,
     using time_point = typename Parts::time_point;
 
     struct expiry {
-        time_point at = time_point::max();  ///< when it expires; max(), which means never, while it is not idle
-        time_point indexed = at;            ///< its time in the index, never later than `at`
+        time_point at;       ///< while it is idle: when it expires; max() is never
+        time_point indexed;  ///< its time in the index, a lower bound: see `entry_store`
     };
-    struct no_expiry {};
-    struct idle_time {
-        time_point since{};  ///< when it became idle
-    };
-    struct no_idle_time {};
     struct tending {
         time_point at{};          ///< when its peer was last heard of: by its caller, or by a keep-alive
         std::uint64_t order = 0;  ///< while it is idle: the lower, the longer
     };
-    struct no_tending {};
     struct weight_part {
         std::size_t weight = 0;  ///< when it was last asked
     };
@@ -97,11 +91,13 @@ public:
 
     /// Destroys the connection, if there is one.
     void destroy() noexcept {
-        if (std::exchange(has_conn_, false)) std::destroy_at(std::addressof(conn_));
+        if (has_conn_) std::destroy_at(std::addressof(conn_));
+        has_conn_ = false;
     }
 
     bool has_conn() const noexcept { return has_conn_; }                  ///< from `construct` to `destroy`
     Conn& conn() noexcept { return conn_; }                               ///< its address never changes
+    const Conn& conn() const noexcept { return conn_; }                   ///< its address never changes
     const Key& key() const noexcept { return group_->key; }               ///< what it was made for
     hashed_key<Key> hashed() const noexcept { return group_->hashed(); }  ///< the key with its hash, for a look-up
     group& of() const noexcept { return *group_; }                        ///< what the entries of its key share
@@ -110,7 +106,7 @@ public:
     time_point idle_since() const noexcept
         requires Parts::has_since
     {
-        return idle_.since;
+        return idle_since_;
     }
 
     /// Asks the connection for its weight, before it may become idle. For the holder of the entry, without the lock.
@@ -123,10 +119,28 @@ public:
         else return 0;
     }
 
-    // For the holder of the lent entry. The store only sets `reused`.
-    int exceptions = 0;         ///< uncaught ones when it was lent, or when its lease moved
-    bool reused = false;        ///< it was idle before it was lent
-    bool is_unchecked = false;  ///< its health has to be checked before it is used
+    bool is_opening() const noexcept { return place_ == place::opening; }  ///< with the caller that opens it
+    bool is_lent() const noexcept { return place_ == place::lent; }        ///< with a caller
+    bool is_idle() const noexcept { return place_ == place::idle; }        ///< with the pool
+
+
+    using opening_time = part<Parts::has_opened, time_point, 0>;  ///< when its connection was opened, or nothing
+    using wear_type = part<Parts::has_wear, wear, 1>;             ///< its `wear`, or nothing
+
+    /// What an entry learns when its connection is open.
+    struct birth {
+        [[no_unique_address]] opening_time opened{};  ///< now
+        [[no_unique_address]] wear_type worn{};       ///< its number, and no use
+    };
+
+    opening_time opened() const noexcept { return opened_; }  ///< when its connection was opened
+    wear_type worn() const noexcept { return worn_; }         ///< how often it was used, and its own number
+
+    // For the holder of the lent entry. The store sets them only when it lends, so they share a byte with what the holder
+    // changes.
+    signed char exceptions = 0;     ///< uncaught ones when it was lent, or when its lease moved
+    bool reused : 1 = false;        ///< it was idle before it was lent
+    bool is_unchecked : 1 = false;  ///< its health has to be checked before it is used
 
 private:
     friend entry_index<Key, Conn, Parts>;
@@ -134,17 +148,18 @@ private:
     friend lending_store<Key, Conn, Parts>;
 
     const group* indexed_group() const noexcept { return group_; }
-    bool is_idle() const noexcept { return place_ == place::idle; }
 
-    place place_ = place::opening;
-    bool has_conn_ = false;
-    group* const group_;
+    bool has_conn_ : 1 = false;
+    place place_ = place::opening;  // read by sweeps: it shares a byte with nothing
+    [[no_unique_address]] wear_type worn_{};
     union {
         Conn conn_;  ///< from `construct` to `destroy`
     };
-    [[no_unique_address]] std::conditional_t<timed, expiry, no_expiry> expiry_;
-    [[no_unique_address]] std::conditional_t<Parts::has_since, idle_time, no_idle_time> idle_;
-    [[no_unique_address]] std::conditional_t<Parts::is_tended, tending, no_tending> tending_;
+    group* const group_;
+    [[no_unique_address]] opening_time opened_{};
+    [[no_unique_address]] part<timed, expiry, 2> expiry_;
+    [[no_unique_address]] part<Parts::has_since, time_point, 3> idle_since_{};
+    [[no_unique_address]] part<Parts::is_tended, tending, 4> tending_{};
     [[no_unique_address]] std::conditional_t<Parts::weighed, weight_part, no_weight> weight_;
 };
 

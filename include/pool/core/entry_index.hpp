@@ -117,26 +117,27 @@ public:
         return unconst(*oldest_);
     }
 
-    /// Moves an entry in the index of expiry times to its true time. O(log n). It extracts the node and inserts it
+    /// Moves an entry in the index of expiry times to another time. O(log n). It extracts the node and inserts it
     /// again, at the same place of the order. The entry keeps its address, and nothing can throw, because the hash
     /// table does not grow. `modify` would do the same, but it searches the hashed index for the node, through all
     /// entries of its key.
-    void reindex(entry& e) noexcept {
+    void reindex(entry& e, time_point to) noexcept {
         const bool was_oldest = oldest_ == position(e);
         const bool was_swept = swept_ == position(e);
         bool was_tended = false;
         if constexpr (Parts::is_tended) was_tended = tended_ == position(e);
         const auto next = std::next(position(e));
         auto node = ordered().extract(position(e));
-        e.expiry_.indexed = e.expiry_.at;
+        e.expiry_.indexed = to;
         ordered().insert(next, std::move(node));
         if (was_oldest) oldest_ = position(e);
         if (was_swept) swept_ = position(e);
         if (was_tended) tended_ = position(e);
     }
 
-    /// Begins to go through all entries that are idle now, in order. Other operations may come in between.
-    void begin_sweep() noexcept { swept_ = oldest_; }
+    /// Begins to go through all entries that are idle now, in order, or through all that there are. Other operations may
+    /// come in between.
+    void begin_sweep(bool of_all) noexcept { swept_ = of_all ? ordered().begin() : oldest_; }
 
     /// The next entry of that; nullptr at the end. It need not be idle.
     entry* next_swept() noexcept { return swept_ != ordered().end() ? &unconst(*swept_++) : nullptr; }

@@ -32,25 +32,32 @@ public:
     using typename base::hashed;
     using typename base::time_point;
 
-    /// The expiry time of the idle entry that expires first, or max(). Returns none if `most` steps were not enough:
-    /// call it again. Each step is O(log n).
-    std::optional<time_point> next_expiry(std::size_t most) noexcept
+    // The index of expiry times has a lower bound for each entry. If the entry is idle, that is a bound of its expiry
+    // time. Giving back sets only `at`, if that is not below the bound. Otherwise the entry is not idle, and it is a bound
+    // of the time that it will get when it is given back. `bound(entry)` is such a bound at this moment. It is max() for
+    // an entry that need not be looked at before it is idle.
+
+    /// No entry expires before this time: neither one that is idle, nor one that is not, as far as `bound` says. It is the
+    /// greatest such time. Returns none if `most` steps were not enough: call it again. Each step is O(log n).
+    template <class Bound>
+    std::optional<time_point> next_expiry(std::size_t most, const Bound& bound) noexcept
         requires timed
     {
-        // Giving back updates only `at`. Re-index the front until its indexed time equals `at`: it is then the
-        // earliest, because indexed times are lower bounds.
+        // Re-index the front until it is where it belongs: it is then the earliest.
         for (; !index_.empty(); --most) {
             entry& front = index_.unconst(*index_.dated().begin());
-            if (front.expiry_.indexed == front.expiry_.at) return front.expiry_.at;
+            const time_point at = front.is_idle() ? front.expiry_.at : bound(front);
+            if (front.expiry_.indexed == at) return at;
             if (most == 0) return std::nullopt;
-            index_.reindex(front);
+            index_.reindex(front, at);
         }
         return time_point::max();
     }
 
     /// Retires the entries that are due at `now`, the earliest first. Returns whether it has retired all of them. Each
     /// step is O(log n).
-    bool expire(time_point now, std::size_t most, entries& retired) noexcept
+    template <class Bound>
+    bool expire(time_point now, std::size_t most, const Bound& bound, entries& retired) noexcept
         requires timed
     {
         for (auto next = index_.dated().begin(); next != index_.dated().end(); --most) {
@@ -59,15 +66,24 @@ public:
             if (!is_due(indexed, now)) break;
             if (most == 0) return false;
             ++next;
-            if (indexed == e.expiry_.at) {
+            const time_point at = e.is_idle() ? e.expiry_.at : bound(e);
+            if (e.is_idle() && indexed == at) {
                 retire(e, stats_.expired, retired);
             } else {
-                index_.reindex(e);
+                index_.reindex(e, at);
                 const bool is_next = next == index_.dated().end() || e.expiry_.indexed < next->expiry_.indexed;
                 if (is_next) next = index_.dated().iterator_to(e);
             }
         }
         return true;
+    }
+
+    /// Lowers the expiry time of an idle entry to `at`, or the bound of another entry, if that was later. O(log n).
+    void lower(entry& e, time_point at) noexcept
+        requires timed
+    {
+        if (e.is_idle()) e.expiry_.at = at = std::min(e.expiry_.at, at);
+        if (at < e.expiry_.indexed) index_.reindex(e, at);
     }
 
     /// Retires idle entries, the oldest first. Each step is O(1).
@@ -83,18 +99,21 @@ public:
     }
 
     /// Begins to go through all idle entries: `sweep` goes on. Two threads may sweep at once: they share the work.
-    void begin_sweep() noexcept { index_.begin_sweep(); }
+    /// `visits_all` is whether it is to visit the entries that are not idle, too.
+    void begin_sweep(bool visits_all = false) noexcept { index_.begin_sweep(visits_all); }
 
     /// Looks at `most` entries at most. Retires those that are dead, or exceed the bound of their key, and then, at its
     /// end, those that exceed the bounds of all, by the rule of `give_back`. `per_key(group)`, `in_all()` and `weight` are
-    /// the bounds. Returns whether it is done. Each step is O(1).
-    template <class InAll, class PerKey>
-    bool sweep(const InAll& in_all, const PerKey& per_key, std::size_t most, entries& retired,
+    /// the bounds. Calls `visit(entry)` for each entry that it looks at. Returns whether it is done. Each step is O(1), and
+    /// a visit.
+    template <class InAll, class PerKey, class Visit>
+    bool sweep(const InAll& in_all, const PerKey& per_key, const Visit& visit, std::size_t most, entries& retired,
         std::size_t weight = std::numeric_limits<std::size_t>::max()) noexcept {
         for (;; --most) {
             if (most == 0) return false;
             entry* const next = index_.next_swept();
             if (next == nullptr) break;
+            visit(*next);
             if (!next->is_idle()) continue;
             if (connection_traits<Conn>::closed(next->conn())) {
                 retire(*next, stats_.found_closed, retired);
@@ -247,7 +266,7 @@ private:
         }
         if constexpr (timed) {
             e.expiry_.at = expires_at;
-            if (expires_at < e.expiry_.indexed) index_.reindex(e);
+            if (expires_at < e.expiry_.indexed) index_.reindex(e, expires_at);
         }
     }
 };

@@ -20,6 +20,7 @@
 #include <pool/core/admission.hpp>
 #include <pool/core/close_conn.hpp>
 #include <pool/core/entry_store.hpp>
+#include <pool/core/expiry_rule.hpp>
 #include <pool/core/moment.hpp>
 #include <pool/core/no_admission.hpp>
 #include <pool/core/parking.hpp>
@@ -59,8 +60,7 @@ public:
     using clock_time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
     /// The parts of an entry besides its connection.
     using parts = entry_parts<clock_time_point,
-        entry_facts{.timed = timed, .can_wait = bounds_open, .since = health_checked<Conn>, .tended = kept_alive<Conn>,
-            .weighed = declares_weight_bound<CapacityPolicy>}>;
+        facts_of<Conn, ExpiryPolicy>(bounds_open, declares_weight_bound<CapacityPolicy>)>;
     using time_point = typename parts::time_point;                      ///< the times that the store is told
     using store_type = entry_store<Key, Conn, parts>;                   ///< the store
     using entry = typename store_type::entry;                           ///< one connection
@@ -68,6 +68,7 @@ public:
     using group = typename store_type::group;                           ///< what the entries of one key share
     using hashed = typename store_type::hashed;                         ///< a key and its hash
     using moment = core::moment<CapacityPolicy, ClockPolicy, entries>;  ///< what a step decides with
+    using rule = expiry_rule<ExpiryPolicy, entry>;                      ///< when entries expire
     /// The wait queue.
     using admission_type = std::conditional_t<bounds_open, admission<store_type>, no_admission<store_type>>;
 
@@ -98,8 +99,8 @@ protected:
         : name_{std::move(settings.name)},
           unkept_bits_{settings.discard_unless_kept ? -1 : 0},
           clock_{std::move(clock)},
-          expiry_{std::move(expiry)},
           capacity_{std::move(capacity)},
+          expiry_{std::move(expiry)},
           store_{settings.reuse, settings.check_after} {}
 
     /// Only the last step destroys it.
@@ -195,11 +196,6 @@ protected:
     /// The time of a step, for entries.
     static time_point entry_time([[maybe_unused]] moment& now) {
         if constexpr (parts::needs_time) return now.now();
-        else return {};
-    }
-
-    time_point expires_at([[maybe_unused]] time_point since) const noexcept {
-        if constexpr (timed) return expiry_.expires_at(since);
         else return {};
     }
 
@@ -372,16 +368,17 @@ private:
     const std::string name_;
     const int unkept_bits_;
     [[no_unique_address]] const ClockPolicy clock_;
-    [[no_unique_address]] const ExpiryPolicy expiry_;
     struct nobody_waits {};
     [[no_unique_address]] std::conditional_t<bounds_open, std::atomic<bool>, nobody_waits> somebody_waits_{};
 
 protected:
     /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
     /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
-    /// the capacity policy's answers, its swap in `reconfigure`, and the clock, if a caller waits or begins to [C8].
+    /// the answers of the capacity and the expiry policy, their swaps in `reconfigure`, and the clock, if a caller waits
+    /// or begins to [C8].
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
+    [[no_unique_address]] rule expiry_;
 
 private:
     store_type store_;

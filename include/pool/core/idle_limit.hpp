@@ -122,13 +122,13 @@ public:
     {
         entry* fresh = nullptr;
         {
-            const time_point earliest = this->expires_at(this->read_clock());
+            const time_point begin = this->read_clock();
             const std::lock_guard guard{lock_};
             const auto* const of = store().find(key);
             const std::size_t idle = of != nullptr ? of->idle.size() : 0;
             const std::size_t lent = of != nullptr && wanted.includes_lent ? of->lent : 0;
             if (closed_ || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle()) return false;
-            fresh = &store().make_entry(key, earliest);
+            fresh = &store().make_entry(key, this->expiry_.earliest(begin));
             if (idle >= capacity_.max_idle_for(fresh->key())) {
                 store().erase_unopened(*fresh);
                 return false;
@@ -136,12 +136,12 @@ public:
         }
         this->dial_into(*fresh, dial, context);
         moment now = this->now();
-        const time_point at = this->expires_at(base::entry_time(now));
+        const auto own = this->deadline_of(*fresh, now);
         step(closing::own_and_one, now, [&](moment&) {
             store().count_dial();
             if (closed_) return store().retire_uncounted(*fresh, now.retired);
-            store().mark_lent(*fresh);
-            this->keep(*fresh, at, true, now);
+            store().mark_lent(*fresh, this->expiry_.of_new(base::entry_time(now)));
+            this->keep(*fresh, own, true, now);
         });
         return true;
     }
@@ -150,7 +150,7 @@ public:
     void dial_succeeded(request& dialing, entry& fresh) noexcept {
         fresh.weigh();
         moment now = this->now();
-        const time_point at = this->expires_at(base::entry_time(now));
+        const auto own = base::deadline_of(fresh, now);
         requests ended;
         step(closing::own, now, [&](moment&) {
             store().count_dial();
@@ -158,9 +158,9 @@ public:
             if (closed_) {
                 store().retire_uncounted(fresh, now.retired);
             } else {
-                store().mark_lent(fresh);
+                store().mark_lent(fresh, this->expiry_.of_new(base::entry_time(now)));
                 if (is_needed) dialing.lent_ = &fresh;
-                else this->keep(fresh, at, true, now);
+                else this->keep(fresh, own, true, now);
             }
             if (is_needed) end(dialing, closed_ ? request_state::closed : request_state::lent, ended);
         });

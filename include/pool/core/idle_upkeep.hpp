@@ -39,6 +39,7 @@ public:
     using typename base::group;
     using typename base::hashed;
     using typename base::moment;
+    using typename base::rule;
     using typename base::store_type;
     using typename base::time_point;
 
@@ -52,7 +53,9 @@ public:
     std::size_t expire()
         requires timed
     {
-        return in_batches([this, at = read_clock()](moment& now) { return store().expire(at, batch, now.retired); });
+        return in_batches([this, at = read_clock()](moment& now) {
+            return store().expire(at, batch, [&](const entry& e) { return expiry_.bound_of(e, at); }, now.retired);
+        });
     }
 
     /// Does all that is due. Returns how many connections have expired.
@@ -72,22 +75,21 @@ public:
         if constexpr (kept_alive<Conn>) next = std::min(next, next_keep_alive());
         const clock_time_point now = this->clock().now();
         const std::lock_guard guard{lock_};
-        if (closed_ || !(bounds_open || !targets_.empty())) return next;
+        if (closed_ || !(bounds_open || rule::asks.deadline || !targets_.empty())) return next;
         const std::chrono::milliseconds soon{admission_.awaits_blocked() ? 10 : 1'000};
         return std::min(next, saturating_add(now, soon));
     }
 
-    /// No connection, idle now or later, expires before this time.
+    /// No connection, idle now or later, expires before this time, unless by its own deadline.
     time_point next_expiry()
         requires timed
     {
         const time_point now = read_clock();
-        time_point earliest = expires_at(now);
-        if (earliest <= now) earliest = time_point::max();  // a connection that is given back would not be kept
+        const auto bound = [&](const entry& e) { return expiry_.bound_of(e, now); };
         for (;;) {
             const std::lock_guard guard{lock_};
             if (closed_) return time_point::max();
-            if (const auto next = store().next_expiry(batch)) return std::min(*next, earliest);
+            if (const auto next = store().next_expiry(batch, bound)) return std::min(*next, expiry_.earliest(now));
         }
     }
 
@@ -120,6 +122,20 @@ public:
             admission_.bounds_changed();
         });
         return sweep();
+    }
+
+    /// Exchanges the expiry policy. An idle connection expires at its time, or when the new policy says of one that is
+    /// given back now, if that is earlier. Closes the expired ones. Returns how many.
+    std::size_t reconfigure_expiry(ExpiryPolicy& expiry)
+        requires timed
+    {
+        step(closing::later, [&](moment&) {
+            expiry_.swap_with(expiry);
+            lowers_ = true;
+            store().begin_sweep(true);  // in the same step: a sweep that is under way must not end before it has lowered all
+        });
+        sweep();
+        return expire();
     }
 
     /// Asks the blocked connections again that callers wait for.
@@ -171,8 +187,9 @@ protected:
     using base::batch;
     using base::capacity_;
     using base::closed_;
-    using base::expires_at;
+    using base::expiry_;
     using base::lock_;
+    using base::lowers_;
     using base::read_clock;
     using base::step;
     using base::store;
@@ -181,14 +198,22 @@ protected:
 private:
     using base::in_batches;
 
-    /// Goes through the idle connections. Closes those that are dead, or exceed the bounds. Returns how many.
+    /// Goes through the idle connections. Closes those that are dead, or exceed the bounds. Returns how many. If the expiry
+    /// policy is new, it lowers the times of all connections.
     std::size_t sweep() {
         bool has_begun = false;
         return in_batches([&](moment& now) {
-            if (!std::exchange(has_begun, true)) store().begin_sweep();
+            if (!std::exchange(has_begun, true)) store().begin_sweep(lowers_);
             const auto in_all = [&] { return admission_.idle_allowed(capacity_); };
             const auto per_key = [&](const auto& of) { return admission_.idle_allowed_for(of, capacity_); };
-            return store().sweep(in_all, per_key, batch, now.retired, core::weight_bound(capacity_));
+            const auto visit = [&]([[maybe_unused]] entry& e) {
+                if constexpr (timed)
+                    if (lowers_) store().lower(e, expiry_.bound_of(e, base::entry_time(now)));
+            };
+            const bool is_all =
+                store().sweep(in_all, per_key, visit, batch, now.retired, core::weight_bound(capacity_));
+            if (is_all) lowers_ = false;
+            return is_all;
         });
     }
 

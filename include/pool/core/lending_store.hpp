@@ -105,7 +105,7 @@ public:
     // stores it.
 
     /// Makes an entry, whose caller is about to open a connection in it. When the connection is given back, its expiry
-    /// time must not be before `earliest`. `known` is the group of a key that has requests. Copies a key that is new.
+    /// time should not be before `earliest`: if it is, that costs O(log n). `known` is the group of a key that has requests. Copies a key that is new.
     /// Strong guarantee.
     entry& make_entry(const hashed& key, time_point earliest, group* known = nullptr) {
         const kept_group kept{*this, key, known};
@@ -116,10 +116,12 @@ public:
     entry& make_entry(group& of, time_point earliest) { return index_.add(of, earliest); }
 
     /// Marks a new entry as lent: its connection is open.
-    void mark_lent(entry& e) noexcept {
+    void mark_lent(entry& e, const typename entry::birth& born) noexcept {
         assert(e.place_ == place::opening && "pool: only a new entry can be marked as lent");
         stats_.keys += !e.group_->is_in_use();
         e.place_ = place::lent;
+        e.opened_ = born.opened;
+        e.worn_ = born.worn;
         ++e.group_->lent;
         ++stats_.lent;
     }
@@ -201,6 +203,12 @@ public:
         ++stats_.puts;
         if (is_due(expires_at, now)) retire(e, stats_.expired, retired);
         else link(e, expires_at, now);
+    }
+
+    /// Counts that a lent entry has been used.
+    static void count_use([[maybe_unused]] entry& e) noexcept {
+        if constexpr (Parts::has_wear)
+            if (e.worn_.uses != wear::most_uses) e.worn_.uses = (e.worn_.uses + 1) & wear::most_uses;
     }
 
     /// Retires an entry that is given back, or newly opened, and cannot be kept.
@@ -300,18 +308,18 @@ protected:
                 change_blocked(e, true);
             idle_groups_.add(*e.group_);
         }
-        if constexpr (Parts::has_since) e.idle_.since = now;
+        if constexpr (Parts::has_since) e.idle_since_ = now;
         if constexpr (Parts::is_tended) e.tending_ = {now, ++last_age_};
         if constexpr (timed) {
             e.expiry_.at = expires_at;
-            if (expires_at < e.expiry_.indexed) index_.reindex(e);
+            if (expires_at < e.expiry_.indexed) index_.reindex(e, expires_at);
         }
     }
 
     /// Counts a hit, unless the connection has to be checked first.
     void count_hit([[maybe_unused]] entry& e, [[maybe_unused]] time_point now) noexcept {
         if constexpr (health_checked<Conn>) {
-            e.is_unchecked = saturating_since(e.idle_.since, now) >= check_after_;
+            e.is_unchecked = saturating_since(e.idle_since_, now) >= check_after_;
             if (e.is_unchecked) {
                 ++stats_.checking;
                 return;
@@ -325,7 +333,6 @@ protected:
         --stats_.idle;
         if constexpr (Parts::weighed) stats_.idle_weight -= e.weight();
         e.group_->idle.erase(e.group_->idle.iterator_to(e));
-        if constexpr (timed) e.expiry_.at = time_point::max();
     }
 
     /// The same for any idle entry.

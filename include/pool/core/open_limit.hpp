@@ -105,15 +105,15 @@ public:
     void dial_succeeded(request& dialing, entry& fresh) noexcept {
         fresh.weigh();
         moment now = this->now();
-        const time_point at = this->expires_at(base::entry_time(now));
+        const auto own = base::deadline_of(fresh, now);
         step(closing::own, now, [&](moment&) {
             store().count_dial();
             if (closed_) {
                 store().retire_uncounted(fresh, now.retired);
                 admission_.dial_failed(dialing, request_state::closed, nullptr, now);
             } else {
-                store().mark_lent(fresh);
-                if (!admission_.dial_succeeded(dialing, fresh, now)) this->keep(fresh, at, true, now);
+                store().mark_lent(fresh, this->expiry_.of_new(base::entry_time(now)));
+                if (!admission_.dial_succeeded(dialing, fresh, now)) this->keep(fresh, own, true, now);
             }
         });
     }
@@ -216,9 +216,9 @@ private:
     /// An entry for the connection of a dial.
     entry& make_entry(const request& dialing) {
         group& its = *dialing.queue().group;  // which lives as long as the dial
-        const time_point earliest = this->expires_at(this->read_clock());
+        const time_point now = this->read_clock();
         const std::lock_guard guard{lock_};
-        return store().make_entry(its, earliest);
+        return store().make_entry(its, this->expiry_.earliest(now));
     }
 };
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <mutex>
 #include <optional>
 #include <type_traits>
 
@@ -15,15 +17,22 @@
 
 namespace pool::core {
 
-/// The ExpiryPolicy of an option whose zero means that nothing expires.
-constexpr after_idle expiry_of_option(after_idle option) noexcept {
-    return option.ttl() == std::chrono::nanoseconds::zero() ? after_idle{} : option;
+/// The ExpiryPolicy of a ready-made pool.
+using own_expiry = any_of<after_idle, after_lifetime, after_uses>;
+
+/// The policy of options. A time of zero means that nothing expires by it.
+constexpr own_expiry expiry_of_options(
+    after_idle expiration, const after_lifetime& lifetime, double jitter, std::size_t max_uses) noexcept {
+    constexpr auto zero = std::chrono::nanoseconds::zero();
+    return own_expiry{expiration.ttl() == zero ? after_idle{} : expiration,
+        lifetime.ttl() == zero ? after_lifetime{} : after_lifetime{lifetime.ttl(), jitter}, after_uses{max_uses}};
 }
 
-/// Whether connections that are kept will expire.
-constexpr bool expires(after_idle option) noexcept {
-    return option.ttl() > std::chrono::nanoseconds::zero() && option.ttl() != std::chrono::nanoseconds::max();
-}
+/// Whether a time to live ends.
+constexpr bool ends(std::chrono::nanoseconds ttl) noexcept { return ttl > ttl.zero() && ttl != ttl.max(); }
+
+/// Whether connections that are kept will expire when they have been idle for long.
+constexpr bool expires(after_idle option) noexcept { return ends(option.ttl()); }
 
 /// The order of reuse, if an option may leave it open. With newest first, surplus connections grow old. So that is the
 /// default only if they expire.
@@ -32,18 +41,31 @@ constexpr reuse_order order_of_option(std::optional<reuse_order> option, after_i
 }
 
 /// The reaper of a pool, if something can become due: connections expire, or callers wait for blocked ones. A member of
-/// the pool: it ends before the base that it looks after.
+/// the pool: it ends before the base that it looks after. Thread-safe.
 template <class Pool>
 class own_reaper {
 public:
     /// Starts the thread, if something can become due. Throws `std::system_error` if it cannot.
-    own_reaper([[maybe_unused]] Pool& pool, after_idle option) {
+    own_reaper([[maybe_unused]] Pool& pool, [[maybe_unused]] const own_expiry& policy) {
         if constexpr (accepted<Pool>) {
-            if (Pool::bounds_open || expires(option)) reaper_.emplace(pool);
+            if (Pool::bounds_open || is_needed(policy)) reaper_.emplace(pool);
         }
     }
 
+    /// The pool has another policy: starts the thread if it is needed now, or makes it plan anew. Throws
+    /// `std::system_error` if it cannot start.
+    void plan_anew(Pool& pool, const own_expiry& policy) {
+        const std::lock_guard guard{mutex_};
+        if (reaper_) reaper_->wake();
+        else if (is_needed(policy)) reaper_.emplace(pool);
+    }
+
 private:
+    static constexpr bool is_needed(const own_expiry& policy) noexcept {
+        return ends(policy.get<after_idle>().ttl()) || ends(policy.get<after_lifetime>().ttl());
+    }
+
+    std::mutex mutex_;  ///< guards its start
     std::optional<std::conditional_t<accepted<Pool>, reaper<Pool>, refused_pool>> reaper_;
 };
 

@@ -41,8 +41,10 @@ public:
     using typename base::entries, typename base::entry, typename base::group;
     using typename base::hashed;
     using typename base::moment;
+    using typename base::rule;
     using typename base::store_type;
     using typename base::time_point;
+    using own_deadline = typename rule::own_deadline;  ///< what a connection says of its own expiry
 
     /// An empty state.
     pool_state(CapacityPolicy capacity, ExpiryPolicy expiry, pool_settings settings, ClockPolicy clock)
@@ -132,11 +134,11 @@ public:
         const bool dead = connection_traits<Conn>::closed(fresh.conn());
         fresh.weigh();
         moment now = this->now();
-        const time_point at = expires_at(base::entry_time(now));
+        const own_deadline own = deadline_of(fresh, now);
         step(closing::own_and_one, now, [&](moment&) {
             if (dead || closed_) return store().refuse(fresh, now.retired);
-            store().mark_lent(fresh);
-            keep(fresh, at, true, now);
+            store().mark_lent(fresh, expiry_.of_new(base::entry_time(now)));
+            keep(fresh, own, true, now);
         });
     }
 
@@ -151,20 +153,21 @@ public:
                 return;
             }
         }
-        give_back(lent);
+        give_back(lent, !resettable<Conn>);
     }
 
-    /// Makes a lent connection idle, or closes it if there is no room for it.
-    void give_back(entry& lent) noexcept {
+    /// Makes a lent connection idle, or closes it if there is no room for it. `was_used`: this use has to be counted.
+    void give_back(entry& lent, bool was_used = false) noexcept {
         const bool dead = connection_traits<Conn>::closed(lent.conn());
         lent.weigh();
         moment now = this->now();
-        const time_point at = expires_at(base::entry_time(now));
+        const own_deadline own = deadline_of(lent, now);
         step(closing::own_and_one, now, [&](moment&) {
+            if (was_used) store().count_use(lent);
             if constexpr (health_checked<Conn>)
                 if (lent.is_unchecked) store().passed_check(lent);  // its caller has not come to use it
             if (dead || closed_) store().refuse(lent, now.retired);
-            else keep(lent, at, was_reconfigured_, now);
+            else keep(lent, own, was_reconfigured_, now);
         });
     }
 
@@ -218,15 +221,22 @@ protected:
     ~pool_state() override = default;
 
     using base::admission_, base::capacity_, base::closed_, base::lock_;
-    using base::batch, base::close_uncounted, base::expires_at, base::last_step, base::read_clock, base::step, base::store;
+    using base::batch, base::close_uncounted, base::expiry_, base::last_step, base::read_clock, base::step, base::store;
+
+    /// What a connection says of its own expiry, if it is asked. Without the lock.
+    static own_deadline deadline_of([[maybe_unused]] const entry& e, [[maybe_unused]] moment& now) noexcept {
+        if constexpr (rule::asks.deadline) return rule::deadline_of(e.conn(), base::entry_time(now));
+        else return {};
+    }
 
     bool was_reconfigured_ = false;  ///< so more may be open than the bounds allow
+    bool lowers_ = false;            ///< the expiry policy is new, and a sweep has not told all connections
 
     /// Makes an entry for a connection that its caller opens. Strong guarantee.
     entry& make_entry(const hashed& key) {
-        const time_point earliest = expires_at(read_clock());
+        const time_point now = read_clock();
         const std::lock_guard guard{lock_};
-        return store().make_entry(key, earliest, admission_.group_of(key));
+        return store().make_entry(key, expiry_.earliest(now), admission_.group_of(key));
     }
 
     /// Constructs a connection in a new entry, from the result of `make(key)`. If that throws, it erases the entry.
@@ -261,12 +271,13 @@ protected:
 
     /// Gives a lent entry to a waiting caller, or makes it idle, or retires it if there is no room. `may_exceed`: more
     /// connections may be open than the bounds allow.
-    void keep(entry& lent, time_point at, bool may_exceed, moment& now) noexcept {
+    void keep(entry& lent, own_deadline own, bool may_exceed, moment& now) noexcept {
+        const time_point time = base::entry_time(now), at = expiry_.of(lent, time, own);
         const bool is_too_heavy = lent.weight() > core::weight_bound(capacity_) && !admission_.is_awaited(lent.of());
         if (is_too_heavy || (may_exceed && admission_.is_over_bounds(lent, capacity_)))
             return store().refuse(lent, now.retired);
         if (!admission_.is_uncontended(lent.of())) return admission_.give_back(lent, at, now);
-        store().give_back(lent, idle_bounds_of(lent.of()), at, base::entry_time(now), now.retired);
+        store().give_back(lent, idle_bounds_of(lent.of()), at, time, now.retired);
     }
 
     typename store_type::idle_bounds idle_bounds_of(const group& of) const noexcept {
@@ -294,11 +305,13 @@ private:
     bool would_keep(entry& lent) {
         if (connection_traits<Conn>::closed(lent.conn())) return false;
         moment now = this->now();
-        const time_point at = expires_at(base::entry_time(now));
+        const own_deadline own = deadline_of(lent, now);
+        const time_point time = base::entry_time(now);
         const std::lock_guard guard{lock_};
+        store().count_use(lent);
         if (closed_ || admission_.is_over_bounds(lent, capacity_)) return false;
         return capacity_.max_idle() != 0 && capacity_.max_idle_for(lent.key()) != 0 &&
-               !store_type::is_due(at, base::entry_time(now));
+               !store_type::is_due(expiry_.of(lent, time, own), time);
     }
 
     static bool is_reset(Conn& conn) noexcept {
@@ -310,12 +323,13 @@ private:
     template <class Dial>
     entry& dial_for_lease(entry& fresh, Dial& dial, const dial_context& context) {
         dial_into(fresh, dial, context);
+        const time_point opened = rule::needs_opened ? read_clock() : time_point{};
         bool is_closed = false;
         {
             const std::lock_guard guard{lock_};
             store().count_dial();
             is_closed = closed_;
-            if (!is_closed) store().mark_lent(fresh);
+            if (!is_closed) store().mark_lent(fresh, expiry_.of_new(opened));
         }
         if (!is_closed) return fresh;
         try {
@@ -332,13 +346,13 @@ private:
             entry* found = nullptr;
             bool is_over = false;
             moment now = this->now();
-            const time_point earliest = expires_at(base::entry_time(now));
             step(closing::later, now, [&](moment&) {
                 if (prefers_dial) store().count_lookup_in_vain();
                 else found = look_up(key, now);
                 is_over = now.is_over();
                 // In the same step, because `key` may refer to something that other code destroys.
-                if (found == nullptr && !is_over && !closed_) fresh = &store().make_entry(key, earliest);
+                if (found == nullptr && !is_over && !closed_)
+                    fresh = &store().make_entry(key, expiry_.earliest(base::entry_time(now)));
             });
             if (found != nullptr) [[likely]]
                 return found;

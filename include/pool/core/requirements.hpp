@@ -138,9 +138,13 @@ consteval bool check_policies() {
     if constexpr (!clock_policy<ClockPolicy>) {
         return false;
     } else {
-        static_assert(expiry_policy<ExpiryPolicy, typename ClockPolicy::time_point>,
+        static_assert(expiry_policy<ExpiryPolicy, typename ClockPolicy::time_point> || declares_age<ExpiryPolicy>,
             "pool: ExpiryPolicy needs a constant can_expire and, if that is true, "
             "a time_point expires_at(time_point) const noexcept");
+        static_assert(expiry_policy<ExpiryPolicy, typename ClockPolicy::time_point> || !declares_age<ExpiryPolicy>,
+            "pool: an ExpiryPolicy that declares what it asks needs a constant can_expire, "
+            "a time_point expires_at(time_point, const connection_age<time_point>&) const noexcept and, if it asks for a "
+            "draw, a std::uint32_t draw() noexcept");
         return capacity_policy<CapacityPolicy, Key> && bounds_are_whole && lock_policy<LockPolicy> &&
                expiry_policy<ExpiryPolicy, typename ClockPolicy::time_point>;
     }
@@ -161,13 +165,24 @@ consteval bool check_weights() {
     }
 }
 
+/// Checks whether Conn can say what ExpiryPolicy asks.
+template <class Conn, class ExpiryPolicy>
+consteval bool check_deadline() {
+    constexpr bool is_told = !asks_of<ExpiryPolicy>.deadline || expiry_reporting<Conn>;
+    static_assert(is_told,
+        "pool: this ExpiryPolicy asks a Conn for its own deadline: Conn needs a member std::chrono::nanoseconds "
+        "expires() const noexcept, or a connection_traits<Conn> with expires(const Conn&)");
+    return is_told;
+}
+
 /// Checks all parameters of a pool. Returns whether they are valid. If not, the pool need not be instantiated.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
 consteval bool check_parameters() {
     if constexpr (!check_key<Key>()) return false;
     else if constexpr (!check_connection<Conn>()) return false;
     else if constexpr (!check_policies<Key, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>()) return false;
-    else return check_weights<Key, Conn, CapacityPolicy>();
+    else if constexpr (!check_weights<Key, Conn, CapacityPolicy>()) return false;
+    else return check_deadline<Conn, ExpiryPolicy>();
 }
 
 /// The base of a pool with a wrong parameter: takes any arguments, and can do nothing.

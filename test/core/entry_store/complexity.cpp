@@ -113,9 +113,10 @@ TEST_CASE("entry_store: an expiry is put in order once after it has changed [C10
     watched_store<counted_time> store{book};
     store.fill(many, {1});
     for (int i = 0; i != many; ++i) store.keep(*store.find(0), {2 + i});
-    CHECK(store.next_expiry(pool::no_limit) == counted_time{2});
+    const auto not_idle = [](const auto&) { return counted_time::max(); };
+    CHECK(store.next_expiry(pool::no_limit, not_idle) == counted_time{2});
     const int before = counted_time::comparisons;
-    CHECK(store.next_expiry(pool::no_limit) == counted_time{2});
+    CHECK(store.next_expiry(pool::no_limit, not_idle) == counted_time{2});
     CHECK(store.expire({1}) == 0);
     CHECK(counted_time::comparisons - before <= 10);
 }
@@ -133,13 +134,14 @@ TEST_CASE("entry_store: re-keying an expiry does not search through the others o
     for (std::size_t i = 0; i != count; ++i) {
         lent.push_back(&store.make_entry(pool::core::hashed_key<int>{1}, at(10)));
         lent.back()->construct([] { return idle_connection{}; });
-        store.mark_lent(*lent.back());
+        store.mark_lent(*lent.back(), {});
     }
     store_type::entries retired;
+    const auto not_before_idle = [](const store_type::entry&) { return timed::max(); };
     for (auto* each : lent) store.give_back(*each, {pool::no_limit, pool::no_limit}, at(20), timed{}, retired);
-    store.expire(at(10), pool::no_limit, retired);
+    store.expire(at(10), pool::no_limit, not_before_idle, retired);
     CHECK(retired.empty());
-    store.expire(at(20), pool::no_limit, retired);
+    store.expire(at(20), pool::no_limit, not_before_idle, retired);
     CHECK(retired.size() == count);
     while (!retired.empty()) {
         store_type::entry& next = retired.front();

@@ -159,7 +159,7 @@ TEST_CASE_TEMPLATE(
         for (int i = 0; i != 3; ++i) {
             auto& lent = store.make_entry(hashed{watched_key{0, book}}, never<Time>());
             lent.construct([&] { return watched_connection{book}; });
-            store.mark_lent(lent);
+            store.mark_lent(lent, {});
             typename decltype(store)::entries retired;
             store.give_back(lent, {pool::no_limit, pool::no_limit}, never<Time>(), {}, retired);
             CHECK(retired.empty());
