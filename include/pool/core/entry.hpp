@@ -136,6 +136,12 @@ public:
     opening_time opened() const noexcept { return opened_; }  ///< when its connection was opened
     wear_type worn() const noexcept { return worn_; }         ///< how often it was used, and its own number
 
+    /// Counts that it has been used.
+    void count_use() noexcept {
+        if constexpr (Parts::has_wear)
+            if (worn_.uses != wear::most_uses) worn_.uses = (worn_.uses + 1) & wear::most_uses;
+    }
+
     // For the holder of the lent entry. The store sets them only when it lends, so they share a byte with what the holder
     // changes.
     signed char exceptions = 0;     ///< uncaught ones when it was lent, or when its lease moved

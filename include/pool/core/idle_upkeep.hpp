@@ -132,7 +132,7 @@ public:
         step(closing::later, [&](moment&) {
             expiry_.swap_with(expiry);
             lowers_ = true;
-            store().begin_sweep(true);  // in the same step: a sweep that is under way must not end before it has lowered all
+            store().begin_sweep(true);  // in this step: a sweep that is under way must not end before it has lowered all
         });
         sweep();
         return expire();

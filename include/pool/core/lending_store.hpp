@@ -105,8 +105,8 @@ public:
     // stores it.
 
     /// Makes an entry, whose caller is about to open a connection in it. When the connection is given back, its expiry
-    /// time should not be before `earliest`: if it is, that costs O(log n). `known` is the group of a key that has requests. Copies a key that is new.
-    /// Strong guarantee.
+    /// time should not be before `earliest`: if it is, that costs O(log n). `known` is the group of a key that has
+    /// requests. Copies a key that is new. Strong guarantee.
     entry& make_entry(const hashed& key, time_point earliest, group* known = nullptr) {
         const kept_group kept{*this, key, known};
         return make_entry(*kept, earliest);
@@ -203,12 +203,6 @@ public:
         ++stats_.puts;
         if (is_due(expires_at, now)) retire(e, stats_.expired, retired);
         else link(e, expires_at, now);
-    }
-
-    /// Counts that a lent entry has been used.
-    static void count_use([[maybe_unused]] entry& e) noexcept {
-        if constexpr (Parts::has_wear)
-            if (e.worn_.uses != wear::most_uses) e.worn_.uses = (e.worn_.uses + 1) & wear::most_uses;
     }
 
     /// Retires an entry that is given back, or newly opened, and cannot be kept.

@@ -163,7 +163,7 @@ public:
         moment now = this->now();
         const own_deadline own = deadline_of(lent, now);
         step(closing::own_and_one, now, [&](moment&) {
-            if (was_used) store().count_use(lent);
+            if (was_used) lent.count_use();
             if constexpr (health_checked<Conn>)
                 if (lent.is_unchecked) store().passed_check(lent);  // its caller has not come to use it
             if (dead || closed_) store().refuse(lent, now.retired);
@@ -308,7 +308,7 @@ private:
         const own_deadline own = deadline_of(lent, now);
         const time_point time = base::entry_time(now);
         const std::lock_guard guard{lock_};
-        store().count_use(lent);
+        lent.count_use();
         if (closed_ || admission_.is_over_bounds(lent, capacity_)) return false;
         return capacity_.max_idle() != 0 && capacity_.max_idle_for(lent.key()) != 0 &&
                !store_type::is_due(expiry_.of(lent, time, own), time);
