@@ -35,6 +35,8 @@ struct connection_pool_options {
     double lifetime_jitter = 0.1;           ///< by which share of that, at most, each lives shorter, at random
     int max_uses = 0;                       ///< how often one may be lent
     std::optional<reuse_order> reuse = {};  ///< which idle connection of a key is lent first
+    core::duration_option check_after = {};  ///< how long one is idle before its health is checked: zero is always
+    core::duration_option keep_alive_every = {};  ///< how often an idle one is kept alive: zero is never
     std::string name = {};                  ///< how error messages call the pool
     bool discard_unless_kept = false;       ///< a lease is given back only after `lease::keep`
 };
@@ -88,6 +90,8 @@ private:
     static pool_settings settings(connection_pool_options& options) {
         return {.reuse = core::order_of_option(options.reuse, options.expiration),
             .name = std::move(options.name),
+            .check_after = options.check_after.value,
+            .keep_alive_every = options.keep_alive_every.value,
             .discard_unless_kept = options.discard_unless_kept};
     }
 
