@@ -40,3 +40,17 @@ TEST_CASE("asio: a reaper that is gone sweeps no more, and an event loop with no
     { const pool::asio::reaper<decltype(conns)> reaper{loop.get_executor(), conns}; }
     CHECK(loop.run() == 1);
 }
+
+TEST_CASE("asio: a reaper that is woken plans anew, with the pool's new expiry policy") {
+    fake::network far;
+    net::io_context loop;
+    pool::basic_pool<std::string, fake::connection, pool::unlimited, pool::after_idle> conns{{}, pool::after_idle{1h}};
+    std::optional<pool::asio::reaper<decltype(conns)>> reaper{std::in_place, loop.get_executor(), conns};
+    far.prepare([&](fake::line& line) { line.on_close = [&] { reaper.reset(); }; });
+    conns.put("a", far.dial());
+    loop.run_one();  // now it sleeps for an hour
+    REQUIRE(conns.reconfigure(pool::after_idle{1ms}) == 0);
+    reaper->wake();
+    loop.run();
+    CHECK(far.closed() == ids{1});
+}

@@ -37,6 +37,10 @@ public:
     reaper(const reaper&) = delete;
     reaper& operator=(const reaper&) = delete;
 
+    /// Makes it look after the pool now, and plan anew. Call it after the expiry policy of the pool was replaced, where the
+    /// reaper may be destroyed.
+    void wake() { sweeper_->timer.cancel(); }  // its handler comes at once
+
     /// Stops the timer. No sweep begins after this.
     ~reaper() {
         sweeper_->stopped = true;

@@ -40,8 +40,7 @@ namespace pool::core {
 template <class Key, class Conn, class Parts = entry_parts<>>
 class lending_store {
 public:
-    // The limit of Boost.MultiIndex.
-    static_assert(alignof(Conn) <= 128, "pool: a Conn may be aligned to 128 bytes at most");
+    static_assert(alignof(Conn) <= 128, "pool: a Conn may be aligned to 128 bytes at most");  // by Boost.MultiIndex
 
     using entry = core::entry<Key, Conn, Parts>;    ///< one connection
     using entries = boost::intrusive::list<entry>;  ///< connections that a caller has to close
