@@ -22,42 +22,42 @@ using pool::at_own_deadline;
 
 namespace {
 
-using time_point = pool::manual_clock::time_point;
-using age = pool::connection_age<time_point>;
+using manual_time = pool::manual_clock::time_point;
+using age = pool::connection_age<manual_time>;
 
-constexpr auto never = time_point::max();
+constexpr auto no_time = manual_time::max();
 constexpr auto highest = std::numeric_limits<std::uint32_t>::max();
-constexpr time_point at(std::chrono::nanoseconds since_start) { return time_point{since_start}; }
+constexpr manual_time after(std::chrono::nanoseconds since_start) { return manual_time{since_start}; }
 
 }  // namespace
 
 TEST_CASE("after_lifetime: the age counts from the end of the dial, however long it is idle") {
     constexpr after_lifetime policy{10s};
-    static_assert(policy.expires_at(at(3s), age{.opened = at(1s)}) == at(11s));
-    CHECK(policy.expires_at(at(10s), age{.opened = at(1s)}) == at(11s));
-    CHECK(policy.expires_at(at(60s), age{.opened = at(1s)}) == at(11s));
-    CHECK(policy.expires_at(at(3s), age{.opened = at(1s), .uses = 7, .draw = highest}) == at(11s));
+    static_assert(policy.expires_at(after(3s), age{.opened = after(1s)}) == after(11s));
+    CHECK(policy.expires_at(after(10s), age{.opened = after(1s)}) == after(11s));
+    CHECK(policy.expires_at(after(60s), age{.opened = after(1s)}) == after(11s));
+    CHECK(policy.expires_at(after(3s), age{.opened = after(1s), .uses = 7, .draw = highest}) == after(11s));
 }
 
 TEST_CASE("after_lifetime: the jitter takes away a part of its share, exact to a nanosecond") {
     const after_lifetime policy{1h, 0.25, 1};
-    const auto of = [&](std::uint32_t draw) { return policy.expires_at(at(0s), age{.draw = draw}); };
+    const auto of = [&](std::uint32_t draw) { return policy.expires_at(after(0s), age{.draw = draw}); };
     CHECK(policy.spread() == 15min);
-    CHECK(of(0) == at(60min));
-    CHECK(of(1) == at(60min - 209ns));  // 15 min / 2^32 = 209.5 ns
-    CHECK(of(1U << 31) == at(60min - 450s));
-    CHECK(of(highest) == at(45min + 210ns));
+    CHECK(of(0) == after(60min));
+    CHECK(of(1) == after(60min - 209ns));  // 15 min / 2^32 = 209.5 ns
+    CHECK(of(1U << 31) == after(60min - 450s));
+    CHECK(of(highest) == after(45min + 210ns));
 }
 
 TEST_CASE("after_lifetime: a jitter of the longest time does not overflow [C18]") {
     constexpr std::chrono::nanoseconds longest = std::chrono::nanoseconds::max() - 1ns;
     const after_lifetime policy{longest, 1, 1};
-    CHECK(policy.expires_at(at(0s), age{.draw = 0}) == at(longest));
-    const auto half = policy.expires_at(at(0s), age{.draw = 1U << 31}).time_since_epoch();
+    CHECK(policy.expires_at(after(0s), age{.draw = 0}) == after(longest));
+    const auto half = policy.expires_at(after(0s), age{.draw = 1U << 31}).time_since_epoch();
     CHECK(half == longest - longest / 2);
-    CHECK(policy.expires_at(at(0s), age{.draw = highest}) > at(0s));
-    CHECK(policy.expires_at(at(0s), age{.opened = at(2ns)}) == never);
-    CHECK(policy.expires_at(at(0s), age{.opened = at(1ns)}) == never);  // which max() means
+    CHECK(policy.expires_at(after(0s), age{.draw = highest}) > after(0s));
+    CHECK(policy.expires_at(after(0s), age{.opened = after(2ns)}) == no_time);
+    CHECK(policy.expires_at(after(0s), age{.opened = after(1ns)}) == no_time);  // which max() means
 }
 
 TEST_CASE("after_lifetime: a share that is none is limited to what is one") {
@@ -69,11 +69,11 @@ TEST_CASE("after_lifetime: a share that is none is limited to what is one") {
 }
 
 TEST_CASE("after_lifetime: without a time to live nothing expires, and with none left nothing is kept") {
-    CHECK(after_lifetime{}.expires_at(at(5s), age{}) == never);
-    CHECK(after_lifetime{std::chrono::hours::max()}.expires_at(at(5s), age{}) == never);
-    CHECK(after_lifetime{0s}.expires_at(at(5s), age{.opened = at(5s)}) == at(5s));
-    CHECK(after_lifetime{-1s}.expires_at(at(5s), age{.opened = at(5s)}) == at(4s));
-    CHECK(after_lifetime{1s, 0.5}.expires_at(at(5s), age{.opened = time_point::max()}) == never);
+    CHECK(after_lifetime{}.expires_at(after(5s), age{}) == no_time);
+    CHECK(after_lifetime{std::chrono::hours::max()}.expires_at(after(5s), age{}) == no_time);
+    CHECK(after_lifetime{0s}.expires_at(after(5s), age{.opened = after(5s)}) == after(5s));
+    CHECK(after_lifetime{-1s}.expires_at(after(5s), age{.opened = after(5s)}) == after(4s));
+    CHECK(after_lifetime{1s, 0.5}.expires_at(after(5s), age{.opened = manual_time::max()}) == no_time);
 }
 
 TEST_CASE("after_lifetime: on a coarse clock, nothing expires a tick early") {
@@ -103,32 +103,32 @@ TEST_CASE("after_lifetime: without a seed, two policies draw different numbers")
 
 TEST_CASE("after_uses: the last use is the n-th") {
     constexpr after_uses policy{3};
-    CHECK(policy.expires_at(at(5s), age{.uses = 2}) == never);
-    CHECK(policy.expires_at(at(5s), age{.uses = 3}) == at(5s));
-    CHECK(policy.expires_at(at(5s), age{.uses = 4}) == at(5s));
-    CHECK(after_uses{0}.expires_at(at(5s), age{}) == at(5s));
+    CHECK(policy.expires_at(after(5s), age{.uses = 2}) == no_time);
+    CHECK(policy.expires_at(after(5s), age{.uses = 3}) == after(5s));
+    CHECK(policy.expires_at(after(5s), age{.uses = 4}) == after(5s));
+    CHECK(after_uses{0}.expires_at(after(5s), age{}) == after(5s));
 }
 
 TEST_CASE("after_uses: what cannot be counted is no bound") {
     constexpr std::uint32_t most = after_uses::countable;
-    CHECK(after_uses{}.expires_at(at(5s), age{.uses = most}) == never);
-    CHECK(after_uses{most}.expires_at(at(5s), age{.uses = most}) == at(5s));
-    CHECK(after_uses{most + 1}.expires_at(at(5s), age{.uses = most}) == never);
-    CHECK(after_uses{std::numeric_limits<std::size_t>::max()}.expires_at(at(5s), age{.uses = most}) == never);
+    CHECK(after_uses{}.expires_at(after(5s), age{.uses = most}) == no_time);
+    CHECK(after_uses{most}.expires_at(after(5s), age{.uses = most}) == after(5s));
+    CHECK(after_uses{most + 1}.expires_at(after(5s), age{.uses = most}) == no_time);
+    CHECK(after_uses{std::numeric_limits<std::size_t>::max()}.expires_at(after(5s), age{.uses = most}) == no_time);
 }
 
 TEST_CASE("at_own_deadline: it is the connection's") {
-    CHECK(at_own_deadline{}.expires_at(at(5s), age{}) == never);
-    CHECK(at_own_deadline{}.expires_at(at(5s), age{.deadline = at(7s)}) == at(7s));
+    CHECK(at_own_deadline{}.expires_at(after(5s), age{}) == no_time);
+    CHECK(at_own_deadline{}.expires_at(after(5s), age{.deadline = after(7s)}) == after(7s));
 }
 
 TEST_CASE("any_of: the earliest time counts") {
     const any_of policy{after_idle{10s}, after_lifetime{60s}, after_uses{3}};
-    CHECK(policy.expires_at(at(5s), age{}) == at(15s));
-    CHECK(policy.expires_at(at(55s), age{}) == at(60s));
-    CHECK(policy.expires_at(at(5s), age{.uses = 3}) == at(5s));
-    CHECK(any_of<after_idle, after_lifetime>{}.expires_at(at(5s), age{}) == never);
-    CHECK(any_of{pool::never{}, after_lifetime{60s}}.expires_at(at(5s), age{}) == at(60s));
+    CHECK(policy.expires_at(after(5s), age{}) == after(15s));
+    CHECK(policy.expires_at(after(55s), age{}) == after(60s));
+    CHECK(policy.expires_at(after(5s), age{.uses = 3}) == after(5s));
+    CHECK(any_of<after_idle, after_lifetime>{}.expires_at(after(5s), age{}) == no_time);
+    CHECK(any_of{pool::never{}, after_lifetime{60s}}.expires_at(after(5s), age{}) == after(60s));
     CHECK(policy.get<after_idle>().ttl() == 10s);
 }
 
