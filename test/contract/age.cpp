@@ -19,27 +19,27 @@
 
 using namespace std::chrono_literals;
 
-using fake::ids;
-using pool::after_idle;
-using pool::after_lifetime;
-using pool::after_uses;
-using pool::any_of;
-
-namespace {
+namespace aged {
 
 /// A connection that counts its resets.
 struct resets : fake::connection {
     static inline int count = 0;
 };
 
-}  // namespace
+}  // namespace aged
 
 template <>
-struct pool::connection_traits<resets> : pool::member_connection_traits<resets> {
-    static void reset(resets&) { ++resets::count; }
+struct pool::connection_traits<aged::resets> : pool::member_connection_traits<aged::resets> {
+    static void reset(aged::resets&) { ++aged::resets::count; }
 };
 
-namespace {
+namespace aged {
+
+using fake::ids;
+using pool::after_idle;
+using pool::after_lifetime;
+using pool::after_uses;
+using pool::any_of;
 
 using manual = pool::manual_clock;
 using lock = pool::testing::probe_lock;
@@ -79,11 +79,9 @@ struct fixture {
     typename Pools::template pool_of<Expiry> conns;
 };
 
-#define EACH_POOL(name) TEST_CASE_TEMPLATE(name, Pools, idle_bounded, open_bounded, sharded)
+#define EACH_AGED_POOL(name) TEST_CASE_TEMPLATE(name, Pools, idle_bounded, open_bounded, sharded)
 
-}  // namespace
-
-EACH_POOL("age: a connection past its lifetime is not handed out, however short it was idle [C7]") {
+EACH_AGED_POOL("age: a connection past its lifetime is not handed out, however short it was idle [C7]") {
     fixture<Pools, after_lifetime> f{10s};
     for (int i = 0; i != 9; ++i) {
         f.time.advance(1s);
@@ -100,7 +98,7 @@ EACH_POOL("age: a connection past its lifetime is not handed out, however short 
     CHECK(f.conns.stats().expired == 1);
 }
 
-EACH_POOL("age: the lifetime counts from the end of the dial [C7]") {
+EACH_AGED_POOL("age: the lifetime counts from the end of the dial [C7]") {
     fixture<Pools, after_lifetime> f{10s};
     (void)f.conns.acquire("a", [&](const std::string&) {
         f.time.advance(5s);
@@ -112,7 +110,7 @@ EACH_POOL("age: the lifetime counts from the end of the dial [C7]") {
     CHECK(f.conns.expire() == 1);
 }
 
-EACH_POOL("age: the lifetime of a connection that is put counts from then [C7]") {
+EACH_AGED_POOL("age: the lifetime of a connection that is put counts from then [C7]") {
     fixture<Pools, after_lifetime> f{10s};
     auto old = f.net.dial();
     f.time.advance(5s);
@@ -123,7 +121,7 @@ EACH_POOL("age: the lifetime of a connection that is put counts from then [C7]")
     CHECK(f.conns.expire() == 1);
 }
 
-EACH_POOL("age: a lent connection past its lifetime is closed when it is given back [C7]") {
+EACH_AGED_POOL("age: a lent connection past its lifetime is closed when it is given back [C7]") {
     fixture<Pools, after_lifetime> f{10s};
     auto lent = f.acquire();
     f.time.advance(10s);
@@ -135,7 +133,7 @@ EACH_POOL("age: a lent connection past its lifetime is closed when it is given b
     CHECK(f.conns.stats().puts == 1);
 }
 
-EACH_POOL("age: each connection has its own number, and keeps it [C7]") {
+EACH_AGED_POOL("age: each connection has its own number, and keeps it [C7]") {
     constexpr std::uint64_t seed = 5;
     after_lifetime policy{100s, 0.5, seed};
     fixture<Pools, after_lifetime> f{policy};
@@ -161,7 +159,7 @@ EACH_POOL("age: each connection has its own number, and keeps it [C7]") {
     }
 }
 
-EACH_POOL("age: a connection is closed after its last use [C7]") {
+EACH_AGED_POOL("age: a connection is closed after its last use [C7]") {
     fixture<Pools, after_uses> f{after_uses{3}};
     for (int i = 0; i != 3; ++i) {
         CHECK(f.acquire()->id() == 1);
@@ -171,7 +169,7 @@ EACH_POOL("age: a connection is closed after its last use [C7]") {
     CHECK(f.conns.stats().expired == 1);
 }
 
-EACH_POOL("age: to be put is no use, and with no uses nothing is kept [C7]") {
+EACH_AGED_POOL("age: to be put is no use, and with no uses nothing is kept [C7]") {
     fixture<Pools, after_uses> one{after_uses{1}};
     one.conns.put("a", one.net.dial());
     CHECK(one.acquire()->id() == 1);
@@ -182,7 +180,7 @@ EACH_POOL("age: to be put is no use, and with no uses nothing is kept [C7]") {
     CHECK(none.conns.next_expiry() == time_point::max());
 }
 
-EACH_POOL("age: a deadline of the connection's own counts from the give-back [C7]") {
+EACH_AGED_POOL("age: a deadline of the connection's own counts from the give-back [C7]") {
     fake::network net;
     manual time;
     typename Pools::template pool_of<any_of<after_idle, pool::at_own_deadline>, announced> conns{
@@ -208,14 +206,14 @@ EACH_POOL("age: a deadline of the connection's own counts from the give-back [C7
     CHECK(conns.expire() == 1);
 }
 
-EACH_POOL("age: a reaper looks often enough for the deadlines of connections that are lent") {
+EACH_AGED_POOL("age: a reaper looks often enough for the deadlines of connections that are lent") {
     fake::network net;
     manual time;
     typename Pools::template pool_of<pool::at_own_deadline, announced> conns{{}, {}, {}, time};
     CHECK(conns.next_upkeep() <= time.now() + 1s);
 }
 
-EACH_POOL("age: no connection that comes back expires before the next expiry [C7]") {
+EACH_AGED_POOL("age: no connection that comes back expires before the next expiry [C7]") {
     fixture<Pools, any_of<after_idle, after_lifetime>> f{any_of{after_idle{10s}, after_lifetime{60s}}};
     CHECK(f.conns.next_expiry() == time_point{10s});
     auto lent = f.acquire();
@@ -229,7 +227,7 @@ EACH_POOL("age: no connection that comes back expires before the next expiry [C7
     CHECK(f.conns.expire() == 1);
 }
 
-EACH_POOL("age: a connection that will not be kept wakes no reaper [C7]") {
+EACH_AGED_POOL("age: a connection that will not be kept wakes no reaper [C7]") {
     fixture<Pools, after_lifetime> f{10s};
     auto lent = f.acquire();
     CHECK(f.conns.next_expiry() == time_point{10s});
@@ -237,7 +235,7 @@ EACH_POOL("age: a connection that will not be kept wakes no reaper [C7]") {
     CHECK(f.conns.next_expiry() == time_point{20s});  // of a new one
 }
 
-EACH_POOL("age: a sweep leaves what is lent, and finds it again [C7]") {
+EACH_AGED_POOL("age: a sweep leaves what is lent, and finds it again [C7]") {
     fixture<Pools, any_of<after_idle, after_lifetime>> f{any_of{after_idle{10s}, after_lifetime{60s}}};
     auto lent = f.acquire();
     for (int i = 1; i != 6; ++i) {
@@ -252,7 +250,7 @@ EACH_POOL("age: a sweep leaves what is lent, and finds it again [C7]") {
     CHECK(f.conns.expire() == 1);
 }
 
-EACH_POOL("age: a clock that jumps back is harmless [C18]") {
+EACH_AGED_POOL("age: a clock that jumps back is harmless [C18]") {
     fixture<Pools, any_of<after_idle, after_lifetime>> f{any_of{after_idle{10s}, after_lifetime{60s}}};
     f.time.set(time_point{1000s});
     auto lent = f.acquire();
@@ -301,7 +299,7 @@ TEST_CASE("age: a connection is not reset after its last use [C7]") {
 
 // The expiry policy can be replaced.
 
-EACH_POOL("age: idle connections obey a shorter time to live [C7]") {
+EACH_AGED_POOL("age: idle connections obey a shorter time to live [C7]") {
     fixture<Pools, after_idle> f{1h};
     f.conns.put("a", f.net.dial());
     f.time.advance(30min);
@@ -311,7 +309,7 @@ EACH_POOL("age: idle connections obey a shorter time to live [C7]") {
     CHECK(f.conns.expire() == 1);
 }
 
-EACH_POOL("age: a longer time to live holds from the next give-back on [C7]") {
+EACH_AGED_POOL("age: a longer time to live holds from the next give-back on [C7]") {
     fixture<Pools, after_idle> f{1h};
     f.conns.put("a", f.net.dial());
     f.conns.put("b", f.net.dial());
@@ -324,7 +322,7 @@ EACH_POOL("age: a longer time to live holds from the next give-back on [C7]") {
     CHECK(f.conns.expire() == 1);
 }
 
-EACH_POOL("age: a shorter lifetime holds for what is idle and what is lent [C7]") {
+EACH_AGED_POOL("age: a shorter lifetime holds for what is idle and what is lent [C7]") {
     fixture<Pools, after_lifetime> f{1h};
     auto lent = f.acquire();
     f.conns.put("a", f.net.dial());
@@ -340,7 +338,7 @@ EACH_POOL("age: a shorter lifetime holds for what is idle and what is lent [C7]"
     CHECK(f.conns.stats().evicted == 0);
 }
 
-EACH_POOL("age: with a shorter lifetime, a lent connection that comes back expires no earlier than announced [C7]") {
+EACH_AGED_POOL("age: with a shorter lifetime, a lent connection that comes back expires no earlier than announced [C7]") {
     fixture<Pools, after_lifetime> f{1h};
     auto lent = f.acquire();
     f.time.advance(5min);
@@ -354,7 +352,7 @@ EACH_POOL("age: with a shorter lifetime, a lent connection that comes back expir
     CHECK(f.net.closed() == ids{1});
 }
 
-EACH_POOL("age: new bounds and a new expiry policy do not disturb each other [C2] [C7]") {
+EACH_AGED_POOL("age: new bounds and a new expiry policy do not disturb each other [C2] [C7]") {
     fixture<Pools, after_idle> f{1h};
     for (int i = 0; i != 300; ++i) f.conns.put(std::to_string(i), f.net.dial());
     f.time.advance(1min);
@@ -368,3 +366,5 @@ EACH_POOL("age: new bounds and a new expiry policy do not disturb each other [C2
     f.conns.put("a", f.net.dial());
     CHECK(f.conns.stats().idle == 0);
 }
+
+}  // namespace aged
