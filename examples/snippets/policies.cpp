@@ -145,6 +145,8 @@ using peer_sessions = pool::connection_pool<peer, session>;                     
 using user_sessions = pool::connection_pool<pool::seeded_key<std::string>, session>;  // any other key
 // [/seeded]
 
+static_assert(pool::expiry_policy<until_worn_out, std::chrono::steady_clock::time_point>);
+
 int main() {
     tenant_sessions paid{per_tenant{.total = 8, .tenants = {{"acme", 3}}}};
     paid.put("acme", session{});
