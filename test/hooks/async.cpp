@@ -170,6 +170,29 @@ TEST_CASE("asio, hooks: a caller that dials takes no connection that would have 
     f.check_sums(2);
 }
 
+TEST_CASE_TEMPLATE("asio, hooks: a caller that dials may give up, and is refused when the pool is closed [C11]", Pool,
+    idle_pool, open_pool) {
+    for (const bool is_late : {true, false}) {
+        async_fixture<Pool> f;
+        std::function<void()> end_dial;
+        auto got = std::make_shared<result<Pool>>();
+        const auto slow = [&](const std::string& key, auto handler) {
+            end_dial = [&f, key, handler]() mutable { handler(error_code{}, tended_connection{f.dials(key)}); };
+        };
+        pool::asio::async_acquire(*f.conns, "a", slow, 5s, f.handler(got));
+        f.run();
+        f.clock.advance(5s);
+        if (is_late) f.conns->upkeep();
+        else f.conns->close();
+        f.run();
+        CHECK(got->done);
+        CHECK(got->error == (is_late ? errc::acquire_timeout : errc::pool_closed));
+        end_dial();
+        CHECK(f.stats().idle == is_late);
+        f.check_sums(1);
+    }
+}
+
 TEST_CASE_TEMPLATE(
     "asio, hooks: a caller whose deadline passes during the check gets nothing", Pool, idle_pool, open_pool) {
     for (const bool passes : {true, false}) {
@@ -187,6 +210,7 @@ TEST_CASE_TEMPLATE(
         CHECK(f.stats().idle == passes);
         CHECK(f.stats().lent == 0);
         CHECK(f.stats().found_unhealthy == !passes);
+        f.check_sums(1);
     }
 }
 

@@ -216,9 +216,7 @@ private:
         else if (state_->is_past(this->deadline())) refused_ = request_state::timed_out;
         else if (!is_good) return replace(lent);
         else found_ = &lent;
-        if (!refused_) return;
-        if (is_good) state_->give_back(lent);
-        else state_->drop(lent);
+        if (refused_) state_->end_unneeded_check(lent, is_good);
     }
 
     /// Goes on without a connection that is not healthy.

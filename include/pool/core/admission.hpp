@@ -230,7 +230,7 @@ public:
             if (!asking.given_up_as_) asking.given_up_as_ = outcome;  // for `end_close`
             return;
         }
-        const bool is_dialing = asking.state_ == request_state::dialing && asking.takes_while_dialing();
+        const bool is_dialing = asking.state_ == request_state::dialing && !asking.dials_on_caller_thread_;
         if (!asking.is_submitted() || !(may_give_up(asking) || is_dialing)) return;
         leave(asking, outcome, now);
         serve(now);
@@ -266,7 +266,7 @@ public:
             for (auto next = those->begin(); next != those->end();) {
                 queue& of = *next++;  // a request that leaves moves its queue to the end
                 remove_given_up(of.waiting, now);
-                remove_given_up(of.takers, now);
+                remove_given_up(of.dialers, now);
             }
         }
     }

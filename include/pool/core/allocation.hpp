@@ -116,7 +116,7 @@ protected:
         asking.state_ = request_state::may_dial;
         ++of.dialing;
         ++dialing_;
-        if (asking.takes_while_dialing()) of.takers.insert(asking);
+        if (!asking.dials_on_caller_thread_) of.dialers.insert(asking);
         announce(asking);
         fit(of, now);
     }

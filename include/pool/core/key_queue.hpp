@@ -45,7 +45,12 @@ struct key_queue {
     /// The oldest that waits and is not nudged, or nullptr.
     request_type* oldest_unnudged() noexcept { return first_promised == waiting.end() ? nullptr : &*first_promised; }
     /// The oldest that dials and could take another connection, or nullptr.
-    request_type* oldest_taker() noexcept { return takers.empty() ? nullptr : &*takers.begin(); }
+    request_type* oldest_taker() noexcept {
+        if constexpr (request_type::takes_while_dialing) return oldest_dialer();
+        else return nullptr;
+    }
+    /// The oldest that dials, and whose caller is not blocked by that, or nullptr.
+    request_type* oldest_dialer() noexcept { return dialers.empty() ? nullptr : &*dialers.begin(); }
 
     /// How many wait and are not held.
     std::size_t unheld() const noexcept { return group->nudged + promised + able; }
@@ -131,7 +136,7 @@ struct key_queue {
     iterator first_held = waiting.end();      ///< behind the able ones
     std::size_t promised = 0;                 ///< length of the zone; that of the nudged ones is in the group
     std::size_t able = 0;                     ///< length of the zone
-    typename lists::by_age takers;            ///< those that dial, and could take another connection
+    typename lists::by_age dialers;           ///< those that dial, and whose callers are not blocked by that
     std::size_t dialing = 0;                  ///< running dials, and permits to begin one
     std::size_t closing = 0;                  ///< those whose callers close a connection, and then get its permit
     bool exceeds_idle = false;                ///< a connection has come back, and more may be idle than its bound

@@ -79,6 +79,15 @@ public:
         this->close_one(retires, [](moment&) {});
     }
 
+    /// A check has ended whose caller has given up meanwhile: gives the connection back, or closes it.
+    void end_unneeded_check(entry& lent, bool is_healthy) noexcept {
+        if (is_healthy) return give_back(lent);
+        step(closing::own_and_one, [&](moment& now) {
+            store().count_lookup_in_vain();
+            store().retire_unusable(lent, now.retired);
+        });
+    }
+
     /// Lends a healthy idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
     template <class Dial>
     entry& acquire(const hashed& key, Dial& dial, const dial_context& context)

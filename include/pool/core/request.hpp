@@ -147,9 +147,7 @@ private:
 
     /// Whether it can take an idle connection while it dials. Not one that has to be checked first: its check could
     /// fail, and the dial would go on meanwhile.
-    bool takes_while_dialing() const noexcept {
-        return !dials_on_caller_thread_ && !health_checked<typename Entry::connection_type>;
-    }
+    static constexpr bool takes_while_dialing = !health_checked<typename Entry::connection_type>;
 
     const time_point deadline_;
     const bool dials_on_caller_thread_;
@@ -162,7 +160,7 @@ private:
     time_point since_{};  ///< when it joined the queue
     seen_figures seen_;
     list_hook place_;  ///< among the waiting requests of its key
-    set_hook by_age_;  ///< among the promised requests, or among those of its key that dial and can take a connection
+    set_hook by_age_;  ///< among the promised requests, or among the dialers of its key
     request* next_to_notify_ = nullptr;
     std::optional<request_state> given_up_as_;  ///< while its caller was closing a connection
 };

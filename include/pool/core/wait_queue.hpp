@@ -166,7 +166,7 @@ protected:
         const std::size_t nudged = of.group->nudged;
         const bool is_fit = order_.fit(of, of.group->usable(), room(of, now), Moment::batch);
         if (of.group->nudged < nudged) store_.add_spare(*of.group);
-        const bool awaits_blocked = !of.group->blocked.empty() && (!of.waiting.empty() || !of.takers.empty());
+        const bool awaits_blocked = !of.group->blocked.empty() && (!of.waiting.empty() || of.oldest_taker() != nullptr);
         if (awaits_blocked != of.in_blocked.is_linked()) {
             if (awaits_blocked) blocked_.push_back(of);
             else of.in_blocked.unlink();
@@ -218,7 +218,7 @@ protected:
 
     /// The last change of a request that does not wait any more.
     void end_request(request& asking, request_state outcome) noexcept {
-        if (asking.by_age_.is_linked()) asking.queue().takers.erase(asking.queue().takers.iterator_to(asking));
+        if (asking.by_age_.is_linked()) asking.queue().dialers.erase(asking.queue().dialers.iterator_to(asking));
         if (outcome != request_state::lent) store_.count_lookup_in_vain();
         asking.state_ = outcome;
         announce(asking);
@@ -233,7 +233,7 @@ protected:
     /// Refuses the requests of a queue. Returns whether these are all; otherwise the batch has ended.
     template <class Moment>
     bool refuse(queue& of, Moment& now) noexcept {
-        while (request* const next = of.oldest() != nullptr ? of.oldest() : of.oldest_taker()) {
+        while (request* const next = of.oldest() != nullptr ? of.oldest() : of.oldest_dialer()) {
             if (now.is_over()) return false;
             leave(*next, request_state::closed, now);
             now.spend();
@@ -250,7 +250,7 @@ protected:
 
     template <class Moment>
     void changed(queue& of, Moment& now) noexcept {
-        if (is_closed_ && (of.oldest() != nullptr || of.oldest_taker() != nullptr)) return;  // they are still refused
+        if (is_closed_ && (of.oldest() != nullptr || of.oldest_dialer() != nullptr)) return;  // they are still refused
         if (is_closed_ || fit(of, now)) move(of, unsettled_);
     }
 
