@@ -7,8 +7,11 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include <pool/core/platform.hpp>
+#include <pool/core/pointer_hooks.hpp>
+#include <pool/hook_done.hpp>
 
 /// @file
 /// What a pool needs of a Conn: `close`, `closed` and `unblocked`. A class has them as member functions. Any other
@@ -121,6 +124,14 @@ struct member_connection_traits {
 /// and call the pool. Only a specialisation has them, never a member of Conn: many classes have a `reset` that does
 /// something else.
 ///
+/// Each has an asynchronous form, which starts an operation and returns. The operation ends with a call of
+/// `done(bool)`, `done(error)` or `done(error, bool)`: see `hook_done`. If `done` is destroyed instead, as by an
+/// exception, the answer is no, and the connection is closed. Until then nothing else uses the connection.
+/// - `void async_healthy(c, hook_done done)` is what `async_acquire` calls. A blocking call needs `healthy`: it is refused
+///   if Conn has only this form.
+/// - `void async_reset(c, hook_done done)` is called by blocking calls, too. If Conn has both forms, this is the one.
+/// - `void async_keep_alive(c, hook_done done)`: the same. `upkeep` does not wait for its end.
+///
 /// The pool calls `closed` and `unblocked` under its lock, too. It calls `released`, `reusable`,
 /// `weight` and `expires` only without the lock. These six must be cheap, must not throw and must not call the pool.
 ///
@@ -193,11 +204,39 @@ concept kept_alive = requires(Conn& c) {
     { connection_traits<Conn>::keep_alive(c) } -> std::same_as<void>;
 };
 
+/// Is asked for its health before it is lent again to an asynchronous caller.
+template <class Conn>
+concept async_health_checked = requires(Conn& c, hook_done done) {
+    { connection_traits<Conn>::async_healthy(c, std::move(done)) } -> std::same_as<void>;
+};
+
+/// Is reset by an asynchronous operation when it is given back.
+template <class Conn>
+concept async_resettable = requires(Conn& c, hook_done done) {
+    { connection_traits<Conn>::async_reset(c, std::move(done)) } -> std::same_as<void>;
+};
+
+/// Is kept alive by an asynchronous operation while it is idle.
+template <class Conn>
+concept async_kept_alive = requires(Conn& c, hook_done done) {
+    { connection_traits<Conn>::async_keep_alive(c, std::move(done)) } -> std::same_as<void>;
+};
+
 /// A connection that a pool can keep.
 template <class Conn>
 concept poolable = std::destructible<Conn> && closable<Conn> && closed_reporting<Conn> && unblocked_reporting<Conn>;
 
 namespace core {
+
+/// Has a hook in either form.
+template <class Conn>
+concept has_check = health_checked<Conn> || async_health_checked<Conn>;
+/// The same for a reset.
+template <class Conn>
+concept has_reset = resettable<Conn> || async_resettable<Conn>;
+/// The same for a keep-alive.
+template <class Conn>
+concept has_keep_alive = kept_alive<Conn> || async_kept_alive<Conn>;
 
 /// Whether there is nothing left to close.
 template <class Conn>
@@ -214,7 +253,7 @@ inline constexpr bool has_foreign_close = closable<T> && !requires(T& c) { c.clo
 /// A `std::unique_ptr` or `std::shared_ptr` answers as the connection that it points to. A null pointer is dead, and
 /// released.
 template <class Pointer, class Target = typename Pointer::element_type>
-struct pointer_connection_traits {
+struct pointer_connection_traits : pointer_hooks<Pointer, connection_traits<Target>> {
     using target = connection_traits<Target>;  ///< the traits of the connection pointed to
 
     /// Closes the pointee.
@@ -253,27 +292,6 @@ struct pointer_connection_traits {
         requires expiry_reporting<Target>
     {
         return p ? std::chrono::nanoseconds{target::expires(*p)} : std::chrono::nanoseconds::zero();
-    }
-
-    /// Calls `healthy` of the pointee.
-    static bool healthy(Pointer& p)
-        requires health_checked<Target>
-    {
-        return target::healthy(*p);
-    }
-
-    /// Calls `reset` of the pointee.
-    static void reset(Pointer& p)
-        requires resettable<Target>
-    {
-        target::reset(*p);
-    }
-
-    /// Calls `keep_alive` of the pointee.
-    static void keep_alive(Pointer& p)
-        requires kept_alive<Target>
-    {
-        target::keep_alive(*p);
     }
 
     /// Calls `weight` of the pointee. A null pointer has none.

@@ -29,13 +29,15 @@ using fake::ids;
 using pool::testing::far_end;
 using pool::testing::tended_connection;
 
-template <class Capacity>
-using pool_of = pool::basic_pool<std::string, tended_connection, Capacity, pool::after_idle, pool::testing::probe_lock,
-    pool::manual_clock>;
+template <class Capacity, class Conn = tended_connection>
+using pool_of =
+    pool::basic_pool<std::string, Conn, Capacity, pool::after_idle, pool::testing::probe_lock, pool::manual_clock>;
 using idle_pool = pool_of<pool::bounded>;
 using open_pool = pool_of<pool::bounded_open>;
-using shards = pool::sharded_pool<2, std::string, tended_connection, pool::bounded, pool::after_idle,
-    pool::testing::probe_lock, pool::manual_clock>;
+template <class Conn>
+using shards_of = pool::sharded_pool<2, std::string, Conn, pool::bounded, pool::after_idle, pool::testing::probe_lock,
+    pool::manual_clock>;
+using shards = shards_of<tended_connection>;
 
 template <class Pool>
 using capacity_of = std::conditional_t<Pool::bounds_open, pool::bounded_open, pool::bounded>;
@@ -53,7 +55,7 @@ struct fixture {
     }
 
     auto dial() {
-        return [this](const std::string& key) { return tended_connection{dials(key)}; };
+        return [this](const std::string& key) { return typename Pool::connection_type{dials(key)}; };
     }
     void put(const char* key, int count = 1) {
         for (; count > 0; --count) conns->put(key, dial()(key));

@@ -19,6 +19,7 @@
 #include <pool/core/acquire_failure.hpp>
 #include <pool/core/async_dial.hpp>
 #include <pool/core/async_turn.hpp>
+#include <pool/core/awaited_check.hpp>
 #include <pool/core/cancellation_slot.hpp>
 #include <pool/core/close_conn.hpp>
 #include <pool/core/deadline_timer.hpp>
@@ -49,6 +50,7 @@ namespace pool::core {
 template <class State, class Dial, class Handler, class Error, bool has_deadline>
 class acquire_operation final
     : public State::request,
+      public check_part<State, acquire_operation<State, Dial, Handler, Error, has_deadline>>::type,
       public std::enable_shared_from_this<acquire_operation<State, Dial, Handler, Error, has_deadline>> {
     using key_type = typename State::key_type;
     using hashed = typename State::hashed;
@@ -58,6 +60,7 @@ class acquire_operation final
     using handler_of_dial = dial_handler<acquire_operation>;
 
     static constexpr bool has_timer = has_deadline && keeps_real_time<typename State::clock_type>;
+    static constexpr bool awaits_checks = async_health_checked<typename State::connection_type>;
 
 public:
     using connection_type = typename State::connection_type;            ///< of the pool
@@ -94,8 +97,7 @@ public:
             begin();
         } catch (...) {
             withdraw();
-            failure_ = {core::code_of(std::current_exception()), std::current_exception()};
-            refused_ = request_state::failed;
+            refuse_by_exception();
         }
         try {
             core::post_turn(this->shared_from_this());
@@ -114,9 +116,12 @@ public:
     /// A turn.
     static void take(self_ptr operation) {
         acquire_operation& self = *operation;
+        if constexpr (awaits_checks) self.end_check();
         request_state seen = self.look();
         while (seen == request_state::lent && self.found_->is_unchecked) {
-            self.check();
+            auto& lent = *std::exchange(self.found_, nullptr);
+            if constexpr (!awaits_checks) self.checked(lent, core::is_healthy(*self.state_, lent));
+            else if (self.start_check(lent)) return;
             seen = self.look();
         }
         if (seen == request_state::may_dial) {
@@ -145,10 +150,49 @@ public:
     /// An operation that has got a connection at once, or has failed at once, is over.
     void cancelled() noexcept {
         is_cancelled_ = true;
+        if constexpr (awaits_checks)
+            if (this->give_up_check(request_state::cancelled)) return;
         if (this->is_submitted()) state_->cancel(*this);
     }
     allocator_type timer_allocator() { return allocator_of(timer_memory_); }
-    void timed_out() noexcept { state_->cancel(*this, request_state::timed_out); }
+    void timed_out() noexcept {
+        if constexpr (awaits_checks)
+            if (this->give_up_check(request_state::timed_out)) return;
+        state_->cancel(*this, request_state::timed_out);
+    }
+
+    // For its check.
+
+    State& state() const noexcept { return *state_; }
+    void start_timer() {
+        if constexpr (has_timer) {
+            if (awaits_checks && timer_.is_started()) return;
+            if (this->deadline() != time_point::max())
+                timer_.start(this->shared_from_this(), real_time_of(state_->clock(), this->deadline()));
+        }
+    }
+    /// Whether it has given up, and as what.
+    std::optional<request_state> reason_to_leave() const {
+        if (is_cancelled_) return request_state::cancelled;
+        if (state_->is_past(this->deadline())) return request_state::timed_out;
+        return std::nullopt;
+    }
+    /// It ends so, without a request.
+    void refuse(request_state outcome) noexcept { refused_ = outcome; }
+    /// It ends with the current exception.
+    void refuse_by_exception() noexcept {
+        failure_ = {core::code_of(std::current_exception()), std::current_exception()};
+        refused_ = request_state::failed;
+    }
+    /// Posts the next turn. Returns false if the executor needs memory of its own, and there is none.
+    bool go_on() noexcept {
+        try {
+            core::post_turn(this->shared_from_this());
+            return true;
+        } catch (...) {
+            return false;
+        }
+    }
 
     // For its dial.
 
@@ -201,22 +245,22 @@ private:
             }
         }
         act();
-        if constexpr (has_timer) {
-            if (is_first && this->deadline() != time_point::max())
-                timer_.start(this->shared_from_this(), real_time_of(state_->clock(), this->deadline()));
-        }
+        if (is_first) start_timer();
     }
 
-    /// Checks the connection that it was lent. Goes on without it if it is not healthy, or if the operation has given
-    /// up meanwhile.
-    void check() noexcept {
-        typename State::entry& lent = *std::exchange(found_, nullptr);
-        const bool is_good = core::is_healthy(*state_, lent);
-        if (is_cancelled_) refused_ = request_state::cancelled;
-        else if (state_->is_past(this->deadline())) refused_ = request_state::timed_out;
-        else if (!is_good) return replace(lent);
-        else found_ = &lent;
-        if (refused_) state_->end_unneeded_check(lent, is_good);
+    /// A check has ended. Goes on without the connection if it is not healthy, or if the operation has given up meanwhile.
+    void checked(typename State::entry& lent, bool is_good) noexcept {
+        refused_ = reason_to_leave();
+        if (refused_) return core::end_unneeded_check(*state_, lent, is_good);
+        if (!is_good) return replace(lent);
+        if constexpr (awaits_checks) state_->passed_check(lent);
+        found_ = &lent;
+    }
+
+    /// Goes on after a check that it has waited for.
+    void end_check() noexcept {
+        if (const auto outcome = this->outcome()) refused_ = outcome;
+        if (const auto [lent, is_good] = this->take_checked(); lent != nullptr) checked(*lent, is_good);
     }
 
     /// Goes on without a connection that is not healthy.
@@ -237,8 +281,7 @@ private:
             }
         } catch (...) {
             if (is_dropped) withdraw();
-            failure_ = {core::code_of(std::current_exception()), std::current_exception()};
-            refused_ = request_state::failed;
+            refuse_by_exception();
         }
         if (!is_dropped) state_->drop(sick);
     }
@@ -263,12 +306,7 @@ private:
             is_over_in_dial_ = true;
             return true;
         }
-        try {
-            core::post_turn(this->shared_from_this());
-            return true;
-        } catch (...) {  // the executor needs memory of its own, and there is none
-            return false;
-        }
+        return go_on();
     }
 
     /// Moves the handler out and calls it, with a connection or an error. The operation keeps no part of the handler.
@@ -292,6 +330,9 @@ private:
 
     /// Gives up what the operation has got, or waits for.
     void withdraw() noexcept {
+        if constexpr (awaits_checks)
+            if (const auto [lent, is_healthy] = this->take_checked(); lent != nullptr)
+                return core::end_unneeded_check(*state_, *lent, is_healthy);
         if (found_ != nullptr) return state_->give_back(*std::exchange(found_, nullptr));
         if (!this->is_submitted()) return;
         state_->cancel(*this);

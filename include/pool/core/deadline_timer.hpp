@@ -71,6 +71,8 @@ public:
         timer_->async_wait(time_out<Operation>{std::move(operation)});
     }
 
+    bool is_started() const noexcept { return timer_.has_value(); }  ///< and not reset
+
     /// Ends it.
     void reset() noexcept { timer_.reset(); }
 

@@ -170,16 +170,10 @@ public:
         index_.begin_tending();
     }
 
-    /// An idle entry that was lent to be kept alive.
-    struct tended {
-        entry* conn = nullptr;                  ///< none, if all were looked at
-        time_point expires_at = time_point{};  ///< as it was
-    };
-
     /// Lends the next idle entry that was last kept alive, or used, at `before` or earlier. Skips those that are
     /// blocked or dead. Lowers `next` to the time of the oldest of the others. Reduces `most` by one for each that it
     /// looks at; if it is 0 then, call it again.
-    tended next_to_tend(time_point before, time_point& next, std::size_t& most) noexcept
+    entry* next_to_tend(time_point before, time_point& next, std::size_t& most) noexcept
         requires Parts::is_tended
     {
         while (entry* const each = most != 0 ? index_.next_tended() : nullptr) {
@@ -189,37 +183,34 @@ public:
                 next = std::min(next, each->tending_.at);
                 continue;
             }
-            tended found{each};
-            if constexpr (timed) found.expires_at = each->expiry_.at;
             this->unlink(*each);
             each->place_ = place::lent;
             ++each->group_->lent;
             ++stats_.lent;
             ++stats_.checking;
-            return found;
+            return each;
         }
-        return {};
+        return nullptr;
     }
 
-    /// Makes it idle again, where it was.
-    void put_back(const tended& kept, time_point now) noexcept
+    /// Makes it idle again, where it was, with the expiry time that it had: nothing changes that while it is lent.
+    void put_back(entry& e, time_point now) noexcept
         requires Parts::is_tended
     {
-        entry& e = *kept.conn;
         ++stats_.kept_alive;
         --stats_.checking;
-        link_again(e, kept.expires_at);
+        link_again(e);
         e.tending_.at = now;
     }
 
     /// Retires it. `is_alive` is false if its keep-alive has failed. Otherwise the pool is closed, or has no more room
     /// for it.
-    void retire_tended(const tended& kept, bool is_alive, bool is_closed, entries& retired) noexcept
+    void retire_tended(entry& kept, bool is_alive, bool is_closed, entries& retired) noexcept
         requires Parts::is_tended
     {
         --stats_.checking;
         auto& why_alive = is_closed ? stats_.cleared : stats_.evicted;
-        retire(*kept.conn, is_alive ? why_alive : stats_.failed_keep_alives, retired);
+        retire(kept, is_alive ? why_alive : stats_.failed_keep_alives, retired);
     }
 
     /// Throws `std::length_error` if no memory could hold so many entries.
@@ -247,7 +238,7 @@ private:
 
     /// Makes a lent entry idle again, at the place that it had: for a keep-alive. O(n) in the idle entries of its key
     /// that are older.
-    void link_again(entry& e, [[maybe_unused]] time_point expires_at) noexcept
+    void link_again(entry& e) noexcept
         requires Parts::is_tended
     {
         group& its = *e.group_;
@@ -264,10 +255,8 @@ private:
             if (!connection_traits<Conn>::unblocked(e.conn())) this->change_blocked(e, true);
             this->idle_groups_.add_again(its);
         }
-        if constexpr (timed) {
-            e.expiry_.at = expires_at;
-            if (expires_at < e.expiry_.indexed) index_.reindex(e, expires_at);
-        }
+        if constexpr (timed)
+            if (e.expiry_.at < e.expiry_.indexed) index_.reindex(e, e.expiry_.at);
     }
 };
 

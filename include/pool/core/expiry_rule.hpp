@@ -27,8 +27,8 @@ constexpr entry_facts facts_of(bool can_wait, bool is_weighed) noexcept {
     constexpr age_facts asks = entry_age<ExpiryPolicy>;
     return {.timed = ExpiryPolicy::can_expire,
         .can_wait = can_wait,
-        .since = health_checked<Conn>,
-        .tended = kept_alive<Conn>,
+        .since = has_check<Conn>,
+        .tended = has_keep_alive<Conn>,
         .weighed = is_weighed,
         .opened = asks.opened,
         .wear = asks.uses || asks.draw};

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <utility>
+
 #include <pool/connection.hpp>
+#include <pool/hook_done.hpp>
 
 /// @file
-/// How a caller asks whether the idle connection that it was lent is healthy.
+/// How hooks are called, and how a caller asks whether the idle connection that it was lent is healthy.
 
 namespace pool::core {
 
@@ -23,6 +26,30 @@ bool succeeds(const Hook& hook) noexcept {
     }
 }
 
+/// Starts an asynchronous hook. If that throws, then the hook has dropped its `hook_done`, or has moved it to somebody
+/// who calls or drops it later. So nothing else tells its end.
+template <class Start>
+void start_hook(const Start& start) noexcept {
+    (void)core::succeeds(start);
+}
+
+/// Resets a connection, and tells `done` when that has ended. A blocked one cannot be reset.
+template <class Conn>
+void reset(Conn& conn, hook_done done) noexcept {
+    if (!connection_traits<Conn>::unblocked(conn)) return done(false);
+    if constexpr (async_resettable<Conn>)
+        core::start_hook([&] { connection_traits<Conn>::async_reset(conn, std::move(done)); });
+    else done(core::succeeds([&] { connection_traits<Conn>::reset(conn); }));
+}
+
+/// The same for a keep-alive.
+template <class Conn>
+void keep_alive(Conn& conn, hook_done done) noexcept {
+    if constexpr (async_kept_alive<Conn>)
+        core::start_hook([&] { connection_traits<Conn>::async_keep_alive(conn, std::move(done)); });
+    else done(core::succeeds([&] { connection_traits<Conn>::keep_alive(conn); }));
+}
+
 /// Whether a connection that was just lent can be used. Asks it, if it has to be asked: without the lock, while it
 /// counts as lent. If it is not healthy, the caller must have the pool replace or drop it.
 template <class State>
@@ -36,6 +63,13 @@ bool is_healthy(State& state, typename State::entry& lent) noexcept {
         state.passed_check(lent);
     }
     return true;
+}
+
+/// A check has ended whose caller has given up meanwhile: gives the connection back, or closes it.
+template <class State>
+void end_unneeded_check(State& state, typename State::entry& lent, bool is_healthy) noexcept {
+    if (is_healthy) state.give_back(lent);
+    else state.drop(lent, true);
 }
 
 /// Drops a connection that a caller was lent, and cannot use, at the end of its scope. Until then its key is valid.

@@ -105,6 +105,8 @@ public:
     /// Ends a request that its caller does not need any more, unless it is over. A dial that has begun goes on.
     void cancel(request& asking, request_state outcome = request_state::cancelled) noexcept {
         change([&](requests& ended) {
+            if constexpr (async_health_checked<Conn>)
+                if (!asking.is_submitted()) return;  // a deadline has passed just after the end of a check
             if (is_unfinished(asking)) end(asking, outcome, ended);
         });
     }
@@ -202,7 +204,7 @@ public:
         return deadline != clock_time_point::max() && this->clock().now() >= deadline;
     }
 
-private:
+protected:
     ~idle_limit() override = default;
 
     using base::capacity_;
@@ -212,6 +214,7 @@ private:
     using base::store;
     using typename base::moment;
 
+private:
     using requests = boost::intrusive::list<request,
         boost::intrusive::member_hook<request, typename request::hook, &request::place_>,
         boost::intrusive::constant_time_size<false>>;

@@ -46,7 +46,7 @@ public:
     /// An empty state.
     idle_upkeep(CapacityPolicy capacity, ExpiryPolicy expiry, pool_settings settings, ClockPolicy clock)
         : base{std::move(capacity), std::move(expiry), settings, std::move(clock)} {
-        if constexpr (kept_alive<Conn>) keep_alive_every_ = settings.keep_alive_every;
+        if constexpr (has_keep_alive<Conn>) keep_alive_every_ = settings.keep_alive_every;
     }
 
     /// Closes the expired connections. Returns how many.
@@ -64,7 +64,7 @@ public:
         std::size_t expired = 0;
         if constexpr (timed) expired = expire();
         sweep();  // it also closes what look-ups have left
-        if constexpr (kept_alive<Conn>) keep_alive();
+        if constexpr (has_keep_alive<Conn>) keep_alive();
         return expired;
     }
 
@@ -72,7 +72,7 @@ public:
     clock_time_point next_upkeep() {
         clock_time_point next = clock_time_point::max();
         if constexpr (timed) next = next_expiry();
-        if constexpr (kept_alive<Conn>) next = std::min(next, next_keep_alive());
+        if constexpr (has_keep_alive<Conn>) next = std::min(next, next_keep_alive());
         const clock_time_point now = this->clock().now();
         const std::lock_guard guard{lock_};
         if (closed_ || !(bounds_open || rule::asks.deadline || !targets_.empty())) return next;
@@ -217,9 +217,10 @@ private:
         });
     }
 
-    /// Keeps the idle connections alive whose peers have heard nothing for as long as the settings say.
+    /// Keeps the idle connections alive whose peers have heard nothing for as long as the settings say. Does not wait for
+    /// asynchronous keep-alives: each connection is lent until the end of its own, so it is in one at a time.
     void keep_alive()
-        requires kept_alive<Conn>
+        requires has_keep_alive<Conn>
     {
         if (keep_alive_every_ <= keep_alive_every_.zero()) return;
         step(closing::later, [this](moment& now) {
@@ -228,29 +229,36 @@ private:
         });
         bool is_all = false;
         while (!is_all) {
-            typename store_type::tended found;
+            entry* found = nullptr;
             step(closing::later, [&](moment& now) {
                 const time_point before = saturating_add(now.now(), -keep_alive_every_);
                 if (!closed_) found = store().next_to_tend(before, oldest_kept_alive_, now.budget);
-                is_all = found.conn == nullptr && !now.is_over();
+                is_all = found == nullptr && !now.is_over();
             });
-            if (found.conn == nullptr) continue;
-            const bool is_alive = core::succeeds([&] { connection_traits<Conn>::keep_alive(found.conn->conn()); });
-            step(closing::own_and_one, [&](moment& now) {
-                const bool is_kept = is_alive && !closed_ && !admission_.is_over_bounds(*found.conn, capacity_);
-                if (!is_kept) return store().retire_tended(found, is_alive, closed_, now.retired);
-                store().put_back(found, now.now());
-                group& its = found.conn->of();
-                if (!admission_.is_uncontended(its)) return admission_.came_back(its, now);
-                store().trim_to(this->idle_bounds_of(its), its, now.retired);
-            });
+            if (found == nullptr) continue;
+            core::keep_alive(found->conn(), hook_done{&keep_alive_ended, this, found});
         }
+    }
+
+    /// The end of a keep-alive: puts the connection back, or closes it.
+    static void keep_alive_ended(void* state, void* of, bool is_alive) noexcept {
+        auto& here = *static_cast<idle_upkeep*>(state);
+        auto& kept = *static_cast<entry*>(of);
+        here.step(closing::own_and_one, [&](moment& now) { here.end_keep_alive(kept, is_alive, now); });
+    }
+    void end_keep_alive(entry& kept, bool is_alive, moment& now) noexcept {
+        const bool is_kept = is_alive && !closed_ && !admission_.is_over_bounds(kept, capacity_);
+        if (!is_kept) return store().retire_tended(kept, is_alive, closed_, now.retired);
+        store().put_back(kept, now.now());
+        group& its = kept.of();
+        if (!admission_.is_uncontended(its)) return admission_.came_back(its, now);
+        store().trim_to(this->idle_bounds_of(its), its, now.retired);
     }
 
     /// When to do that next: as the last one has found out, but not later than for a connection that comes back now.
     /// Two threads that keep connections alive at once share the work, and so what they find out.
     clock_time_point next_keep_alive()
-        requires kept_alive<Conn>
+        requires has_keep_alive<Conn>
     {
         if (keep_alive_every_ <= keep_alive_every_.zero()) return clock_time_point::max();
         const clock_time_point latest = saturating_add(this->clock().now(), keep_alive_every_);
@@ -276,7 +284,7 @@ private:
 
     struct nothing_is_tended {};
     template <class Value>
-    using if_tended = std::conditional_t<kept_alive<Conn>, Value, nothing_is_tended>;
+    using if_tended = std::conditional_t<has_keep_alive<Conn>, Value, nothing_is_tended>;
 
     [[no_unique_address]] if_tended<std::chrono::nanoseconds> keep_alive_every_{};  ///< zero or less: never
     /// When the peer of an idle connection was last heard of, of those that the last `keep_alive` has passed over: the

@@ -311,7 +311,7 @@ protected:
 
     /// Counts a hit, unless the connection has to be checked first.
     void count_hit([[maybe_unused]] entry& e, [[maybe_unused]] time_point now) noexcept {
-        if constexpr (health_checked<Conn>) {
+        if constexpr (has_check<Conn>) {
             e.is_unchecked = saturating_since(e.idle_since_, now) >= check_after_;
             if (e.is_unchecked) {
                 ++stats_.checking;

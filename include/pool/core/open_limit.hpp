@@ -203,7 +203,7 @@ public:
         return deadline != clock_time_point::max() && this->clock().now() >= deadline;
     }
 
-private:
+protected:
     ~open_limit() override = default;
 
     using base::admission_;
@@ -213,6 +213,7 @@ private:
     using base::store;
     using typename base::moment;
 
+private:
     /// An entry for the connection of a dial.
     entry& make_entry(const request& dialing) {
         group& its = *dialing.queue().group;  // which lives as long as the dial

@@ -64,7 +64,7 @@ public:
     /// `coarse_clock` has), and should obey them. Throws `acquire_timeout`, `acquire_cancelled` and `queue_full`, too.
     template <dial_argument<time_point> Dial>
     [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, time_point deadline, std::stop_token stop = {}) {
-        if constexpr (check_limited_wait<State>() && check_dial<Dial, Key, Conn>() && check_wait<State>()) {
+        if constexpr (check_limited_wait<State>() && check_dial<Dial, Key, Conn>() && check_lending<State>()) {
             dial_context context{.stop = std::move(stop)};
             if constexpr (std::same_as<time_point, decltype(context.deadline)>) context.deadline = deadline;
             const hashed key_with_hash{key};
@@ -149,6 +149,7 @@ public:
 
     /// Lends an idle connection of `key`, or returns an empty lease.
     [[nodiscard]] lease_type try_acquire(key_view<Key> key) {
+        (void)check_health_of<State>();
         const hashed key_with_hash{key};
         State& state = *this->of(key_with_hash);
         auto* const found = state.lend(key_with_hash);
@@ -166,7 +167,7 @@ public:
     /// back.
     [[nodiscard]] std::optional<Conn> take(key_view<Key> key) {
         static_assert(std::move_constructible<Conn>, "pool: take needs a Conn that can be moved");
-        if constexpr (std::move_constructible<Conn>) {
+        if constexpr (std::move_constructible<Conn> && check_health_of<State>()) {
             const hashed key_with_hash{key};
             return this->of(key_with_hash)->take(key_with_hash);
         } else {
@@ -227,7 +228,7 @@ public:
     /// back. See `pooled_connection`.
     template <class Dial>
     [[nodiscard]] auto get(key_view<Key> key, Dial dial) {
-        if constexpr (check_dial<Dial, Key, Conn>() && check_wait<State>()) {
+        if constexpr (check_dial<Dial, Key, Conn>() && check_lending<State>()) {
             return pooled_connection<State, Dial, timeout_type>{this->of(key), Key(key), std::move(dial), timeout_};
         } else {
             return refused_pool{};
@@ -345,7 +346,7 @@ private:
     /// Lends an idle connection, or dials one, within these limits: for a call.
     template <wanted what = wanted::any, class Dial, class... Limits>
     lease_type lend(key_view<Key> key, Dial& dial, Limits&&... limits) {
-        if constexpr (check_wait<State>()) {
+        if constexpr (check_lending<State, what == wanted::fresh>()) {
             const hashed key_with_hash{key};
             State& state = *this->of(key_with_hash);
             return {state, core::acquire_within<what>(state, key_with_hash, dial, std::forward<Limits>(limits)...)};
@@ -357,7 +358,7 @@ private:
     /// The same, for a caller that keeps the lease.
     template <wanted what = wanted::any, class Dial, class... Limits>
     lease_type hand_out(key_view<Key> key, Dial& dial, Limits&&... limits) {
-        if constexpr (check_wait<State>()) {
+        if constexpr (check_lending<State, what == wanted::fresh>()) {
             const hashed key_with_hash{key};
             State& state = *this->of(key_with_hash);
             return lease_type::handed_out(

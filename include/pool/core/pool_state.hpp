@@ -70,22 +70,14 @@ public:
     }
 
     /// Retires a connection that was lent, and cannot be used. If the pool has been closed meanwhile, nobody else may
-    /// come to close it, so this does. That may end this state.
-    void drop(entry& unusable) noexcept {
+    /// come to close it, so this does. That may end this state. `ends_look_up`: its caller has given up, and closes one.
+    void drop(entry& unusable, bool ends_look_up = false) noexcept {
         const auto retires = [&](moment& now) {
+            if (ends_look_up) store().count_lookup_in_vain();
             store().retire_unusable(unusable, now.retired);
-            return closed_;
+            return closed_ || ends_look_up;
         };
         this->close_one(retires, [](moment&) {});
-    }
-
-    /// A check has ended whose caller has given up meanwhile: gives the connection back, or closes it.
-    void end_unneeded_check(entry& lent, bool is_healthy) noexcept {
-        if (is_healthy) return give_back(lent);
-        step(closing::own_and_one, [&](moment& now) {
-            store().count_lookup_in_vain();
-            store().retire_unusable(lent, now.retired);
-        });
     }
 
     /// Lends a healthy idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
@@ -154,15 +146,11 @@ public:
     // Giving back.
 
     /// Its caller has finished with a lent connection: resets it, if Conn has a reset, and gives it back. A connection
-    /// that would not be kept anyway is not reset first. A blocked one cannot be reset, and is closed.
+    /// that would not be kept anyway is not reset first. It is lent until the end of the reset, which may be later.
     void finish(entry& lent) noexcept {
-        if constexpr (resettable<Conn>) {
-            if (would_keep(lent) && !is_reset(lent.conn())) {
-                step(closing::own_and_one, [&](moment& now) { store().retire_unreset(lent, now.retired); });
-                return;
-            }
-        }
-        give_back(lent, !resettable<Conn>);
+        if constexpr (has_reset<Conn>)
+            if (would_keep(lent)) return core::reset(lent.conn(), hook_done{&reset_ended, this, &lent});
+        give_back(lent, !has_reset<Conn>);
     }
 
     /// Makes a lent connection idle, or closes it if there is no room for it. `was_used`: this use has to be counted.
@@ -173,7 +161,7 @@ public:
         const own_deadline own = deadline_of(lent, now);
         step(closing::own_and_one, now, [&](moment&) {
             if (was_used) lent.count_use();
-            if constexpr (health_checked<Conn>)
+            if constexpr (has_check<Conn>)
                 if (lent.is_unchecked) store().passed_check(lent);  // its caller has not come to use it
             if (dead || closed_) store().refuse(lent, now.retired);
             else keep(lent, own, was_reconfigured_, now);
@@ -323,9 +311,12 @@ private:
                !store_type::is_due(expiry_.of(lent, time, own), time);
     }
 
-    static bool is_reset(Conn& conn) noexcept {
-        return connection_traits<Conn>::unblocked(conn) &&
-               core::succeeds([&] { connection_traits<Conn>::reset(conn); });
+    /// The end of a reset.
+    static void reset_ended(void* state, void* of, bool is_good) noexcept {
+        auto& here = *static_cast<pool_state*>(state);
+        auto& lent = *static_cast<entry*>(of);
+        if (is_good) return here.give_back(lent);
+        here.step(closing::own_and_one, [&](moment& now) { here.store().retire_unreset(lent, now.retired); });
     }
 
     /// Dials for a caller that is then lent the connection.

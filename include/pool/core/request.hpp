@@ -147,7 +147,7 @@ private:
 
     /// Whether it can take an idle connection while it dials. Not one that has to be checked first: its check could
     /// fail, and the dial would go on meanwhile.
-    static constexpr bool takes_while_dialing = !health_checked<typename Entry::connection_type>;
+    static constexpr bool takes_while_dialing = !has_check<typename Entry::connection_type>;
 
     const time_point deadline_;
     const bool dials_on_caller_thread_;

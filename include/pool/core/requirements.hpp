@@ -59,7 +59,8 @@ consteval bool check_key() {
 /// The names of the hooks. In a class that also inherits a function of that name from traits, the name is ambiguous,
 /// whatever that function takes.
 struct hook_names {
-    static const bool healthy, reset, keep_alive;  ///< not defined
+    static const bool healthy, reset, keep_alive;                    ///< not defined
+    static const bool async_healthy, async_reset, async_keep_alive;  ///< not defined
 };
 
 /// Inherits the names of the hooks from both.
@@ -91,6 +92,27 @@ concept right_reset = resettable<Conn> || requires { probe_of<Conn>::reset; };
 /// The same for `keep_alive`.
 template <class Conn>
 concept right_keep_alive = kept_alive<Conn> || requires { probe_of<Conn>::keep_alive; };
+/// The same for `async_healthy`.
+template <class Conn>
+concept right_async_healthy = async_health_checked<Conn> || requires { probe_of<Conn>::async_healthy; };
+/// The same for `async_reset`.
+template <class Conn>
+concept right_async_reset = async_resettable<Conn> || requires { probe_of<Conn>::async_reset; };
+/// The same for `async_keep_alive`.
+template <class Conn>
+concept right_async_keep_alive = async_kept_alive<Conn> || requires { probe_of<Conn>::async_keep_alive; };
+
+/// Checks the asynchronous hooks.
+template <class Conn>
+consteval bool check_async_hooks() {
+    static_assert(right_async_healthy<Conn>,
+        "pool: async_healthy of a connection_traits<Conn> must be void async_healthy(Conn&, pool::hook_done)");
+    static_assert(right_async_reset<Conn>,
+        "pool: async_reset of a connection_traits<Conn> must be void async_reset(Conn&, pool::hook_done)");
+    static_assert(right_async_keep_alive<Conn>,
+        "pool: async_keep_alive of a connection_traits<Conn> must be void async_keep_alive(Conn&, pool::hook_done)");
+    return right_async_healthy<Conn> && right_async_reset<Conn> && right_async_keep_alive<Conn>;
+}
 
 /// Checks the hooks. One that is not declared as it must be would never be called.
 template <class Conn>
@@ -99,7 +121,9 @@ consteval bool check_hooks() {
     static_assert(right_reset<Conn>, "pool: reset of a connection_traits<Conn> must be void reset(Conn&)");
     static_assert(
         right_keep_alive<Conn>, "pool: keep_alive of a connection_traits<Conn> must be void keep_alive(Conn&)");
-    return right_healthy<Conn> && right_reset<Conn> && right_keep_alive<Conn>;
+    constexpr bool are_right = right_healthy<Conn> && right_reset<Conn> && right_keep_alive<Conn>;
+    if constexpr (are_right) return check_async_hooks<Conn>();
+    else return false;
 }
 
 /// Checks Conn.
@@ -229,6 +253,25 @@ consteval bool check_wait() {
         "pool: acquire and get may wait, and with this LockPolicy no thread could end the wait: use try_acquire or "
         "async_acquire");
     return can_end;
+}
+
+/// Checks a blocking call that lends an idle connection. Returns whether it can check the health of that.
+template <class State>
+consteval bool check_health_of() {
+    using connection_type = typename State::connection_type;
+    constexpr bool can_check = health_checked<connection_type> || !async_health_checked<connection_type>;
+    static_assert(can_check,
+        "pool: a blocking call cannot wait for async_healthy: lend by async_acquire or async_invoke, or give "
+        "connection_traits<Conn> a healthy, too");
+    return can_check;
+}
+
+/// Checks a call that may wait, and may lend an idle connection, unless it wants a fresh one.
+template <class State, bool is_fresh = false>
+consteval bool check_lending() {
+    if constexpr (!check_wait<State>()) return false;
+    else if constexpr (is_fresh) return true;
+    else return check_health_of<State>();
 }
 
 }  // namespace pool::core

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <pool/hook_done.hpp>
 #include <pool/testing/failure_plan.hpp>
 #include <pool/testing/failure_point.hpp>
 #include <pool/testing/held_locks.hpp>
@@ -58,6 +59,12 @@ public:
     std::function<bool()> on_check;
     std::function<void()> on_reset;       ///< by a reset
     std::function<void()> on_keep_alive;  ///< by a keep-alive
+
+    /// Called by the hooks of an `async_tended_connection`: they call `done`, or drop it, now or later. Without one, a hook
+    /// ends well at once.
+    std::function<void(hook_done done)> on_async_check;
+    std::function<void(hook_done done)> on_async_reset;       ///< by a reset
+    std::function<void(hook_done done)> on_async_keep_alive;  ///< by a keep-alive
 
     /// The peer goes at this time.
     template <class Clock>
@@ -111,6 +118,7 @@ public:
 private:
     friend class fake_connection;
     friend class tended_connection;
+    friend class async_tended_connection;
 
     /// What is done with a connection.
     struct action {
@@ -221,8 +229,18 @@ private:
     /// Something that a pool does with a connection that it has.
     template <class Act>
     bool tend(const action& what, const Act& act) {
-        if (is_under_lock()) misused((what.what + std::string{" under a lock"}).c_str());
+        require_no_lock(what);
         const call here{*this, what};
+        begin_to_tend(what);
+        return act();
+    }
+
+    void require_no_lock(const action& what) const {
+        if (is_under_lock()) misused((what.what + std::string{" under a lock"}).c_str());
+    }
+
+    /// The begin of that, when nothing else is done with the connection.
+    void begin_to_tend(const action& what) {
         at(what.step);
         if (closes > 0) misused((what.what + std::string{" after its close"}).c_str());
         {
@@ -234,7 +252,6 @@ private:
             const disarmed unnoticed;
             throw std::runtime_error{"the peer of connection " + std::to_string(id) + " has gone"};
         }
-        return act();
     }
 
     void set(condition& which, condition what) {
