@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pool/testing/actions.hpp>
+#include <pool/testing/async_tended_connection.hpp>
 #include <pool/testing/event_log.hpp>
 #include <pool/testing/explore.hpp>
 #include <pool/testing/failure_plan.hpp>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <functional>
 #include <memory>
-#include <optional>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -35,6 +36,30 @@ void end_alone(Fixture& f, bool is_healthy) {
     CHECK(f.dials.dials() == 1);
     f.check_sums(1);
 }
+
+/// An executor that has no memory while the test says so.
+struct hungry_executor {
+    net::io_context& context() const noexcept { return inner.context(); }
+    void on_work_started() const noexcept { inner.on_work_started(); }
+    void on_work_finished() const noexcept { inner.on_work_finished(); }
+    template <class F, class Allocator>
+    void dispatch(F&& f, const Allocator& memory) const {
+        post(std::forward<F>(f), memory);
+    }
+    template <class F, class Allocator>
+    void defer(F&& f, const Allocator& memory) const {
+        post(std::forward<F>(f), memory);
+    }
+    template <class F, class Allocator>
+    void post(F&& f, const Allocator& memory) const {
+        if (*has_none) throw std::bad_alloc{};
+        inner.post(std::forward<F>(f), memory);
+    }
+    [[maybe_unused]] friend bool operator==(const hungry_executor&, const hungry_executor&) = default;
+
+    net::io_context::executor_type inner;
+    const bool* has_none;
+};
 
 }  // namespace
 
@@ -265,5 +290,36 @@ TEST_CASE("async check: at the bound, the permit of a check that goes on alone g
         if (is_healthy) f.answer(true);  // the next caller checks it, too
         CHECK(waits->lease->id() == (is_healthy ? 1 : 2));
         f.check_sums(2);
+    }
+}
+
+TEST_CASE_TEMPLATE("async check: a caller that there is no memory to tell is told by the next upkeep, or by the close", Pool,
+    later_idle, later_open) {
+    for (const bool is_late : {true, false}) {
+        for (const bool closes : {true, false}) {
+            check_fixture<Pool> f;
+            f.put("a");
+            bool has_none = false;
+            auto got = std::make_shared<outcome<Pool>>();
+            pool::asio::async_acquire(*f.conns, "a", f.async_dial(), 5s,
+                net::bind_executor(hungry_executor{f.loop.get_executor(), &has_none}, f.handler(got).get()));
+            f.run();
+            has_none = true;
+            if (is_late) {
+                f.clock.advance(5s);
+                f.conns->upkeep();
+            }
+            f.answer(true);
+            CHECK_FALSE(got->done);
+            has_none = false;
+            if (closes) f.conns->close();
+            else f.conns->upkeep();
+            f.run();
+            CHECK(got->done);
+            CHECK(static_cast<bool>(got->lease) == !is_late);
+            if (is_late) CHECK(got->error == errc::acquire_timeout);
+            got->lease.give_back();
+            f.check_sums(1);
+        }
     }
 }
