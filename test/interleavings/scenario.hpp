@@ -7,7 +7,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <stop_token>
@@ -18,6 +20,7 @@
 #include <doctest/doctest.h>
 
 #include <pool/error.hpp>
+#include <pool/hook_done.hpp>
 #include <pool/stats.hpp>
 #include <pool/testing/explore.hpp>
 #include <pool/testing/scheduled_lock.hpp>
@@ -53,12 +56,57 @@ constexpr auto soon = 5ns;  ///< a deadline that passes
 constexpr auto time_to_live = 50ns;
 constexpr std::size_t most_operations = 3;
 
+/// The asynchronous hooks that have begun. A thread of the scenario ends them, one after the other.
+class hook_loop {
+public:
+    void begin(pool::hook_done done, bool is_good) {
+        const std::lock_guard guard{lock_};
+        begun_.push_back({std::move(done), is_good});
+        changed_.notify_one();
+    }
+
+    /// Until `stop`, and until none is left. `sleepers` counts it while it sleeps.
+    void run(std::atomic<std::size_t>& sleepers) {
+        while (auto next = take(sleepers)) next->done(next->is_good);
+    }
+    void stop() {
+        const std::lock_guard guard{lock_};
+        is_over_ = true;
+        changed_.notify_one();
+    }
+
+private:
+    struct hook {
+        pool::hook_done done;
+        bool is_good;
+    };
+
+    std::optional<hook> take(std::atomic<std::size_t>& sleepers) {
+        std::unique_lock guard{lock_};
+        while (begun_.empty()) {
+            if (is_over_) return std::nullopt;
+            ++sleepers;
+            changed_.wait(guard);
+            --sleepers;
+        }
+        std::optional<hook> next{std::move(begun_.front())};
+        begun_.pop_front();
+        return next;
+    }
+
+    scheduled_lock lock_;
+    pool::testing::scheduled_condition changed_;
+    std::deque<hook> begun_;
+    bool is_over_ = false;
+};
+
 /// A scenario counts its connections, and fails on misuse.
 struct connection_count {
     exploration& test;
     std::atomic<int> dialled = 0;
     std::atomic<int> open = 0;
     int sick = 0;  ///< of so many, the first ones, all hooks fail
+    std::optional<hook_loop> hooks = {};  ///< ends the asynchronous hooks
 };
 
 /// Its dial and its close are points where a thread may be stopped.
@@ -122,6 +170,7 @@ struct scene {
           patience{how.patience},
           most{open},
           permits{open} {
+        if constexpr (requires { maker<Pool>::starts_hooks(); }) counted.hooks.emplace();
         maker<Pool>::make(conns, how, open);
     }
 
@@ -162,6 +211,7 @@ struct scene {
     std::atomic<std::size_t> other_sleepers = 0;  ///< at most so many threads sleep that do not wait for a connection
     std::atomic<bool> is_closed = false;
     std::atomic<std::size_t> lent_at_close = 0;
+    std::atomic<std::size_t> ended = 0;  ///< operations
     std::uint64_t overtaken = 0;
     std::size_t waiting = 0;
     std::chrono::nanoseconds waiting_since{};
@@ -252,12 +302,16 @@ void play(
                                if (is_last && all.leases.back()) all.leases.back()->give_back();
                                operations[i]->act(all, i);
                                if (is_last) then(all);
+                               if (all.counted.hooks && ++all.ended == operations.size()) all.counted.hooks->stop();
                            }});
     }
+    if (all.counted.hooks)
+        threads.push_back({"end of hooks", [&all] { all.counted.hooks->run(all.other_sleepers); }});
     test.invariant([&all] { check(all); });
     test.run(std::move(threads));
 
     for (auto& each : all.leases) each.reset();
+    if (all.counted.hooks) all.counted.hooks->run(all.other_sleepers);
     if (all.conns) {
         all.conns->close();
         const pool::stats end = all.conns->stats();
