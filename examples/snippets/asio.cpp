@@ -6,14 +6,17 @@
 #include <stdexcept>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -139,6 +142,62 @@ struct service {
 };
 // [/reaper]
 
+struct session : connection {};
+
+// [check]
+awaitable<bool> is_answered(session& s) {
+    char reply[5];
+    co_await boost::asio::async_write(s.socket, boost::asio::buffer("ping\n", 5), use_awaitable);
+    co_await boost::asio::async_read(s.socket, boost::asio::buffer(reply), use_awaitable);
+    co_return std::string_view(reply, sizeof reply) == "pong\n";
+}
+// [/check]
+
+}  // namespace
+
+// [hooks]
+template <>
+struct pool::connection_traits<session> : pool::member_connection_traits<session> {
+    static void async_healthy(session& s, pool::hook_done done) {
+        boost::asio::co_spawn(s.socket.get_executor(), is_answered(s), std::move(done));
+    }
+    static void async_reset(session& s, pool::hook_done done) {
+        boost::asio::async_write(s.socket, boost::asio::buffer("drop\n", 5), std::move(done));
+    }
+};
+// [/hooks]
+
+namespace {
+
+using sessions = pool::basic_pool<std::string, session, pool::bounded_open, pool::after_idle>;
+
+/// Answers the pings of one client.
+awaitable<void> serve(tcp::acceptor& acceptor) {
+    tcp::socket client = co_await acceptor.async_accept(use_awaitable);
+    char line[5];
+    for (;;) {
+        co_await boost::asio::async_read(client, boost::asio::buffer(line), use_awaitable);
+        if (std::string_view(line, sizeof line) == "ping\n")
+            co_await boost::asio::async_write(client, boost::asio::buffer("pong\n", 5), use_awaitable);
+    }
+}
+
+/// Lends a session twice. Returns whether it was the same, after its reset and its check.
+awaitable<bool> lend_twice(sessions& conns, coroutine_dial dial) {
+    const auto open = [&](const std::string& key) -> awaitable<session> {
+        connection opened = co_await dial(key);
+        co_return session{std::move(opened)};
+    };
+    (void)co_await pool::asio::async_acquire(conns, "db", open, use_awaitable);
+    bool is_same = false;
+    {
+        auto lent = co_await pool::asio::async_acquire(conns, "db", open, use_awaitable);
+        is_same = lent.reused();
+    }
+    conns.close();  // so that the server ends
+    co_return is_same;
+}
+
 }  // namespace
 
 int main() {
@@ -166,6 +225,14 @@ int main() {
     pool::asio::async_acquire(conns, "other", patient_dial{context, server}, 5s,
         boost::asio::bind_executor(context, [&](boost::system::error_code error, auto) { served += !error; }));
     context.run();
+
+    tcp::acceptor answering{context, tcp::endpoint{boost::asio::ip::address_v4::loopback(), 0}};
+    sessions checked{pool::bounded_open{.max_open = 1}, 30s};
+    boost::asio::co_spawn(context, serve(answering), boost::asio::detached);
+    boost::asio::co_spawn(
+        context, lend_twice(checked, coroutine_dial{context, answering.local_endpoint()}), served_if(true));
+    context.restart();
+    context.run();
     { service with_reaper{context}; }
-    return served == 4 ? 0 : 1;
+    return served == 5 && checked.stats().found_unhealthy + checked.stats().failed_resets == 0 ? 0 : 1;
 }
