@@ -79,7 +79,8 @@ public:
 
     /// Gives the connection back now, after its reset, if Conn has one. If there is no room, the pool is closed, the
     /// connection is `closed()`, or its reset fails, the pool closes it instead. Errors of closing are counted in the
-    /// statistics. Does nothing on an empty lease, so calling it twice is harmless.
+    /// statistics. Does not wait for an `async_reset`: the connection is lent until that ends. Does nothing on an empty
+    /// lease, so calling it twice is harmless.
     void give_back() noexcept {
         if (entry_ != nullptr) state_->finish(*std::exchange(entry_, nullptr));
     }

@@ -65,6 +65,9 @@ namespace pool::asio {
 /// goes to the next waiting caller, or becomes idle. So a dial may outlive its caller. Whatever it refers to has to live
 /// as long as the dial.
 ///
+/// If Conn has `async_healthy`, the caller waits for the check of an idle connection as for a dial: it may leave, and
+/// the check goes on alone. A blocking `healthy` runs on the executor of the handler.
+///
 /// If the pool has a timeout for calls that bring no deadline, it ends the wait. The dial of the pool's own is never
 /// used: it would block the thread.
 ///

@@ -184,15 +184,6 @@ public:
         failure_ = {core::code_of(std::current_exception()), std::current_exception()};
         refused_ = request_state::failed;
     }
-    /// Posts the next turn. Returns false if the executor needs memory of its own, and there is none.
-    bool go_on() noexcept {
-        try {
-            core::post_turn(this->shared_from_this());
-            return true;
-        } catch (...) {
-            return false;
-        }
-    }
 
     // For its dial.
 
@@ -306,7 +297,12 @@ private:
             is_over_in_dial_ = true;
             return true;
         }
-        return go_on();
+        try {
+            core::post_turn(this->shared_from_this());
+            return true;
+        } catch (...) {  // the executor needs memory of its own, and there is none
+            return false;
+        }
     }
 
     /// Moves the handler out and calls it, with a connection or an error. The operation keeps no part of the handler.

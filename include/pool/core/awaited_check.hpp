@@ -6,6 +6,7 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/async_checks.hpp>
+#include <pool/core/async_turn.hpp>
 #include <pool/core/health.hpp>
 #include <pool/core/request.hpp>
 
@@ -69,7 +70,9 @@ protected:
     checked take_checked() noexcept { return std::exchange(answer_, {}); }
 
 private:
-    bool over() noexcept final { return self().go_on(); }
+    bool over() noexcept final {
+        return core::succeeds([&] { core::post_turn(self().shared_from_this()); });
+    }
 
     Operation& self() noexcept { return static_cast<Operation&>(*this); }
     State& its_state() noexcept { return self().state(); }

@@ -69,7 +69,7 @@ bool is_healthy(State& state, typename State::entry& lent) noexcept {
 template <class State>
 void end_unneeded_check(State& state, typename State::entry& lent, bool is_healthy) noexcept {
     if (is_healthy) state.give_back(lent);
-    else state.drop(lent, true);
+    else state.template drop<true>(lent);
 }
 
 /// Drops a connection that a caller was lent, and cannot use, at the end of its scope. Until then its key is valid.

@@ -44,11 +44,10 @@ struct key_queue {
     request_type* oldest() noexcept { return waiting.empty() ? nullptr : &waiting.front(); }
     /// The oldest that waits and is not nudged, or nullptr.
     request_type* oldest_unnudged() noexcept { return first_promised == waiting.end() ? nullptr : &*first_promised; }
-    /// The oldest that dials and could take another connection, or nullptr.
-    request_type* oldest_taker() noexcept {
-        if constexpr (request_type::takes_while_dialing) return oldest_dialer();
-        else return nullptr;
-    }
+    /// Whether any dials and could take another connection.
+    bool has_takers() const noexcept { return request_type::takes_while_dialing && !dialers.empty(); }
+    /// The oldest of these, or nullptr.
+    request_type* oldest_taker() noexcept { return has_takers() ? &*dialers.begin() : nullptr; }
     /// The oldest that dials, and whose caller is not blocked by that, or nullptr.
     request_type* oldest_dialer() noexcept { return dialers.empty() ? nullptr : &*dialers.begin(); }
 

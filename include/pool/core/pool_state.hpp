@@ -71,9 +71,10 @@ public:
 
     /// Retires a connection that was lent, and cannot be used. If the pool has been closed meanwhile, nobody else may
     /// come to close it, so this does. That may end this state. `ends_look_up`: its caller has given up, and closes one.
-    void drop(entry& unusable, bool ends_look_up = false) noexcept {
+    template <bool ends_look_up = false>
+    void drop(entry& unusable) noexcept {
         const auto retires = [&](moment& now) {
-            if (ends_look_up) store().count_lookup_in_vain();
+            if constexpr (ends_look_up) store().count_lookup_in_vain();
             store().retire_unusable(unusable, now.retired);
             return closed_ || ends_look_up;
         };

@@ -166,7 +166,7 @@ protected:
         const std::size_t nudged = of.group->nudged;
         const bool is_fit = order_.fit(of, of.group->usable(), room(of, now), Moment::batch);
         if (of.group->nudged < nudged) store_.add_spare(*of.group);
-        const bool awaits_blocked = !of.group->blocked.empty() && (!of.waiting.empty() || of.oldest_taker() != nullptr);
+        const bool awaits_blocked = !of.group->blocked.empty() && (!of.waiting.empty() || of.has_takers());
         if (awaits_blocked != of.in_blocked.is_linked()) {
             if (awaits_blocked) blocked_.push_back(of);
             else of.in_blocked.unlink();
