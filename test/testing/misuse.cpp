@@ -12,7 +12,9 @@
 #include <thread>
 #include <utility>
 
+#include <pool/hook_done.hpp>
 #include <pool/testing/actions.hpp>
+#include <pool/testing/async_tended_connection.hpp>
 #include <pool/testing/explore.hpp>
 #include <pool/testing/failure_point.hpp>
 #include <pool/testing/failures.hpp>
@@ -113,6 +115,14 @@ void destroy_within_its_close() {
     std::optional conn{dials()};
     dials[1].on_close = [&] { conn.reset(); };
     conn->close();
+}
+void close_during_a_reset() {
+    fake_dialer dials;
+    async_tended_connection conn{dials(std::string{"a"})};
+    std::optional<pool::hook_done> kept;
+    dials[1].on_async_reset = [&](pool::hook_done done) { kept.emplace(std::move(done)); };
+    conn.reset_session(pool::hook_done{[](void*, void*, bool) noexcept {}, nullptr, nullptr});
+    conn.close();
 }
 void destroy_a_gate_in_use() {
     std::optional<gate> here{std::in_place};
@@ -317,6 +327,7 @@ constexpr std::array misuses{
     misuse{"use_within_its_use", use_within_its_use},
     misuse{"close_within_its_use", close_within_its_use},
     misuse{"destroy_within_its_close", destroy_within_its_close},
+    misuse{"close_during_a_reset", close_during_a_reset},
     misuse{"destroy_a_gate_in_use", destroy_a_gate_in_use},
     misuse{"destroy_a_gate_of_two", destroy_a_gate_of_two},
     misuse{"lock_twice", lock_twice},

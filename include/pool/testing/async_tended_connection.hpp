@@ -43,7 +43,9 @@ private:
     struct operation {
         operation(const far_end& far, const far_end::action& begun, hook_done told)
             : done{std::move(told)},
-              here{far, begun} {}
+              here{far, begun} {
+            here.leave_thread();
+        }
 
         hook_done done;
         const far_end::call here;  // ends first: what `done` tells may close the connection

@@ -23,7 +23,7 @@
 /// A connection that is misused ends the program, or the run of an exploration, and says which connection it is and
 /// what has happened to it before: it is closed twice, used after its close, used while it is blocked, used after it
 /// was moved from, destroyed without a close; closed, used or destroyed under a lock of the kit; or used, closed, moved
-/// or destroyed during a use or a close, by another thread or from within that call.
+/// or destroyed during a use or a close, by another thread or from within that call; or during a hook.
 
 namespace pool::testing {
 
@@ -140,6 +140,8 @@ private:
                 far.clash(begun, running);
             far.caller_.store(this_thread(), std::memory_order_relaxed);
         }
+        /// It goes on without its thread.
+        void leave_thread() const noexcept { far_.caller_.store(nullptr, std::memory_order_relaxed); }
         call(const call&) = delete;
         call& operator=(const call&) = delete;
         ~call() {
@@ -158,8 +160,10 @@ private:
 
     [[noreturn]] void clash(const action& begun, const char* state) const {
         const disarmed unnoticed;
-        const bool is_mine = caller_.load(std::memory_order_relaxed) == this_thread();
-        const char* const where = is_mine ? ", from within that call" : ", by two threads at once";
+        const void* const caller = caller_.load(std::memory_order_relaxed);
+        const char* const where = caller == nullptr         ? ", before that has ended"
+                                  : caller == this_thread() ? ", from within that call"
+                                                            : ", by two threads at once";
         at(begun.step);  // so the schedule has it
         misused((begun.what + std::string{" while "} + state + where).c_str());
     }
