@@ -46,7 +46,9 @@ bool answer_to(const Args&... args) {
 }
 
 template <class... Args>
-concept takes = requires(hook_done done, Args... args) { done(args...); };
+concept takes = requires(hook_done done, Args... args) {
+    done(args...);
+};
 
 }  // namespace
 

@@ -94,7 +94,8 @@ constexpr auto asks_for_a_while = [](auto& w) { w.ask(1s); };
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("failures, asio: a caller whose connection is checked [C12, C20]", Pool, started_idle, started_open) {
+TEST_CASE_TEMPLATE(
+    "failures, asio: a caller whose connection is checked [C12, C20]", Pool, started_idle, started_open) {
     using world = hook_world<Pool>;
     scenarios all;
     for (const bool is_limited : {false, true}) {

@@ -21,8 +21,8 @@ using async_open = pool_of<pool::bounded_open, async_tended_connection>;
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("async check: a caller gets the connection when its check has passed, and no thread waits [C20]", Pool,
-    later_idle, later_open, later_shards) {
+TEST_CASE_TEMPLATE("async check: a caller gets the connection when its check has passed, and no thread waits [C20]",
+    Pool, later_idle, later_open, later_shards) {
     check_fixture<Pool> f;
     f.put("a");
     auto got = f.ask("a");
@@ -44,8 +44,8 @@ TEST_CASE_TEMPLATE("async check: a caller gets the connection when its check has
     f.check_sums(2);
 }
 
-TEST_CASE_TEMPLATE("async check: it may end at once, or in another thread [C20]", Pool, later_idle, later_open,
-    later_shards) {
+TEST_CASE_TEMPLATE(
+    "async check: it may end at once, or in another thread [C20]", Pool, later_idle, later_open, later_shards) {
     for (const bool is_other : {false, true}) {
         check_fixture<Pool> f;
         f.put("a");
@@ -167,8 +167,8 @@ TEST_CASE("async check: a caller that dials takes no connection that would have 
     f.check_sums(2);
 }
 
-TEST_CASE_TEMPLATE("async check: blocking callers have the blocking form [C20]", Pool, later_idle, later_open,
-    later_shards) {
+TEST_CASE_TEMPLATE(
+    "async check: blocking callers have the blocking form [C20]", Pool, later_idle, later_open, later_shards) {
     check_fixture<Pool> f;
     f.put("a", 3);
     f.far(1).on_check = [] { return false; };
@@ -178,8 +178,8 @@ TEST_CASE_TEMPLATE("async check: blocking callers have the blocking form [C20]",
     f.check_sums(2);
 }
 
-TEST_CASE_TEMPLATE("async check: with the asynchronous forms alone, asynchronous callers have all of them [C20 to C22]", Pool,
-    async_idle, async_open) {
+TEST_CASE_TEMPLATE("async check: with the asynchronous forms alone, asynchronous callers have all of them [C20 to C22]",
+    Pool, async_idle, async_open) {
     check_fixture<Pool> f{pool::pool_settings{.keep_alive_every = 10s}};
     f.put("a");
     f.clock.advance(10s);
@@ -189,5 +189,5 @@ TEST_CASE_TEMPLATE("async check: with the asynchronous forms alone, asynchronous
     got->lease.give_back();
     CHECK(f.history(1) == "dialled for a, kept alive, checked, reset");
     CHECK(f.conns->acquire_fresh("a", f.dial())->id() == 2);  // which checks nothing
-    f.check_sums(Pool::bounds_open ? 3 : 2);                   // with a hit for what was closed for its permit
+    f.check_sums(Pool::bounds_open ? 3 : 2);                  // with a hit for what was closed for its permit
 }

@@ -82,8 +82,8 @@ TEST_CASE_TEMPLATE("async check: its caller's deadline ends the call at once, an
     }
 }
 
-TEST_CASE_TEMPLATE("async check: an answer that comes after the deadline comes too late", Pool, later_idle,
-    later_open) {
+TEST_CASE_TEMPLATE(
+    "async check: an answer that comes after the deadline comes too late", Pool, later_idle, later_open) {
     for (const bool is_healthy : {true, false}) {
         check_fixture<Pool> f;
         f.put("a");
@@ -94,8 +94,8 @@ TEST_CASE_TEMPLATE("async check: an answer that comes after the deadline comes t
     }
 }
 
-TEST_CASE_TEMPLATE("async check: a caller that is late before its first turn checks nothing", Pool, later_idle,
-    later_open) {
+TEST_CASE_TEMPLATE(
+    "async check: a caller that is late before its first turn checks nothing", Pool, later_idle, later_open) {
     check_fixture<Pool> f;
     f.put("a");
     auto got = std::make_shared<outcome<Pool>>();
@@ -162,8 +162,8 @@ TEST_CASE_TEMPLATE("async check: the timer still ends the call after an unhealth
 }
 
 #if BOOST_VERSION >= 107700
-TEST_CASE_TEMPLATE("async check: a cancel ends the call at once, and the check goes on alone [C20]", Pool,
-    later_idle, later_open) {
+TEST_CASE_TEMPLATE(
+    "async check: a cancel ends the call at once, and the check goes on alone [C20]", Pool, later_idle, later_open) {
     for (const bool is_healthy : {true, false}) {
         check_fixture<Pool> f;
         f.put("a");
@@ -179,8 +179,8 @@ TEST_CASE_TEMPLATE("async check: a cancel ends the call at once, and the check g
     }
 }
 
-TEST_CASE_TEMPLATE("async check: a caller that is cancelled before its first turn, or after the answer, gets nothing", Pool,
-    later_idle, later_open) {
+TEST_CASE_TEMPLATE("async check: a caller that is cancelled before its first turn, or after the answer, gets nothing",
+    Pool, later_idle, later_open) {
     for (const bool is_answered : {true, false}) {
         check_fixture<Pool> f;
         f.put("a");
@@ -226,8 +226,9 @@ TEST_CASE_TEMPLATE("async check: if the pool is closed, or ends, its caller is r
     }
 }
 
-TEST_CASE_TEMPLATE("async check: a caller that was lent a connection of a pool that is then closed checks nothing [C11]",
-    Pool, later_idle, later_open) {
+TEST_CASE_TEMPLATE(
+    "async check: a caller that was lent a connection of a pool that is then closed checks nothing [C11]", Pool,
+    later_idle, later_open) {
     check_fixture<Pool> f;
     f.put("a");
     auto got = std::make_shared<outcome<Pool>>();
@@ -239,8 +240,8 @@ TEST_CASE_TEMPLATE("async check: a caller that was lent a connection of a pool t
     f.check_sums(1);
 }
 
-TEST_CASE_TEMPLATE("async check: a pool that is closed in the start of a check refuses its caller", Pool, later_idle,
-    later_open) {
+TEST_CASE_TEMPLATE(
+    "async check: a pool that is closed in the start of a check refuses its caller", Pool, later_idle, later_open) {
     for (const bool ends : {true, false}) {
         check_fixture<Pool> f;
         f.put("a");
@@ -293,8 +294,8 @@ TEST_CASE("async check: at the bound, the permit of a check that goes on alone g
     }
 }
 
-TEST_CASE_TEMPLATE("async check: a caller that there is no memory to tell is told by the next upkeep, or by the close", Pool,
-    later_idle, later_open) {
+TEST_CASE_TEMPLATE("async check: a caller that there is no memory to tell is told by the next upkeep, or by the close",
+    Pool, later_idle, later_open) {
     for (const bool is_late : {true, false}) {
         for (const bool closes : {true, false}) {
             check_fixture<Pool> f;

@@ -72,7 +72,8 @@ TEST_CASE_TEMPLATE("async hooks: a coroutine that answers no, or throws, has the
         f.put("a");
         far_end& far = f.far(1);
         const auto fails_so = [&](hook_done done) { net::co_spawn(f.loop, fails(), std::move(done)); };
-        if (which == 1) far.on_async_check = [&](hook_done done) { net::co_spawn(f.loop, answers(false), std::move(done)); };
+        if (which == 1)
+            far.on_async_check = [&](hook_done done) { net::co_spawn(f.loop, answers(false), std::move(done)); };
         else if (which == 2) far.on_async_reset = fails_so;
         else far.on_async_keep_alive = fails_so;
         if (which == 3) {
@@ -94,8 +95,8 @@ TEST_CASE_TEMPLATE("async hooks: a coroutine that answers no, or throws, has the
     }
 }
 
-TEST_CASE_TEMPLATE("async hooks: a loop that goes drops the coroutine, and the connection is closed [C23]", Pool, later_idle,
-    later_open) {
+TEST_CASE_TEMPLATE("async hooks: a loop that goes drops the coroutine, and the connection is closed [C23]", Pool,
+    later_idle, later_open) {
     for (const int which : {1, 2, 3}) {
         later_fixture<Pool> f{pool::pool_settings{.keep_alive_every = 10s}};
         f.put("a");
@@ -128,10 +129,11 @@ TEST_CASE_TEMPLATE("async hooks: async_invoke waits for the check, and not for t
         conn.use();
         co_await turn();
     };
-    pool::asio::async_invoke(*f.conns, "a", f.async_dial(), call, net::bind_executor(f.loop, [&](std::exception_ptr error) {
-        CHECK_FALSE(error);
-        is_done = true;
-    }));
+    pool::asio::async_invoke(
+        *f.conns, "a", f.async_dial(), call, net::bind_executor(f.loop, [&](std::exception_ptr error) {
+            CHECK_FALSE(error);
+            is_done = true;
+        }));
     f.run();
     CHECK(f.history(1) == "dialled for a, checked");
     f.answer(true);
@@ -143,8 +145,8 @@ TEST_CASE_TEMPLATE("async hooks: async_invoke waits for the check, and not for t
     f.check_sums(1);
 }
 
-TEST_CASE_TEMPLATE("async hooks: a coroutine of a caller whose check goes on alone may be gone [C20]", Pool, later_idle,
-    later_open) {
+TEST_CASE_TEMPLATE(
+    "async hooks: a coroutine of a caller whose check goes on alone may be gone [C20]", Pool, later_idle, later_open) {
     check_fixture<Pool> f;
     f.put("a");
     {

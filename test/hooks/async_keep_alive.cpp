@@ -42,8 +42,8 @@ struct alive_fixture : later_fixture<Pool> {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("async keep alive: upkeep does not wait for it, and the connection is lent until it ends [C22]", Pool,
-    later_idle, later_open, later_shards) {
+TEST_CASE_TEMPLATE("async keep alive: upkeep does not wait for it, and the connection is lent until it ends [C22]",
+    Pool, later_idle, later_open, later_shards) {
     alive_fixture<Pool> f;
     f.put("a");
     f.clock.advance(10s - tick);
@@ -105,8 +105,8 @@ TEST_CASE_TEMPLATE("async keep alive: it changes neither the idle age nor the ex
     f.check_sums(1);
 }
 
-TEST_CASE_TEMPLATE("async keep alive: without a yes the connection is closed [C22]", Pool, later_idle,
-    later_open, later_shards) {
+TEST_CASE_TEMPLATE(
+    "async keep alive: without a yes the connection is closed [C22]", Pool, later_idle, later_open, later_shards) {
     for (const refusal& each : refusals()) {
         CAPTURE(each.name);
         later_fixture<Pool> f{often};
@@ -174,8 +174,7 @@ TEST_CASE("async keep alive: a caller that waits gets the connection when it is 
     }
 }
 
-TEST_CASE_TEMPLATE(
-    "async keep alive: next_upkeep counts from the end of each", Pool, later_idle, later_shards) {
+TEST_CASE_TEMPLATE("async keep alive: next_upkeep counts from the end of each", Pool, later_idle, later_shards) {
     alive_fixture<Pool> f;
     f.put("a");
     f.clock.advance(10s);

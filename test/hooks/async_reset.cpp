@@ -25,8 +25,8 @@ struct reset_fixture : later_fixture<Pool> {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("async reset: a give-back does not wait for it, and the connection is lent until it ends [C21]", Pool,
-    later_idle, later_open, later_shards) {
+TEST_CASE_TEMPLATE("async reset: a give-back does not wait for it, and the connection is lent until it ends [C21]",
+    Pool, later_idle, later_open, later_shards) {
     reset_fixture<Pool> f;
     { auto lent = f.acquire(); }
     CHECK(f.begun.running() == 1);
@@ -54,8 +54,8 @@ TEST_CASE_TEMPLATE(
     f.check_sums(2);
 }
 
-TEST_CASE_TEMPLATE("async reset: without a yes the connection is closed [C21]", Pool, later_idle, later_open,
-    later_shards) {
+TEST_CASE_TEMPLATE(
+    "async reset: without a yes the connection is closed [C21]", Pool, later_idle, later_open, later_shards) {
     for (const refusal& each : refusals()) {
         CAPTURE(each.name);
         later_fixture<Pool> f;
@@ -137,8 +137,8 @@ TEST_CASE("async reset: at the bound, a caller that waits gets the connection wh
     }
 }
 
-TEST_CASE_TEMPLATE("async reset: two at once, and the one that ends first is idle first [C4, C21]", Pool, later_idle,
-    later_open) {
+TEST_CASE_TEMPLATE(
+    "async reset: two at once, and the one that ends first is idle first [C4, C21]", Pool, later_idle, later_open) {
     reset_fixture<Pool> f;
     auto first = f.acquire();
     auto second = f.acquire();

@@ -120,8 +120,8 @@ private:
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("async hooks, threads: nothing is lost, lent twice, or open beyond the bound [C1, C16, C20 to C23]", Pool,
-    busy_pool<pool::bounded>, busy_pool<pool::bounded_open>) {
+TEST_CASE_TEMPLATE("async hooks, threads: nothing is lost, lent twice, or open beyond the bound [C1, C16, C20 to C23]",
+    Pool, busy_pool<pool::bounded>, busy_pool<pool::bounded_open>) {
     busy<Pool> all;
     all.run();
 }

@@ -104,12 +104,13 @@ private:
         };
     }
     auto handler() {
-        return boost::asio::bind_executor(loop_.get_executor(), [this](error_code error, typename Pool::lease_type got) {
-            all_.counted.test.require(!is_done_, "the handler is called once");
-            all_.counted.test.require(bool{error} != bool{got}, "it gets a connection or an error");
-            got.give_back();
-            is_done_ = true;
-        });
+        return boost::asio::bind_executor(
+            loop_.get_executor(), [this](error_code error, typename Pool::lease_type got) {
+                all_.counted.test.require(!is_done_, "the handler is called once");
+                all_.counted.test.require(bool{error} != bool{got}, "it gets a connection or an error");
+                got.give_back();
+                is_done_ = true;
+            });
     }
 
     scene<Pool>& all_;
@@ -121,11 +122,13 @@ template <class Pool>
 std::vector<operation<Pool>> checked_callers() {
     using scene = interleavings::scene<Pool>;
     std::vector<operation<Pool>> all{
-        {.name = "async_acquire", .act = [](scene& where, std::size_t i) { checked_call<Pool>{where}.run(i); }, .waits = true},
+        {.name = "async_acquire",
+            .act = [](scene& where, std::size_t i) { checked_call<Pool>{where}.run(i); },
+            .waits = true},
     };
 #if BOOST_VERSION >= 107700
-    all.push_back({"async_acquire, cancelled",
-        [](scene& where, std::size_t i) { checked_call<Pool>{where}.run_and_cancel(i); }});
+    all.push_back(
+        {"async_acquire, cancelled", [](scene& where, std::size_t i) { checked_call<Pool>{where}.run_and_cancel(i); }});
 #endif
     return all;
 }
@@ -155,7 +158,8 @@ total explore_checks(const pool::testing::limits& within) {
 }  // namespace
 }  // namespace interleavings
 
-TEST_CASE("async check: beside every operation, a caller gets one answer, and no connection is lost [C1, C11, C16, C20]") {
+TEST_CASE(
+    "async check: beside every operation, a caller gets one answer, and no connection is lost [C1, C11, C16, C20]") {
     // Real threads are slow, with the thread sanitizer above all.
     const int preemptions = is_full_tier() ? 3 : is_plain ? 2 : 1;
     const pool::testing::limits within{

@@ -89,8 +89,8 @@ std::vector<operation<Pool>> operations_that_start_hooks() {
         {"fewer connections", fewer_of_started<Pool>},
     };
     for (const auto& each : common_operations<Pool>()) {
-        for (const char* const name : {"acquire", "try_acquire", "give back", "clear", "close", "close, with a lease",
-                 "end of the pool"})
+        for (const char* const name :
+            {"acquire", "try_acquire", "give back", "clear", "close", "close, with a lease", "end of the pool"})
             if (std::string{each.name} == name) chosen.push_back(each);
     }
     if constexpr (Pool::bounds_open) {

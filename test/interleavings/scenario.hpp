@@ -105,7 +105,7 @@ struct connection_count {
     exploration& test;
     std::atomic<int> dialled = 0;
     std::atomic<int> open = 0;
-    int sick = 0;  ///< of so many, the first ones, all hooks fail
+    int sick = 0;                         ///< of so many, the first ones, all hooks fail
     std::optional<hook_loop> hooks = {};  ///< ends the asynchronous hooks
 };
 
@@ -305,8 +305,7 @@ void play(
                                if (all.counted.hooks && ++all.ended == operations.size()) all.counted.hooks->stop();
                            }});
     }
-    if (all.counted.hooks)
-        threads.push_back({"end of hooks", [&all] { all.counted.hooks->run(all.other_sleepers); }});
+    if (all.counted.hooks) threads.push_back({"end of hooks", [&all] { all.counted.hooks->run(all.other_sleepers); }});
     test.invariant([&all] { check(all); });
     test.run(std::move(threads));
 

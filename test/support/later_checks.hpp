@@ -42,9 +42,8 @@ struct check_fixture : later_fixture<Pool> {
     }
 
     auto async_dial() {
-        return [this](const std::string& key, auto handler) {
-            std::move(handler)(error_code{}, conn{this->dials(key)});
-        };
+        return
+            [this](const std::string& key, auto handler) { std::move(handler)(error_code{}, conn{this->dials(key)}); };
     }
     auto handler(const result_ptr& all) {
         return net::bind_executor(loop, [all](error_code error, typename Pool::lease_type got) {
