@@ -105,6 +105,22 @@ TEST_CASE_TEMPLATE("async keep alive: it changes neither the idle age nor the ex
     f.check_sums(1);
 }
 
+TEST_CASE_TEMPLATE("async keep alive: an expiry policy that was replaced meanwhile holds for it, too [C7, C22]", Pool,
+    later_idle, later_open, later_shards) {
+    for (const auto lifetime : {20s, 1'000'000s}) {
+        alive_fixture<Pool> f{often, {}, 100s};
+        f.put("a");
+        f.clock.advance(10s);
+        f.conns->upkeep();
+        f.conns->reconfigure(pool::after_idle{lifetime});
+        f.begun.take()(true);
+        CHECK(f.conns->next_expiry() == time_point{lifetime == 20s ? 30s : 100s});  // it is lowered, and not raised
+        f.clock.advance(20s);
+        CHECK(f.conns->expire() == (lifetime == 20s));
+        f.check_sums(0);
+    }
+}
+
 TEST_CASE_TEMPLATE(
     "async keep alive: without a yes the connection is closed [C22]", Pool, later_idle, later_open, later_shards) {
     for (const refusal& each : refusals()) {

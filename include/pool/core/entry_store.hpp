@@ -193,13 +193,15 @@ public:
         return nullptr;
     }
 
-    /// Makes it idle again, where it was, with the expiry time that it had: nothing changes that while it is lent.
-    void put_back(entry& e, time_point now) noexcept
+    /// Makes it idle again, where it was, with the expiry time that it had, or `latest`, if that is earlier: the expiry
+    /// policy may be new.
+    void put_back(entry& e, time_point now, [[maybe_unused]] time_point latest) noexcept
         requires Parts::is_tended
     {
         ++stats_.kept_alive;
         --stats_.checking;
         link_again(e);
+        if constexpr (timed) lower(e, latest);
         e.tending_.at = now;
     }
 
@@ -255,8 +257,6 @@ private:
             if (!connection_traits<Conn>::unblocked(e.conn())) this->change_blocked(e, true);
             this->idle_groups_.add_again(its);
         }
-        if constexpr (timed)
-            if (e.expiry_.at < e.expiry_.indexed) index_.reindex(e, e.expiry_.at);
     }
 };
 

@@ -249,7 +249,7 @@ private:
     void end_keep_alive(entry& kept, bool is_alive, moment& now) noexcept {
         const bool is_kept = is_alive && !closed_ && !admission_.is_over_bounds(kept, capacity_);
         if (!is_kept) return store().retire_tended(kept, is_alive, closed_, now.retired);
-        store().put_back(kept, now.now());
+        store().put_back(kept, now.now(), expiry_.of(kept, now.now()));
         group& its = kept.of();
         if (!admission_.is_uncontended(its)) return admission_.came_back(its, now);
         store().trim_to(this->idle_bounds_of(its), its, now.retired);
