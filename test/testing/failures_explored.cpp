@@ -50,7 +50,8 @@ struct shared_text {
     }
 };
 
-limits with(bool threads) { return {.early_time_outs = 1, .uses_threads = threads}; }
+/// For explorations that have to be complete, on a slow machine, too.
+limits with(bool threads) { return {.early_time_outs = 1, .time = std::chrono::hours{1}, .uses_threads = threads}; }
 
 }  // namespace
 

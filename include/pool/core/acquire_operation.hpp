@@ -156,6 +156,7 @@ public:
     }
     allocator_type timer_allocator() { return allocator_of(timer_memory_); }
     void timed_out() noexcept {
+        is_late_ = true;
         if constexpr (awaits_checks)
             if (this->give_up_check(request_state::timed_out)) return;
         state_->cancel(*this, request_state::timed_out);
@@ -174,7 +175,8 @@ public:
     /// Whether it has given up, and as what.
     std::optional<request_state> reason_to_leave() const {
         if (is_cancelled_) return request_state::cancelled;
-        if (state_->is_past(this->deadline())) return request_state::timed_out;
+        // The timer's clock may be ahead of the pool's.
+        if (is_late_ || state_->is_past(this->deadline())) return request_state::timed_out;
         return std::nullopt;
     }
     /// It ends so, without a request.
@@ -379,6 +381,7 @@ private:
     int unhealthy_ = 0;                       ///< how many it was lent
     std::optional<request_state> refused_;    ///< the end of an operation that has no request
     std::atomic<bool> is_cancelled_ = false;  ///< by its slot
+    std::atomic<bool> is_late_ = false;       ///< by its timer
     dial_failure failure_;
     dial_context context_;
     std::stop_source stop_{std::nostopstate};
