@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <ratio>
+#include <tuple>
 #include <type_traits>
 
 #include <doctest/doctest.h>
@@ -155,5 +156,7 @@ TEST_CASE("any_of: one number is drawn for all") {
 
 TEST_CASE("any_of: policies without state take no space") {
     static_assert(sizeof(any_of<at_own_deadline, after_idle>) == sizeof(after_idle));
-    static_assert(std::is_empty_v<any_of<at_own_deadline, pool::never>>);
+    // Some standard libraries have tuples that are never empty.
+    constexpr bool tuples_are_empty = std::is_empty_v<std::tuple<at_own_deadline, pool::never>>;
+    static_assert(std::is_empty_v<any_of<at_own_deadline, pool::never>> == tuples_are_empty);
 }

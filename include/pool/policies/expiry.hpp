@@ -48,6 +48,7 @@ concept declares_age = requires {
 };
 
 namespace core {
+/// What a policy asks for; nothing, if it declares nothing.
 template <class Policy>
 inline constexpr age_facts asks_of = [] {
     if constexpr (declares_age<Policy>) return Policy::asks;
