@@ -8,7 +8,7 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// What an asynchronous hook calls when it is done.
+/// An asynchronous hook calls this when it is done.
 
 namespace pool {
 
@@ -28,7 +28,7 @@ concept hook_error = std::is_class_v<T> && std::is_constructible_v<bool, const T
 /// Move-only. A call does not throw. It goes on with what the pool does next: it may close a connection.
 class hook_done {
 public:
-    /// What it calls with its answer, once.
+    /// The function that it calls with its answer, once.
     using listener = void(void* owner, void* of, bool is_good) noexcept;
 
     /// For the pool, and for tests of hooks: calls `listens(owner, of, answer)`.

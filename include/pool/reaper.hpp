@@ -20,7 +20,7 @@ namespace core {
 /// The sleeps of a reaper, which can be cut short. Thread-safe.
 class reaper_sleep {
 public:
-    /// What ends the next sleep, or the one that goes on.
+    /// The token that ends the next sleep, or the one that goes on.
     std::stop_token next() {
         const std::lock_guard guard{mutex_};
         if (end_.stop_requested()) end_ = std::stop_source{};

@@ -39,7 +39,7 @@ public:
         check() = default;
         ~check() { assert(!place_.is_linked() && "pool: the wait for a check was destroyed before its end"); }
 
-        /// What its caller gets, if it has ended without an answer.
+        /// The outcome for its caller, if it has ended without an answer.
         std::optional<request_state> outcome() const noexcept { return outcome_; }
 
     private:

@@ -39,7 +39,7 @@ protected:
             state.give_back(lent);
             return false;
         }
-        // Who has given up before has not ended the check.
+        // If the caller gave up before that, nothing has ended the check.
         if (const auto reason = self().reason_to_leave()) {
             const bool is_first = state.end_check(*this);
             if (is_first) self().refuse(*reason);
@@ -60,7 +60,7 @@ protected:
         return true;
     }
 
-    /// What a check has found out.
+    /// The answer of a check.
     struct checked {
         entry* conn = nullptr;    ///< its connection, which belongs to the caller of `take_checked`
         bool is_healthy = false;  ///< its answer

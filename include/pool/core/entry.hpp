@@ -123,11 +123,10 @@ public:
     bool is_lent() const noexcept { return place_ == place::lent; }        ///< with a caller
     bool is_idle() const noexcept { return place_ == place::idle; }        ///< with the pool
 
-
     using opening_time = part<Parts::has_opened, time_point, 0>;  ///< when its connection was opened, or nothing
     using wear_type = part<Parts::has_wear, wear, 1>;             ///< its `wear`, or nothing
 
-    /// What an entry learns when its connection is open.
+    /// The facts that an entry learns when its connection is open.
     struct birth {
         [[no_unique_address]] opening_time opened{};  ///< now
         [[no_unique_address]] wear_type worn{};       ///< its number, and no use

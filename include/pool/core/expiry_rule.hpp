@@ -17,11 +17,11 @@
 
 namespace pool::core {
 
-/// What an expiry policy asks for, if it is ever asked itself.
+/// The facts that an expiry policy asks for, if it is ever asked itself.
 template <class ExpiryPolicy>
 inline constexpr age_facts entry_age = ExpiryPolicy::can_expire ? asks_of<ExpiryPolicy> : age_facts{};
 
-/// What a pool needs of its entries.
+/// The parts of an entry that a pool needs.
 template <class Conn, class ExpiryPolicy>
 constexpr entry_facts facts_of(bool can_wait, bool is_weighed) noexcept {
     constexpr age_facts asks = entry_age<ExpiryPolicy>;
@@ -46,14 +46,13 @@ public:
     static constexpr bool timed = ExpiryPolicy::can_expire;      ///< whether anything expires
     static constexpr age_facts asks = entry_age<ExpiryPolicy>;   ///< what the policy asks for
     static constexpr bool depends_on_age = asks != age_facts{};  ///< so two connections may have different times
-    static constexpr bool needs_opened = asks.opened;            ///< so the clock is read after each dial
 
-    /// What a connection says of its own expiry, if the policy asks for it.
+    /// The expiry time that a connection says itself, if the policy asks for it.
     using own_deadline = std::conditional_t<asks.deadline, time_point, no_time>;
 
     explicit expiry_rule(ExpiryPolicy&& policy) : policy_{std::move(policy)} {}  ///< of this policy
 
-    /// What to keep of a connection whose dial ended at `opened`.
+    /// The facts to keep of a connection whose dial ended at `opened`.
     birth of_new([[maybe_unused]] time_point opened) noexcept {
         birth made;
         if constexpr (asks.opened) made.opened = opened;
@@ -61,7 +60,7 @@ public:
         return made;
     }
 
-    /// What a connection says that is given back at `since`.
+    /// The expiry time that a connection says itself when it is given back at `since`.
     static own_deadline deadline_of([[maybe_unused]] const Conn& c, [[maybe_unused]] time_point since) noexcept {
         if constexpr (asks.deadline) {
             const std::chrono::nanoseconds in = connection_traits<Conn>::expires(c);

@@ -221,7 +221,7 @@ protected:
     using base::admission_, base::capacity_, base::closed_, base::lock_;
     using base::batch, base::close_uncounted, base::expiry_, base::last_step, base::read_clock, base::step, base::store;
 
-    /// What a connection says of its own expiry, if it is asked. Without the lock.
+    /// Asks a connection for its own expiry time, if the policy asks for that. Without the lock.
     static own_deadline deadline_of([[maybe_unused]] const entry& e, [[maybe_unused]] moment& now) noexcept {
         if constexpr (rule::asks.deadline) return rule::deadline_of(e.conn(), base::entry_time(now));
         else return {};
@@ -324,7 +324,7 @@ private:
     template <class Dial>
     entry& dial_for_lease(entry& fresh, Dial& dial, const dial_context& context) {
         dial_into(fresh, dial, context);
-        const time_point opened = rule::needs_opened ? read_clock() : time_point{};
+        const time_point opened = rule::asks.opened ? read_clock() : time_point{};
         bool is_closed = false;
         {
             const std::lock_guard guard{lock_};

@@ -18,14 +18,14 @@
 
 namespace pool {
 
-/// What an expiry policy asks of a connection, besides since when it is idle. An entry keeps only what is asked for.
+/// The facts of a connection that an expiry policy asks for, besides since when it is idle. An entry keeps no others.
 struct age_facts {
     bool opened = false;    ///< when it was opened
     bool uses = false;      ///< how often it was lent
     bool draw = false;      ///< a number that was drawn for it
     bool deadline = false;  ///< what `connection_traits<Conn>::expires` says
 
-    /// What at least one of two policies asks for.
+    /// The facts that at least one of two policies asks for.
     friend constexpr age_facts operator|(age_facts a, age_facts b) noexcept {
         return {a.opened || b.opened, a.uses || b.uses, a.draw || b.draw, a.deadline || b.deadline};
     }
@@ -48,7 +48,7 @@ concept declares_age = requires {
 };
 
 namespace core {
-/// What a policy asks for; nothing, if it declares nothing.
+/// The facts that a policy asks for; none, if it declares none.
 template <class Policy>
 inline constexpr age_facts asks_of = [] {
     if constexpr (declares_age<Policy>) return Policy::asks;
@@ -85,7 +85,7 @@ concept expiry_policy = std::movable<Policy> && requires {
          }));
 
 namespace core {
-/// What a policy of either kind answers.
+/// The answer of a policy of either kind.
 template <class Policy, class TimePoint>
 constexpr TimePoint expiry_of(const Policy& policy, TimePoint since, const connection_age<TimePoint>& age) noexcept {
     if constexpr (!Policy::can_expire) return TimePoint::max();
