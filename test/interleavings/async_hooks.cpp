@@ -69,13 +69,6 @@ struct maker<started_open> {
 
 namespace {
 
-template <class Pool>
-void fewer_of_started(scene<Pool>& all, std::size_t) {
-    all.permits = 0;
-    if constexpr (Pool::bounds_open) all.conns->reconfigure({.max_open = 1, .max_idle = 0, .patience = all.patience});
-    else all.conns->reconfigure({.max_idle = 0});
-}
-
 /// Those that start hooks, and those beside which that is not easy.
 template <class Pool>
 std::vector<operation<Pool>> operations_that_start_hooks() {
@@ -86,7 +79,7 @@ std::vector<operation<Pool>> operations_that_start_hooks() {
                 all.counted.test.advance(silence_of_started);
                 all.conns->upkeep();
             }},
-        {"fewer connections", fewer_of_started<Pool>},
+        {"fewer connections", fewer_connections<Pool>},
     };
     for (const auto& each : common_operations<Pool>()) {
         for (const char* const name :

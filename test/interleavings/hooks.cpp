@@ -74,13 +74,6 @@ struct maker<tended_open> {
 
 namespace {
 
-template <class Pool>
-void fewer(scene<Pool>& all, std::size_t) {
-    all.permits = 0;
-    if constexpr (Pool::bounds_open) all.conns->reconfigure({.max_open = 1, .max_idle = 0, .patience = all.patience});
-    else all.conns->reconfigure({.max_idle = 0});
-}
-
 /// Those that call hooks, and those beside which that is not easy.
 template <class Pool>
 std::vector<operation<Pool>> operations_with_hooks() {
@@ -91,7 +84,7 @@ std::vector<operation<Pool>> operations_with_hooks() {
                 all.counted.test.advance(silence);
                 all.conns->upkeep();
             }},
-        {"fewer connections", fewer<Pool>},
+        {"fewer connections", fewer_connections<Pool>},
     };
     for (const auto& each : common_operations<Pool>()) {
         for (const char* const name :

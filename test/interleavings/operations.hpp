@@ -42,6 +42,14 @@ struct maker<open_pool> {
 
 inline scheduled_clock::time_point at(std::chrono::nanoseconds time) { return scheduled_clock::time_point{time}; }
 
+/// Lowers the bounds as far as can be.
+template <class Pool>
+void fewer_connections(scene<Pool>& all, std::size_t) {
+    all.permits = 0;
+    if constexpr (Pool::bounds_open) all.conns->reconfigure({.max_open = 1, .max_idle = 0, .patience = all.patience});
+    else all.conns->reconfigure({.max_idle = 0});
+}
+
 /// Those that every pool has.
 template <class Pool>
 std::vector<operation<Pool>> common_operations() {
@@ -136,11 +144,7 @@ inline std::vector<operation<open_pool>> open_operations() {
                 all.conns->reconfigure(maker<open_pool>::bounds(all.most, all.patience));
                 all.permits = all.most.load();
             }},
-        {"fewer connections",
-            [](scene& all, std::size_t) {
-                all.permits = 0;
-                all.conns->reconfigure({.max_open = 1, .max_idle = 0, .patience = all.patience});
-            }},
+        {"fewer connections", fewer_connections<open_pool>},
         {.name = "drain",
             .act =
                 [](scene& all, std::size_t) {
