@@ -106,6 +106,13 @@ public:
         return count;
     }
 
+    /// Forgets the connections of the parent, in the child of a fork: see `basic_pool`. Then starts the thread of the pool,
+    /// if there was one. Throws `std::system_error` if it cannot, and `std::bad_alloc`.
+    void abandon() {
+        base::abandon();
+        reaper_.abandon();
+    }
+
 private:
     /// The bounds, if calls could ever succeed with them.
     static bounded_open bounds(const bounded_pool_options& options) {

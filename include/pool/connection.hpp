@@ -84,6 +84,15 @@ struct member_connection_traits {
         return c.expires();
     }
 
+    /// Calls `c.abandon()`.
+    static void abandon(Conn& c) noexcept
+        requires requires {
+            { c.abandon() } noexcept;
+        }
+    {
+        c.abandon();
+    }
+
     /// Calls `c.why_dead()`.
     static std::string why_dead(const Conn& c)
         requires requires {
@@ -110,6 +119,8 @@ struct member_connection_traits {
 ///   bounds that (`weight_capacity_policy`). It is asked once, when the connection is given back.
 /// - `why_dead(c)` says why a connection is `closed`, as something that converts to `std::string`, such as the error
 ///   text of a C library. It is called without the lock, and may throw.
+/// - `void abandon(c) noexcept` forgets the connection in the child of a fork, without a word to its peer: it closes the
+///   descriptor, and nothing else. See `abandon` of a pool, which calls it under its lock.
 /// - `expires(c)` is how long from now the peer keeps the connection open, as `std::chrono::nanoseconds`; their `max()`
 ///   is for ever. An HTTP server says `Keep-Alive: timeout=5`. It is asked when the connection is given back, if the
 ///   expiry policy is `at_own_deadline`, or asks for that otherwise.
@@ -178,6 +189,12 @@ concept weight_reporting = requires(const Conn& c) {
 template <class Conn>
 concept expiry_reporting = requires(const Conn& c) {
     { connection_traits<Conn>::expires(c) } noexcept -> std::convertible_to<std::chrono::nanoseconds>;
+};
+
+/// Can be forgotten in the child of a fork.
+template <class Conn>
+concept abandonable = requires(Conn& c) {
+    { connection_traits<Conn>::abandon(c) } noexcept -> std::same_as<void>;
 };
 
 /// Says why it is dead.
@@ -292,6 +309,13 @@ struct pointer_connection_traits : pointer_hooks<Pointer, connection_traits<Targ
         requires expiry_reporting<Target>
     {
         return p ? std::chrono::nanoseconds{target::expires(*p)} : std::chrono::nanoseconds::zero();
+    }
+
+    /// Calls `abandon` of the pointee. Of a null pointer there is nothing to abandon.
+    static void abandon(Pointer& p) noexcept
+        requires abandonable<Target>
+    {
+        if (p) target::abandon(*p);
     }
 
     /// Calls `weight` of the pointee. A null pointer has none.

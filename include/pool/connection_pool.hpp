@@ -75,6 +75,13 @@ public:
         return count;
     }
 
+    /// Forgets the connections of the parent, in the child of a fork: see `basic_pool`. Then starts the thread of the pool,
+    /// if there was one. Throws `std::system_error` if it cannot, and `std::bad_alloc`.
+    void abandon() {
+        base::abandon();
+        reaper_.abandon();
+    }
+
 private:
     static constexpr std::size_t bound(int option) noexcept {
         if (option == 0) return no_limit;

@@ -30,6 +30,19 @@ public:
     using error::error;
 };
 
+/// The pool is paused, so it lends no connection.
+class pool_paused : public error {
+public:
+    using error::error;
+};
+
+/// The pool was invalidated while a caller waited, and was told to fail those. Or so often while it dialled that it has
+/// given up: `core::most_outdated` times.
+class acquire_invalidated : public error {
+public:
+    using error::error;
+};
+
 /// A caller's deadline passed while it waited.
 class acquire_timeout : public error {
 public:

@@ -68,8 +68,7 @@ class reaper {
 
 public:
     /// Starts the thread. Throws `std::system_error` if it cannot.
-    explicit reaper(Pool& pool)
-        : thread_{[&pool, sleep = sleep_](const std::stop_token& stop) { core::look_after(pool, stop, sleep); }} {}
+    explicit reaper(Pool& pool) : pool_{pool}, thread_{start()} {}
 
     reaper(const reaper&) = delete;
     reaper& operator=(const reaper&) = delete;
@@ -78,6 +77,14 @@ public:
     /// Thread-safe.
     void wake() noexcept { sleep_->end(); }
 
+    /// In the child of a fork, after `abandon` of the pool: starts a thread there, because a fork copies no other thread
+    /// than that which forks. Throws `std::system_error` if it cannot, and `std::bad_alloc`.
+    void abandon() {
+        std::construct_at(std::addressof(thread_));  // what was there is not destroyed: nothing can join that thread
+        std::construct_at(std::addressof(sleep_), std::make_shared<core::reaper_sleep>());
+        thread_ = start();
+    }
+
     /// Stops the thread.
     ~reaper() {
         thread_.request_stop();
@@ -85,7 +92,13 @@ public:
     }
 
 private:
-    const std::shared_ptr<core::reaper_sleep> sleep_ = std::make_shared<core::reaper_sleep>();
+    std::jthread start() {
+        return std::jthread{
+            [&pool = pool_, sleep = sleep_](const std::stop_token& stop) { core::look_after(pool, stop, sleep); }};
+    }
+
+    Pool& pool_;
+    std::shared_ptr<core::reaper_sleep> sleep_ = std::make_shared<core::reaper_sleep>();
     std::jthread thread_;
 };
 

@@ -28,6 +28,20 @@ struct pool_settings {
     bool discard_unless_kept = false;               ///< a lease is given back only after `lease::keep`; a call, always
 };
 
+/// What an `invalidate` does besides.
+struct invalidate_options {
+    bool interrupt = false;     ///< requests a stop of the dials that it outdates, by their `dial_context`
+    bool fail_waiting = false;  ///< callers that wait fail with `acquire_invalidated`; else they are served anew
+};
+
+/// The type of `wait_for_resume`.
+struct wait_for_resume_t {
+    explicit wait_for_resume_t() = default;
+};
+
+/// The argument of a `pause` during which callers wait: those that wait already, and those that come.
+inline constexpr wait_for_resume_t wait_for_resume{};
+
 /// The type of `discard_unless_kept`.
 struct discard_unless_kept_t {
     explicit discard_unless_kept_t() = default;

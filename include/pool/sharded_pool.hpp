@@ -52,6 +52,13 @@ public:
     void lock() { lock_.lock(); }      ///< calls the LockPolicy's
     void unlock() { lock_.unlock(); }  ///< calls the LockPolicy's
 
+    /// Calls the LockPolicy's, if it has one.
+    bool try_lock()
+        requires requires(LockPolicy& lock) { lock.try_lock(); }
+    {
+        return lock_.try_lock();
+    }
+
     /// Whether the calling thread holds it, where LockPolicy knows.
     bool held() const noexcept
         requires requires(const LockPolicy& lock) { lock_traits<LockPolicy>::held(lock); }

@@ -12,8 +12,8 @@
 /// The figures of a pool: what it has done and what it holds. Each figure changes in the same locked step as the thing
 /// that it counts. So these equations hold in every snapshot:
 /// - `hits + misses` is the number of look-ups;
-/// - `puts == idle + hits + checking + evicted + expired + refused + cleared + found_closed + found_unhealthy +
-///   failed_keep_alives`.
+/// - `puts == idle + hits + checking + evicted + expired + refused + cleared + invalidated + found_closed +
+///   found_unhealthy + failed_keep_alives`.
 
 namespace pool {
 
@@ -24,6 +24,7 @@ struct stats {
     std::uint64_t misses = 0;           ///< found none
     std::uint64_t dials = 0;            ///< dials that opened a connection
     std::uint64_t failed_dials = 0;     ///< dials that threw, reported an error, or returned a dead connection
+    std::uint64_t outdated_dials = 0;   ///< dials whose connection was closed, because of an invalidate meanwhile
     std::uint64_t skipped_blocked = 0;  ///< blocked connections that look-ups skipped
 
     // what came in: put, and leases given back
@@ -34,6 +35,7 @@ struct stats {
     std::uint64_t evicted = 0;       ///< because a bound was exceeded
     std::uint64_t expired = 0;       ///< because they had expired
     std::uint64_t cleared = 0;       ///< by clear and close
+    std::uint64_t invalidated = 0;   ///< by invalidate: idle ones, and lent ones when they came back
     std::uint64_t found_closed = 0;  ///< found dead by a look-up or a sweep
 
     std::uint64_t found_unhealthy = 0;     ///< because their health check failed
@@ -73,12 +75,14 @@ struct stats {
         misses += other.misses;
         dials += other.dials;
         failed_dials += other.failed_dials;
+        outdated_dials += other.outdated_dials;
         skipped_blocked += other.skipped_blocked;
         puts += other.puts;
         refused += other.refused;
         evicted += other.evicted;
         expired += other.expired;
         cleared += other.cleared;
+        invalidated += other.invalidated;
         found_closed += other.found_closed;
         found_unhealthy += other.found_unhealthy;
         failed_keep_alives += other.failed_keep_alives;

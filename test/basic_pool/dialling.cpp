@@ -42,7 +42,7 @@ TEST_CASE_FIXTURE(default_fixture, "basic_pool: a dial that asks for the limits 
 TEST_CASE_FIXTURE(default_fixture, "basic_pool: without limits, a dial may take for ever") {
     const auto dial = [&](const std::string&, const pool::dial_context& got) {
         CHECK(got.deadline == std::chrono::steady_clock::time_point::max());
-        CHECK_FALSE(got.stop.stop_possible());
+        CHECK_FALSE(got.stop.stop_requested());
         return net.dial();
     };
     (void)conns.acquire("a", dial);

@@ -86,8 +86,9 @@ protected:
             const int id = fresh.id();
             play([&] { model_->dial_succeeded(*caller.expected, id); },
                 [&] {
-                    state_->dial_succeeded(
-                        caller, state_->dialled(caller, [&](const auto&) { return std::move(fresh); }));
+                    auto& opened = state_->make_entry_for(caller);
+                    opened.construct([&] { return std::move(fresh); });
+                    state_->dial_succeeded(caller, opened);
                 });
         }
     }

@@ -42,7 +42,9 @@ void cancel(Pool& conns, request<Pool>& asking) {
 /// The dial of a request succeeds, with what `dial(key)` returns.
 template <class Pool, class Dial>
 void dial_succeeded(Pool& conns, request<Pool>& dialing, const Dial& dial) {
-    state(conns).dial_succeeded(dialing, state(conns).dialled(dialing, dial));
+    auto& fresh = state(conns).make_entry_for(dialing);
+    fresh.construct([&] { return dial(fresh.key()); });
+    state(conns).dial_succeeded(dialing, fresh);
 }
 
 /// The dial of a request fails, without a text.

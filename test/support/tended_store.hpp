@@ -34,7 +34,7 @@ public:
     using entry = typename store_type::entry;
 
     explicit tended_store(pool::bounded limits = {}, pool::reuse_order reuse = pool::reuse_order::oldest_first)
-        : store_{reuse},
+        : store_{{reuse}},
           bounds_{limits.max_idle, limits.max_idle_per_key} {}
     ~tended_store() { clear(); }
 

@@ -104,7 +104,7 @@ public:
     using typename base::entry;
 
     explicit watched_store(ledger& book, pool::reuse_order reuse = pool::reuse_order::oldest_first)
-        : base{reuse},
+        : base{{reuse}},
           book_{book} {}
     ~watched_store() { clear(); }
 

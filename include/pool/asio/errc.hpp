@@ -24,6 +24,8 @@ enum class errc {
     dial_failed,      ///< the dial threw any other exception, or returned a dead connection
     dial_dropped,     ///< the dial destroyed its handler without calling it
     acquire_timeout,  ///< the deadline has passed; equals the condition `boost::system::errc::timed_out`
+    pool_paused,      ///< the pool is paused
+    acquire_invalidated,  ///< the pool was invalidated while the caller waited, or too often while it dialled
 };
 
 /// The category of `errc`.
@@ -37,6 +39,8 @@ inline const boost::system::error_category& category() noexcept {
             case errc::dial_failed: return "the dial failed, without an error code";
             case errc::dial_dropped: return "the dial was dropped before it was over";
             case errc::acquire_timeout: return "the deadline has passed";
+            case errc::pool_paused: return "the pool is paused";
+            case errc::acquire_invalidated: return "the pool was invalidated";
             }
             return "unknown error";
         }

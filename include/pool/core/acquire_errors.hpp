@@ -35,11 +35,32 @@ Error wait_error(const State& state, const typename State::hashed& key, const ch
                  (seen.last_error ? "; the last dial failed: " + *seen.last_error : "")};
 }
 
-/// The same, of a caller that has not been in the queue.
-template <class Error, class State>
-Error wait_error(const State& state, const typename State::hashed& key, const char* why) {
+/// What a caller sees that has not been in the queue.
+template <class State>
+seen_figures figures_of(const State& state) {
     const pool::stats now = state.stats();
-    return wait_error<Error>(state, key, why, {now.idle, now.lent, now.dialing, now.closing, now.waiting, nullptr});
+    return {now.idle, now.lent, now.dialing, now.closing, now.waiting, nullptr};
+}
+
+/// Throws the error of a caller that gets nothing, if the state of its request says that. `seen` is what it saw then.
+template <class State>
+void throw_refusal(request_state outcome, const State& state, const typename State::hashed& key, const seen_figures& seen) {
+    switch (outcome) {
+    case request_state::closed: throw closed_error(state, key);
+    case request_state::queue_full: throw wait_error<queue_full>(state, key, "the wait queue is full", seen);
+    case request_state::timed_out: throw wait_error<acquire_timeout>(state, key, "its deadline has passed", seen);
+    case request_state::cancelled: throw wait_error<acquire_cancelled>(state, key, "cancelled", seen);
+    case request_state::paused: throw wait_error<pool_paused>(state, key, "the pool is paused", seen);
+    case request_state::invalidated:
+        throw wait_error<acquire_invalidated>(state, key, "the pool was invalidated", seen);
+    default: return;
+    }
+}
+
+/// The same, of a caller that has not been in the queue.
+template <class State>
+void throw_refusal(request_state outcome, const State& state, const typename State::hashed& key) {
+    core::throw_refusal(outcome, state, key, core::figures_of(state));
 }
 
 /// The error of a dial that has returned a dead connection. Throws what `why_dead` throws.

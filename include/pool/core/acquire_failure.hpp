@@ -40,6 +40,8 @@ inline boost::system::error_code code_for(request_state seen, const dial_failure
     case request_state::queue_full: return asio::errc::queue_full;
     case request_state::timed_out: return asio::errc::acquire_timeout;
     case request_state::cancelled: return boost::asio::error::operation_aborted;
+    case request_state::paused: return asio::errc::pool_paused;
+    case request_state::invalidated: return asio::errc::acquire_invalidated;
     default: return failure.code;
     }
 }
@@ -48,13 +50,7 @@ inline boost::system::error_code code_for(request_state seen, const dial_failure
 template <class State>
 [[noreturn]] void throw_for(request_state seen, const dial_failure& failure, const State& state,
     const typename State::hashed& key, const seen_figures& figures) {
-    switch (seen) {
-    case request_state::closed: throw closed_error(state, key);
-    case request_state::queue_full: throw wait_error<queue_full>(state, key, "the wait queue is full", figures);
-    case request_state::timed_out: throw wait_error<acquire_timeout>(state, key, "its deadline has passed", figures);
-    case request_state::cancelled: throw wait_error<acquire_cancelled>(state, key, "cancelled", figures);
-    default: break;
-    }
+    core::throw_refusal(seen, state, key, figures);
     if (failure.exception) std::rethrow_exception(failure.exception);
     throw boost::system::system_error{failure.code};
 }
@@ -65,8 +61,7 @@ seen_figures figures_of(const State& state, const typename State::request& askin
     if constexpr (State::bounds_open) {
         if (asking.is_submitted()) return asking.seen();
     }
-    const pool::stats now = state.stats();
-    return {now.idle, now.lent, now.dialing, now.closing, now.waiting, nullptr};
+    return core::figures_of(state);
 }
 
 /// What the handler gets: an error code, or an exception.

@@ -20,6 +20,7 @@
 #include <pool/core/async_dial.hpp>
 #include <pool/core/async_turn.hpp>
 #include <pool/core/awaited_check.hpp>
+#include <pool/core/awaited_dial.hpp>
 #include <pool/core/cancellation_slot.hpp>
 #include <pool/core/close_conn.hpp>
 #include <pool/core/deadline_timer.hpp>
@@ -50,6 +51,7 @@ namespace pool::core {
 template <class State, class Dial, class Handler, class Error, bool has_deadline>
 class acquire_operation final
     : public State::request,
+      public awaited_dial<State, acquire_operation<State, Dial, Handler, Error, has_deadline>>,
       public check_part<State, acquire_operation<State, Dial, Handler, Error, has_deadline>>::type,
       public std::enable_shared_from_this<acquire_operation<State, Dial, Handler, Error, has_deadline>> {
     using key_type = typename State::key_type;
@@ -124,7 +126,7 @@ public:
             else if (self.start_check(lent)) return;
             seen = self.look();
         }
-        if (seen == request_state::may_dial) {
+        while (seen == request_state::may_dial) {
             if (!self.dial()) return;
             seen = self.look();  // only its own dial may have lent it a connection: nothing has to be checked
         }
@@ -189,28 +191,16 @@ public:
 
     // For its dial.
 
-    /// It has opened a connection.
-    void dial_opened(connection_type& conn) noexcept {
-        typename State::entry* fresh = nullptr;
-        try {
-            if (connection_traits<connection_type>::closed(conn)) throw core::dead_dial_error(*state_, key_, conn);
-            fresh = &state_->dialled(*this, [&conn](const key_type&) -> connection_type { return std::move(conn); });
-        } catch (...) {
-            if (!core::close_conn(conn)) state_->close_failed();
-            return dial_failed(core::code_of(std::current_exception()), std::current_exception());
-        }
-        state_->dial_succeeded(*this, *fresh);
-    }
+    hashed hashed_key() const noexcept { return {key_view<key_type>(key_), hash_}; }
 
-    /// It has failed. There may be no exception.
-    void dial_failed(error_code error, const std::exception_ptr& exception) noexcept {
-        failure_ = {error, exception};
-        if constexpr (State::bounds_open) state_->dial_failed(*this, failure_.text(), count_dial::yes);
-        else state_->dial_failed(*this);
-    }
+    /// What it reports if it fails.
+    void set_failure(error_code error, const std::exception_ptr& exception) noexcept { failure_ = {error, exception}; }
 
-    std::atomic<int> dial_owners = 0;        ///< who may end it
-    std::atomic<bool> is_dial_over = false;  ///< it has ended
+    /// Its dial has failed, or could not begin. There may be no exception.
+    void fail(error_code error, const std::exception_ptr& exception, count_dial count) noexcept {
+        set_failure(error, exception);
+        state_->dial_failed(*this, failure_.text(), count);
+    }
 
 private:
     struct nothing {
@@ -231,12 +221,6 @@ private:
     template <class Submit>
     void submit(const Submit& act) {
         const bool is_first = !this->is_submitted();
-        if constexpr (has_context()) {
-            if (is_first) {
-                stop_ = std::stop_source{};
-                context_ = {.deadline = real_time_of(state_->clock(), this->deadline()), .stop = stop_.get_token()};
-            }
-        }
         act();
         if (is_first) start_timer();
     }
@@ -286,8 +270,6 @@ private:
         if (seen == request_state::lent) found_ = &this->lent();
         return seen;
     }
-
-    hashed hashed_key() const noexcept { return {key_view<key_type>(key_), hash_}; }
 
     allocator_type allocator_of(reserved_memory& memory) {
         return {std::shared_ptr<reserved_memory>{this->shared_from_this(), &memory},
@@ -339,16 +321,17 @@ private:
 
     /// The caller has left without a connection.
     void request_stop() noexcept {
-        if constexpr (has_context()) stop_.request_stop();
+        this->stop_dial();
     }
 
-    /// Calls the dial. Returns whether the request is over already: then no turn follows.
+    /// Calls the dial. Returns whether the request is over already, or dials again: then no turn follows.
     bool dial() {
         dials_in_ = std::this_thread::get_id();
-        {
+        is_over_in_dial_ = false;
+        if (this->template begin_dial<has_context()>()) {
             const dial_owner<acquire_operation> owner{this->shared_from_this()};
             try {
-                if constexpr (takes_handler()) core::call_dial(dial_, key_, context_, handler_of_dial{owner});
+                if constexpr (takes_handler()) core::call_dial(dial_, key_, this->context(), handler_of_dial{owner});
                 else co_spawn_dial(owner);
             } catch (...) {
                 owner.failed(std::current_exception());
@@ -358,10 +341,11 @@ private:
         return is_over_in_dial_;
     }
 
+
 #ifdef BOOST_ASIO_HAS_CO_AWAIT
     void co_spawn_dial(const dial_owner<acquire_operation>& owner) {
         boost::asio::co_spawn(work_.get_executor(),
-            core::await_dial(owner, core::call_dial(dial_, key_, context_)), boost::asio::detached);
+            core::await_dial(owner, core::call_dial(dial_, key_, this->context())), boost::asio::detached);
     }
 #endif
 
@@ -383,8 +367,6 @@ private:
     std::atomic<bool> is_cancelled_ = false;  ///< by its slot
     std::atomic<bool> is_late_ = false;       ///< by its timer
     dial_failure failure_;
-    dial_context context_;
-    std::stop_source stop_{std::nostopstate};
     std::atomic<std::thread::id> dials_in_{};  ///< the thread that calls the dial
     bool is_over_in_dial_ = false;             ///< only of that thread
     reserved_memory turn_memory_;

@@ -122,6 +122,8 @@ public:
         serve(now);
         if (is_waiting(asking.state_) && is_closed_) {
             leave(asking, request_state::closed, now);
+        } else if (is_waiting(asking.state_) && is_paused_ && !lets_wait_) {
+            leave(asking, request_state::paused, now);
         } else if (asking.state_ == request_state::able || asking.state_ == request_state::held) {
             if (now.is_over()) return false;
             const std::size_t helped = order_.promised() + order_.nudged() + closing_;
@@ -139,7 +141,7 @@ public:
         queue& of = queues_.find_or_make(store_, key, known);
         const group& its = *of.group;
         const std::size_t present = its.idle.size() + of.dialing + (wanted.includes_lent ? its.lent : 0);
-        const bool is_free = !is_closed_ && waiting_ == 0 && present < wanted.count &&
+        const bool is_free = base::gives() && waiting_ == 0 && present < wanted.count &&
                              store_.stats().idle < now.bounds.max_idle() &&
                              its.idle.size() < now.bounds.max_idle_for(its.key) && base::room(of, now) != 0 &&
                              open_count() < now.bounds.max_open();
@@ -160,9 +162,11 @@ public:
         asking.is_notified_ = true;  // whatever happens in this step, it need not be notified
         if (may_give_up(asking)) {
             if (is_closed_) leave(asking, request_state::closed, now);
-            else remove_if_given_up(asking, now);
+            else if (!remove_if_given_up(asking, now) && is_paused_) stand_still(asking, now);
         }
-        if (is_waiting(asking.state_)) {
+        if (is_paused_) {
+            // It waits, or is over.
+        } else if (is_waiting(asking.state_)) {
             group& its = *asking.queue().group;
             store_.look_again(its, store_time(now), now.retired);
             changed(its, now);
@@ -258,6 +262,17 @@ public:
         end_dial(asking, now);
     }
 
+    /// A dial was outdated, and its connection is closed, if it had one: its request dials again, if it is still needed.
+    template <class Moment>
+    void dial_outdated(request& asking, Moment& now) noexcept {
+        if (asking.state_ == request_state::dialing && ++asking.outdated_dials_ == most_outdated)
+            end_request(asking, is_closed_ ? request_state::closed : request_state::invalidated);
+        if (asking.state_ != request_state::dialing) return end_dial(asking, now);
+        asking.state_ = request_state::may_dial;
+        announce(asking);
+        serve(now);
+    }
+
     /// Removes all requests that have given up. O(n): only for clocks that wake nobody, as the clock of a test.
     template <class Moment>
     void give_up(Moment& now) noexcept {
@@ -272,6 +287,21 @@ public:
     }
 
 private:
+    /// The pool is paused: a request that has not begun to dial waits, or is over.
+    template <class Moment>
+    void stand_still(request& asking, Moment& now) noexcept {
+        if (!lets_wait_) return leave(asking, request_state::paused, now);
+        if (asking.state_ != request_state::may_dial) return;
+        queue& of = asking.queue();
+        if (asking.by_age_.is_linked()) of.dialers.erase(of.dialers.iterator_to(asking));
+        --of.dialing;
+        --dialing_;
+        order_.put_back(asking);
+        asking.since_ = now.now();
+        ++waiting_;
+        changed(of, now);
+    }
+
     /// A request joins the end of a queue.
     template <class Moment>
     void join(request& asking, queue& of, Moment& now) noexcept {
@@ -301,8 +331,11 @@ private:
     using base::end_request;
     using base::exceeds_idle_;
     using base::is_closed_;
+    using base::is_paused_;
     using base::leave;
     using base::lend_to;
+    using base::lets_wait_;
+    using base::next_ticket_;
     using base::order_;
     using base::overtaken_;
     using base::permit;
@@ -335,8 +368,6 @@ private:
         changed(of, now);
         serve(now);
     }
-
-    std::uint64_t next_ticket_ = 0;
 };
 
 }  // namespace pool::core

@@ -50,9 +50,10 @@ public:
         for (; !unfit_.empty(); now.spend()) {
             if (now.is_over()) return;
             queue& of = unfit_.front();
-            if (is_closed_ && !refuse(of, now)) return;
+            if (!refuse(of, now)) return;
             changed(of, now);
         }
+        refused_before_ = 0;
         do {
             for (; !unsettled_.empty(); now.spend()) {
                 if (now.is_over()) return;
@@ -67,7 +68,8 @@ public:
                 move(of, settled_);
                 if (is_closed_) continue;
                 grant(now);
-                settle(of, now);
+                if (is_paused_) trim(of, now);
+                else settle(of, now);
                 if (now.is_over()) return changed(of, now);  // something of it may be left
             }
             if (waiting_ == 0 && !exceeds_idle_) return;
@@ -87,10 +89,12 @@ protected:
     using base::end_wait;
     using base::fit;
     using base::is_closed_;
+    using base::is_paused_;
     using base::leave;
     using base::move;
     using base::order_;
     using base::queues_;
+    using base::refused_before_;
     using base::settled_;
     using base::store_;
     using base::store_time;
@@ -99,6 +103,9 @@ protected:
     using base::waiting_;
 
     ~allocation() = default;
+
+    /// Whether connections and permits are given at all.
+    bool gives() const noexcept { return !is_closed_ && !is_paused_; }
 
     /// Removes a request that has given up. Returns whether it had.
     template <class Moment>
@@ -185,7 +192,7 @@ private:
     /// Free permits: to the oldest requests that may have one.
     template <class Moment>
     void grant(Moment& now) noexcept {
-        for (; open_count() < now.bounds.max_open() && !is_closed_ && !now.is_over(); now.spend()) {
+        for (; open_count() < now.bounds.max_open() && gives() && !now.is_over(); now.spend()) {
             request* const next = older(order_.oldest_promised(), order_.oldest_able());
             if (next == nullptr) return;
             if (!remove_if_given_up(*next, now)) permit(*next, now);
@@ -218,7 +225,7 @@ private:
     template <class Moment>
     bool make_room(Moment& now) noexcept {
         request* const next = order_.oldest_able();
-        if (next == nullptr || now.is_over()) return false;
+        if (next == nullptr || is_paused_ || now.is_over()) return false;
         now.spend();
         if (remove_if_given_up(*next, now)) return true;
         group* victim = store_.oldest_spare(next->queue().group, now.budget);

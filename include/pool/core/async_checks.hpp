@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -57,7 +58,7 @@ public:
     /// Begins to wait, until `deadline`, unless the pool is closed. Returns whether it did.
     bool begin_check(check& begun, clock_time_point deadline) noexcept {
         const std::lock_guard guard{lock_};
-        if (closed_) return false;
+        if (this->is_closed()) return false;
         begun.deadline_ = deadline;
         begun.is_running_ = true;
         running_.push_back(begun);
@@ -92,16 +93,22 @@ public:
     void close_all(std::vector<std::exception_ptr>* errors) noexcept {
         {
             const std::lock_guard guard{lock_};
-            closed_ = true;  // from now on, none begins
+            this->service_ = service::closed;  // from now on, none begins
         }
         end_checks(request_state::closed, [](const check&) { return true; });
         Limit::close_all(errors);
     }
 
+    /// In the child of a fork: also forgets the checks.
+    void abandon() noexcept {
+        std::construct_at(std::addressof(running_));
+        std::construct_at(std::addressof(untold_));
+        Limit::abandon();
+    }
+
 private:
     ~async_checks() override = default;
 
-    using Limit::closed_;
     using Limit::lock_;
     using checks = boost::intrusive::list<check,
         boost::intrusive::member_hook<check, boost::intrusive::list_member_hook<>, &check::place_>,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <new>
@@ -66,6 +68,52 @@ inline boost::system::error_code code_of(const std::exception_ptr& error) noexce
     }
 }
 
+/// Counts the dials of an operation, and the owners of the one that runs. Owners of an earlier dial change nothing.
+/// Thread-safe, but for `begin`.
+class dial_count {
+public:
+    /// The next dial begins, with one owner. Returns its number.
+    std::uint32_t begin() noexcept {
+        running_.store(std::uint64_t{++last_} << 32 | 1);
+        return last_;
+    }
+
+    /// One more may end this dial.
+    void add_owner(std::uint32_t number) noexcept {
+        (void)change(number, [](std::uint64_t seen) { return seen + 1; });
+    }
+
+    /// One less. Returns true for the last one of a dial that runs: then that has ended.
+    bool remove_owner(std::uint32_t number) noexcept {
+        bool is_last = false;
+        const auto without = [&](std::uint64_t seen) {
+            is_last = static_cast<std::uint32_t>(seen) == 1;
+            return is_last ? none : seen - 1;
+        };
+        return change(number, without) && is_last;
+    }
+
+    /// Ends this dial. Returns whether it was running.
+    bool end(std::uint32_t number) noexcept {
+        return change(number, [](std::uint64_t) { return none; });
+    }
+
+private:
+    static constexpr std::uint64_t none = 0;
+
+    /// Changes the state, if this dial is running.
+    template <class Change>
+    bool change(std::uint32_t number, const Change& to) noexcept {
+        std::uint64_t seen = running_.load();
+        while (seen >> 32 == number)
+            if (running_.compare_exchange_weak(seen, to(seen))) return true;
+        return false;
+    }
+
+    std::uint32_t last_ = 0;
+    std::atomic<std::uint64_t> running_ = none;  ///< the number of the dial that runs, and in the low half its owners
+};
+
 /// One owner of the running dial of an operation. The dial ends exactly once: when it succeeds, when it fails, or when
 /// its last owner is destroyed. All owners keep the operation alive.
 template <class Operation>
@@ -73,15 +121,21 @@ class dial_owner {
     using connection_type = typename Operation::connection_type;
 
 public:
-    explicit dial_owner(std::shared_ptr<Operation> operation) noexcept : operation_{std::move(operation)} { add(); }
-    dial_owner(const dial_owner& other) noexcept : operation_{other.operation_} { add(); }
+    /// The first owner of the next dial.
+    explicit dial_owner(std::shared_ptr<Operation> operation) noexcept
+        : operation_{std::move(operation)},
+          number_{operation_->dials.begin()} {}
+    dial_owner(const dial_owner& other) noexcept : operation_{other.operation_}, number_{other.number_} {
+        if (operation_) operation_->dials.add_owner(number_);
+    }
     dial_owner(dial_owner&& other) noexcept = default;
     dial_owner& operator=(dial_owner other) noexcept {
         operation_.swap(other.operation_);
+        std::swap(number_, other.number_);
         return *this;
     }
     ~dial_owner() {
-        if (operation_ && operation_->dial_owners.fetch_sub(1) == 1) failed(asio::errc::dial_dropped);
+        if (operation_ && operation_->dials.remove_owner(number_)) operation_->dial_failed(asio::errc::dial_dropped, nullptr);
     }
 
     Operation& operation() const noexcept { return *operation_; }
@@ -99,12 +153,10 @@ public:
     }
 
 private:
-    void add() const noexcept {
-        if (operation_) operation_->dial_owners.fetch_add(1);
-    }
-    bool end() const noexcept { return !operation_->is_dial_over.exchange(true); }
+    bool end() const noexcept { return operation_->dials.end(number_); }
 
     std::shared_ptr<Operation> operation_;
+    std::uint32_t number_;
 };
 
 /// The handler that a dial calls when it is over. A connection that comes with an error, or too late, is closed.

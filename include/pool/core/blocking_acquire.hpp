@@ -57,9 +57,10 @@ private:
     typename State::request& asking_;
 };
 
-/// Dials for a request in the state `dialing`. Calls `prepare()` before that.
+/// Dials for a request in the state `dialing`. Calls `prepare()` before that. If the dial was outdated meanwhile, the
+/// request may dial again.
 template <class State, class Prepare, class Dial>
-typename State::entry& dial_for(State& state, typename State::request& dialing, const Prepare& prepare, Dial& dial,
+void dial_for(State& state, typename State::request& dialing, const Prepare& prepare, Dial& dial,
     const dial_context& context) {
     typename State::entry* fresh = nullptr;
     try {
@@ -69,8 +70,7 @@ typename State::entry& dial_for(State& state, typename State::request& dialing, 
         state.dial_failed(dialing, core::kept_text(std::current_exception()));
         throw;
     }
-    state.dial_succeeded(dialing, *fresh);
-    return *fresh;
+    if (!fresh->has_conn() || !state.dial_succeeded(dialing, *fresh)) state.dial_outdated(dialing, *fresh);
 }
 
 /// Waits until the state of a request is final, or `may_dial`. Returns that. Calls `prepare()` before a close that it
@@ -122,22 +122,12 @@ typename State::entry& wait_or_dial(State& state, const typename State::hashed& 
         sick.it = nullptr;
     }
     request_state seen = wait_for(state, asking, context.stop, keep_key);
-    if (seen == request_state::may_dial) {
+    while (seen == request_state::may_dial) {
         dial_for(state, asking, keep_key, dial, context);
         seen = asking.state();
+        if (seen == request_state::may_dial) seen = wait_for(state, asking, context.stop, keep_key);
     }
-    switch (seen) {
-    case request_state::closed:
-        throw closed_error(state, own());
-    case request_state::queue_full:
-        throw wait_error<queue_full>(state, own(), "the wait queue is full", asking.seen());
-    case request_state::cancelled:
-        throw wait_error<acquire_cancelled>(state, own(), "cancelled", asking.seen());
-    case request_state::timed_out:
-        throw wait_error<acquire_timeout>(state, own(), "its deadline has passed", asking.seen());
-    default:
-        break;
-    }
+    core::throw_refusal(seen, state, own(), asking.seen());
     leaving.is_done = true;
     return asking.lent();
 }
@@ -146,8 +136,8 @@ typename State::entry& wait_or_dial(State& state, const typename State::hashed& 
 template <class State>
 void refuse_late(const State& state, const typename State::hashed& key, const dial_context& context,
     typename State::clock_time_point deadline) {
-    if (context.stop.stop_requested()) throw wait_error<acquire_cancelled>(state, key, "cancelled");
-    if (state.is_past(deadline)) throw wait_error<acquire_timeout>(state, key, "its deadline has passed");
+    if (context.stop.stop_requested()) core::throw_refusal(request_state::cancelled, state, key);
+    if (state.is_past(deadline)) core::throw_refusal(request_state::timed_out, state, key);
 }
 
 /// The same for a caller whose connection has been checked meanwhile. It gives that back.

@@ -34,4 +34,10 @@ bool close_conn(Conn& conn, std::vector<std::exception_ptr>* errors = nullptr) n
     }
 }
 
+/// In the child of a fork: has a connection of the parent abandoned, if Conn can do that.
+template <class Conn>
+void abandon_conn([[maybe_unused]] Conn& conn) noexcept {
+    if constexpr (abandonable<Conn>) connection_traits<Conn>::abandon(conn);
+}
+
 }  // namespace pool::core

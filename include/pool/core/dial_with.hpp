@@ -28,12 +28,13 @@ Conn dial_with(Dial& dial, const Key& key, [[maybe_unused]] const dial_context& 
     else return std::invoke(dial);
 }
 
-/// Whether a dial, of any result, takes the context of its caller. The `Handler` is that of an asynchronous dial. A
+/// Whether a dial, of any result, takes the context of its caller. It is not tried without the key, if there is one:
+/// a generic dial might not compile. The `Handler` is that of an asynchronous dial. A
 /// blocking dial and a coroutine have none.
 template <class Dial, class Key, class... Handler>
-inline constexpr bool takes_context = std::is_invocable_v<Dial&, const Key&, const dial_context&, Handler...> ||
-                                      (std::same_as<Key, no_key> &&
-                                          std::is_invocable_v<Dial&, const dial_context&, Handler...>);
+inline constexpr bool takes_context =
+    std::disjunction_v<std::is_invocable<Dial&, const Key&, const dial_context&, Handler...>,
+        std::conjunction<std::is_same<Key, no_key>, std::is_invocable<Dial&, const dial_context&, Handler...>>>;
 
 /// Whether a dial takes no context.
 template <class Dial, class Key, class... Handler>
@@ -48,6 +49,13 @@ concept can_dial = takes_context<Dial, Key> || takes_no_context<Dial, Key>;
 /// here.
 template <class Dial, class Key>
 inline constexpr bool heeds_context = takes_context<Dial, Key>;
+
+/// Whether a dial, which heeds its context, has a use for a stop token. A dial whose type is erased knows that itself.
+template <class Dial>
+bool can_be_stopped([[maybe_unused]] const Dial& dial) noexcept {
+    if constexpr (requires { { dial.heeds_context() } -> std::same_as<bool>; }) return dial.heeds_context();
+    else return true;
+}
 
 /// Whether it is a function around a dial that is for blocking dials alone. Such a function says so here.
 template <class Dial>

@@ -11,6 +11,7 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/entry_parts.hpp>
+#include <pool/core/generations.hpp>
 #include <pool/core/key_group.hpp>
 
 /// @file
@@ -141,8 +142,12 @@ public:
             if (worn_.uses != wear::most_uses) worn_.uses = (worn_.uses + 1) & wear::most_uses;
     }
 
-    // For the holder of the lent entry. The store sets them only when it lends, so they share a byte with what the holder
-    // changes.
+    /// How often processes have forked until the process that has opened it: see `guarded_store::abandon`.
+    unsigned forks() const noexcept { return forks_; }
+    static constexpr unsigned most_forks = 0x1f;  ///< more are not told apart
+
+    // For the holder of the lent entry. The store sets them only when it makes the entry, or lends it, so they share a
+    // byte with what the holder changes.
     signed char exceptions = 0;     ///< uncaught ones when it was lent, or when its lease moved
     bool reused : 1 = false;        ///< it was idle before it was lent
     bool is_unchecked : 1 = false;  ///< its health has to be checked before it is used
@@ -151,11 +156,15 @@ private:
     friend entry_index<Key, Conn, Parts>;
     friend entry_store<Key, Conn, Parts>;
     friend lending_store<Key, Conn, Parts>;
+    friend generations<entry>;
 
     const group* indexed_group() const noexcept { return group_; }
 
     bool has_conn_ : 1 = false;
-    place place_ = place::opening;  // read by sweeps: it shares a byte with nothing
+    unsigned char forks_ : 5 = 0;
+    // Read by sweeps: they share no byte with what the holder changes.
+    place place_ = place::opening;
+    generation generation_ = 0;  ///< that of the pool, when the connection began to be opened
     [[no_unique_address]] wear_type worn_{};
     union {
         Conn conn_;  ///< from `construct` to `destroy`

@@ -98,6 +98,37 @@ public:
         }
     }
 
+    // Invalidation.
+
+    /// From now on, all connections are outdated that are open, or being opened: they are not lent any more. Idle ones
+    /// are to be retired by `clear_outdated`.
+    void invalidate() noexcept { generations_.invalidate(index_.ordered()); }
+
+    /// The same for those of a key.
+    void invalidate(const hashed& key) {
+        if (group* const found = index_.find(key)) generations_.invalidate(*found, index_.ordered());
+    }
+
+    /// Retires idle entries that are outdated, the oldest first. They are older than all others. Returns whether these
+    /// were all. Each step is O(1).
+    bool clear_outdated(std::size_t most, entries& retired) noexcept {
+        for (; stats_.idle != 0 && base::is_outdated(index_.oldest_idle()); --most) {
+            if (most == 0) return false;
+            retire(index_.oldest_idle(), stats_.invalidated, retired);
+        }
+        return true;
+    }
+
+    /// The same for those of a key.
+    bool clear_outdated(const hashed& key, std::size_t most, entries& retired) {
+        group* const found = index_.find(key);
+        for (; found != nullptr && !found->idle.empty() && base::is_outdated(found->idle.front()); --most) {
+            if (most == 0) return false;
+            retire(found->idle.front(), stats_.invalidated, retired);
+        }
+        return true;
+    }
+
     /// Begins to go through all idle entries: `sweep` goes on. Two threads may sweep at once: they share the work.
     /// `visits_all` is whether it is to visit the entries that are not idle, too.
     void begin_sweep(bool visits_all = false) noexcept { index_.begin_sweep(visits_all); }
@@ -140,6 +171,45 @@ public:
             if (base::is_due(e, now)) retire(e, stats_.expired, retired);
             else if (connection_traits<Conn>::closed(e.conn())) retire(e, stats_.found_closed, retired);
         }
+    }
+
+    // Making room for a caller of another key.
+
+    /// Retires an idle entry of a group that no nudged request is to take: there has to be one.
+    void evict(group& of, entries& retired) noexcept
+        requires base::can_wait
+    {
+        retire(of.spare(), stats_.evicted, retired);
+    }
+
+    /// The group with the oldest idle entry, of those with one that no nudged request is to take, but not
+    /// `other_than`; nullptr if there is none, or if `most` steps were not enough. Reduces `most` by its steps. Each is
+    /// O(log n).
+    group* oldest_spare(const group* other_than, std::size_t& most) noexcept
+        requires base::can_wait
+    {
+        return stats_.idle != 0 ? idle_groups_.oldest(other_than, most) : nullptr;
+    }
+
+    /// Tells it that fewer requests than before are to take idle entries of a group.
+    void add_spare(group& of) noexcept
+        requires base::can_wait
+    {
+        if (!of.idle.empty()) idle_groups_.add(of);
+    }
+
+    /// Erases a lent entry whose caller has moved the connection out and destroyed the rest, for `detach`.
+    void erase_detached(entry& e) noexcept {
+        ++stats_.detached;
+        erase_taken(e);
+    }
+
+    /// The same, for `take`.
+    void erase_taken(entry& e) noexcept {
+        --e.group_->lent;
+        --stats_.lent;
+        stats_.keys -= !e.group_->is_in_use();
+        index_.erase(e);
     }
 
     // Hooks.
@@ -205,13 +275,14 @@ public:
         e.tending_.at = now;
     }
 
-    /// Retires it. `is_alive` is false if its keep-alive has failed. Otherwise the pool is closed, or has no more room
-    /// for it.
+    /// Retires it. `is_alive` is false if its keep-alive has failed. Otherwise the pool is closed, or it is outdated, or
+    /// there is no more room for it.
     void retire_tended(entry& kept, bool is_alive, bool is_closed, entries& retired) noexcept
         requires Parts::is_tended
     {
         --stats_.checking;
-        auto& why_alive = is_closed ? stats_.cleared : stats_.evicted;
+        auto& why_open = base::is_outdated(kept) ? stats_.invalidated : stats_.evicted;
+        auto& why_alive = is_closed ? stats_.cleared : why_open;
         retire(kept, is_alive ? why_alive : stats_.failed_keep_alives, retired);
     }
 
@@ -231,8 +302,17 @@ public:
         index_.reserve(count);
     }
 
+    /// Calls `visit` for each connection that is idle or lent. O(n).
+    template <class Visit>
+    void for_each_conn(const Visit& visit) {
+        for (const entry& each : index_.ordered())
+            if (each.is_idle() || each.is_lent()) visit(index_.unconst(each).conn());
+    }
+
 private:
     using base::can_wait;
+    using base::generations_;
+    using base::idle_groups_;
     using base::index_;
     using base::retire;
     using base::stats_;

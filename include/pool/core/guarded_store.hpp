@@ -4,32 +4,17 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
-#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <limits>
 #include <mutex>
-#include <string>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
-#include <boost/intrusive/list.hpp>
-
-#include <pool/connection.hpp>
-#include <pool/core/admission.hpp>
 #include <pool/core/close_conn.hpp>
-#include <pool/core/entry_store.hpp>
-#include <pool/core/expiry_rule.hpp>
-#include <pool/core/moment.hpp>
-#include <pool/core/no_admission.hpp>
-#include <pool/core/parking.hpp>
-#include <pool/policies/capacity.hpp>
-#include <pool/policies/lock.hpp>
-#include <pool/settings.hpp>
+#include <pool/core/guarded_parts.hpp>
 
 /// @file
-/// The store and the policies, guarded by one lock, and the steps that change them.
+/// The steps that change what the lock guards.
 
 namespace pool::core {
 
@@ -47,37 +32,15 @@ namespace pool::core {
 ///
 /// Thread-safe, if LockPolicy is a lock.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
-class guarded_store {
+class guarded_store : public guarded_parts<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
+    using base = guarded_parts<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
+
 public:
-    static constexpr bool timed = ExpiryPolicy::can_expire;                         ///< whether anything expires
-    static constexpr bool bounds_open = open_capacity_policy<CapacityPolicy, Key>;  ///< whether callers may wait
-    static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;       ///< whether a thread may block
-
-    using key_type = Key;                                       ///< the parameter
-    using connection_type = Conn;                               ///< the parameter
-    using lock_type = LockPolicy;                               ///< the parameter
-    using clock_type = ClockPolicy;                             ///< the parameter
-    using clock_time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
-    /// The parts of an entry besides its connection.
-    using parts = entry_parts<clock_time_point,
-        facts_of<Conn, ExpiryPolicy>(bounds_open, declares_weight_bound<CapacityPolicy>)>;
-    using time_point = typename parts::time_point;                      ///< the times that the store is told
-    using store_type = entry_store<Key, Conn, parts>;                   ///< the store
-    using entry = typename store_type::entry;                           ///< one connection
-    using entries = typename store_type::entries;                       ///< connections to close
-    using group = typename store_type::group;                           ///< what the entries of one key share
-    using hashed = typename store_type::hashed;                         ///< a key and its hash
-    using moment = core::moment<CapacityPolicy, ClockPolicy, entries>;  ///< what a step decides with
-    using rule = expiry_rule<ExpiryPolicy, entry>;                      ///< when entries expire
-    /// The wait queue.
-    using admission_type = std::conditional_t<bounds_open, admission<store_type>, no_admission<store_type>>;
-
-    guarded_store(const guarded_store&) = delete;
-    guarded_store& operator=(const guarded_store&) = delete;
-    const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
-    const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
-    /// The bits of `entry::exceptions` that a lease begins with: all, if it is given back only after `lease::keep`.
-    int unkept_bits() const noexcept { return unkept_bits_; }
+    using base::bounds_open, base::can_wait;
+    using typename base::admission_type;
+    using typename base::entry;
+    using typename base::moment;
+    using typename base::parts;
 
     /// Called when the pool and its lazy connections are destroyed: it is the deleter of their common
     /// `std::shared_ptr`.
@@ -86,22 +49,11 @@ public:
     }
 
 protected:
-    /// A thread in `drain`, which waits until nothing is outstanding.
-    struct drainer : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
-                     parked_thread<LockPolicy, ClockPolicy> {};
-    using drainers = boost::intrusive::list<drainer, boost::intrusive::constant_time_size<false>>;
-    struct no_drainers {};
+    using base::admission_, base::base, base::drainers_, base::is_closed, base::lock_, base::store, base::unclosed_;
+    using typename base::drainer;
+
     /// The largest number of entries that one step works on, so that other threads do not wait long for the lock.
     static constexpr std::size_t batch = moment::batch;
-
-    /// An empty state.
-    guarded_store(CapacityPolicy&& capacity, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock)
-        : name_{std::move(settings.name)},
-          unkept_bits_{settings.discard_unless_kept ? -1 : 0},
-          clock_{std::move(clock)},
-          capacity_{std::move(capacity)},
-          expiry_{std::move(expiry)},
-          store_{settings.reuse, settings.check_after} {}
 
     /// Only the last step destroys it.
     virtual ~guarded_store() = default;
@@ -171,35 +123,12 @@ protected:
     /// to be closed.
     std::size_t outstanding() const noexcept {
         const pool::stats& all = store().stats();
-        return all.lent + all.closing + admission_.dialing() + (closed_ ? all.idle : 0);
-    }
-
-    /// The store. Call it only under the lock. If the lock can report whether it is held, an assertion checks that.
-    store_type& store() noexcept {
-        assert(is_locked() && "pool: the store was used without the lock");
-        return store_;
-    }
-    const store_type& store() const noexcept {
-        assert(is_locked() && "pool: the store was used without the lock");
-        return store_;
-    }
-
-    /// The moment of a step.
-    moment now() noexcept { return {capacity_, clock_, unclosed_}; }
-
-    /// Reads the clock, if the store needs the time.
-    time_point read_clock() const {
-        if constexpr (parts::needs_time) return clock_.now();
-        else return {};
-    }
-
-    /// The time of a step, for entries.
-    static time_point entry_time([[maybe_unused]] moment& now) {
-        if constexpr (parts::needs_time) return now.now();
-        else return {};
+        return all.lent + all.closing + admission_.dialing() + (is_closed() ? all.idle : 0);
     }
 
 private:
+    using base::orphaned_, base::somebody_waits_, base::unfinished_;
+
     /// Which retired connection a step takes, to close it.
     enum class claims : unsigned char { none, new_ones, any };
 
@@ -360,38 +289,6 @@ private:
         return removal(erases, which);
     }
 
-    bool is_locked() const noexcept {
-        if constexpr (requires { lock_traits<LockPolicy>::held(lock_); }) return lock_traits<LockPolicy>::held(lock_);
-        else return true;
-    }
-
-    const std::string name_;
-    const int unkept_bits_;
-    [[no_unique_address]] const ClockPolicy clock_;
-    struct nobody_waits {};
-    [[no_unique_address]] std::conditional_t<bounds_open, std::atomic<bool>, nobody_waits> somebody_waits_{};
-
-protected:
-    /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
-    /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
-    /// the answers of the capacity and the expiry policy, their swaps in `reconfigure`, and the clock, if a caller waits
-    /// or begins to [C8].
-    [[no_unique_address]] mutable LockPolicy lock_;
-    [[no_unique_address]] CapacityPolicy capacity_;
-    [[no_unique_address]] rule expiry_;
-
-private:
-    store_type store_;
-    entries unclosed_;  ///< retired connections that nobody closes yet
-
-protected:
-    [[no_unique_address]] admission_type admission_{store_};
-    [[no_unique_address]] std::conditional_t<can_wait, drainers, no_drainers> drainers_;
-    bool closed_ = false;
-
-private:
-    bool orphaned_ = false;
-    unsigned unfinished_ = 0;  ///< steps whose batch has ended before they had given everything
 };
 
 }  // namespace pool::core

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -58,6 +59,7 @@ private:
     std::optional<Hashed> key_;
     request_state state_ = request_state::may_dial;
     bool is_notified_ = true;
+    unsigned char outdated_dials_ = 0;  ///< how many it has made
     Entry* lent_ = nullptr;
     hook place_;  ///< among those that are not over, or those that could not be notified
 };
@@ -83,7 +85,8 @@ public:
         change([&](requests&) {
             store().count_lookup_in_vain();
             asking.key_.emplace(key);
-            if (closed_) asking.state_ = request_state::closed;
+            if (is_closed()) asking.state_ = request_state::closed;
+            else if (!lends()) asking.state_ = request_state::paused;
             else unfinished_.push_back(asking);
         });
     }
@@ -94,7 +97,10 @@ public:
         request_state seen{};
         change([&](requests& ended) {
             asking.is_notified_ = true;  // whatever happens in this step, it need not be notified
-            if (is_late && asking.state_ == request_state::may_dial) end(asking, request_state::timed_out, ended);
+            if (asking.state_ == request_state::may_dial) {
+                if (is_late) end(asking, request_state::timed_out, ended);
+                else if (!lends()) end(asking, request_state::paused, ended);
+            }
             asking.is_notified_ = false;
             seen = asking.state_;
             if (seen == request_state::may_dial) asking.state_ = request_state::dialing;
@@ -111,11 +117,8 @@ public:
         });
     }
 
-    /// Makes an entry for the connection of a dial, from the result of `make(key)`. Strong guarantee.
-    template <class Make>
-    entry& dialled(request& dialing, const Make& make) {
-        return this->make_entry_with(*dialing.key_, make);
-    }
+    /// Makes an entry for the connection of a dial that is about to begin. Strong guarantee.
+    entry& make_entry_for(request& dialing) { return this->make_entry(*dialing.key_); }
 
     /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
     /// whether it did. Throws what the dial throws, and `std::bad_alloc`.
@@ -129,50 +132,68 @@ public:
             const auto* const of = store().find(key);
             const std::size_t idle = of != nullptr ? of->idle.size() : 0;
             const std::size_t lent = of != nullptr && wanted.includes_lent ? of->lent : 0;
-            if (closed_ || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle()) return false;
+            if (!lends() || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle()) return false;
             fresh = &store().make_entry(key, this->expiry_.earliest(begin));
             if (idle >= capacity_.max_idle_for(fresh->key())) {
                 store().erase_unopened(*fresh);
                 return false;
             }
         }
-        this->dial_into(*fresh, dial, context);
-        moment now = this->now();
-        const auto own = this->deadline_of(*fresh, now);
-        step(closing::own_and_one, now, [&](moment&) {
-            store().count_dial();
-            if (closed_) return store().retire_uncounted(*fresh, now.retired);
-            store().mark_lent(*fresh, this->expiry_.of_new(base::entry_time(now)));
-            this->keep(*fresh, own, true, now);
-        });
+        this->give_back(this->dial_for_lease(*fresh, dial, context));
         return true;
     }
 
-    /// The dial of a request has succeeded: `fresh` is for that request, or becomes idle if it is not needed.
-    void dial_succeeded(request& dialing, entry& fresh) noexcept {
+    /// The dial of a request has succeeded: `fresh` is for that request, or becomes idle if it is not needed. Returns
+    /// false if the dial is outdated: then call `dial_outdated`.
+    bool dial_succeeded(request& dialing, entry& fresh) noexcept {
         fresh.weigh();
         moment now = this->now();
         const auto own = base::deadline_of(fresh, now);
         requests ended;
+        bool is_outdated = false;
         step(closing::own, now, [&](moment&) {
             store().count_dial();
+            is_outdated = !is_closed() && store().is_outdated(fresh);
+            if (is_outdated) return;
             const bool is_needed = is_unfinished(dialing);
-            if (closed_) {
+            if (is_closed()) {
                 store().retire_uncounted(fresh, now.retired);
             } else {
                 store().mark_lent(fresh, this->expiry_.of_new(base::entry_time(now)));
                 if (is_needed) dialing.lent_ = &fresh;
                 else this->keep(fresh, own, true, now);
             }
-            if (is_needed) end(dialing, closed_ ? request_state::closed : request_state::lent, ended);
+            if (is_needed) end(dialing, is_closed() ? request_state::closed : request_state::lent, ended);
         });
         deliver(ended);
+        return !is_outdated;
     }
 
-    /// The dial of a request has failed.
-    void dial_failed(request& dialing) noexcept {
+    /// The dial of a request was outdated. Closes its connection, if it has one. The request dials again, if it is still
+    /// needed.
+    void dial_outdated(request& dialing, entry& fresh) noexcept {
+        this->erase_outdated(fresh, [](moment&) {});
+        bool is_told = true;
         change([&](requests& ended) {
-            store().count_failed_dial();
+            if (!is_unfinished(dialing)) return;
+            if (++dialing.outdated_dials_ == most_outdated) return end(dialing, request_state::invalidated, ended);
+            dialing.state_ = request_state::may_dial;
+            is_told = std::exchange(dialing.is_notified_, true);
+        });
+        // It lives: this is the end of its dial. If there is no memory to tell it, it fails.
+        if (is_told || dialing.notified()) return;
+        change([&](requests& ended) {
+            dialing.is_notified_ = false;
+            if (is_unfinished(dialing)) return end(dialing, request_state::failed, ended);
+            dialing.is_notified_ = true;
+            ended.push_back(dialing);
+        });
+    }
+
+    /// The dial of a request has failed, if it was called: then that counts.
+    void dial_failed(request& dialing, const dial_error&, count_dial count) noexcept {
+        change([&](requests& ended) {
+            if (count == count_dial::yes) store().count_failed_dial();
             if (is_unfinished(dialing)) end(dialing, request_state::failed, ended);
         });
     }
@@ -193,10 +214,17 @@ public:
     /// From now on the pool keeps no connection, and all requests end. Closes the idle connections.
     void close_all(std::vector<std::exception_ptr>* errors) noexcept {
         change([&](requests& ended) {
-            closed_ = true;
+            service_ = service::closed;
             while (!unfinished_.empty()) end(unfinished_.front(), request_state::closed, ended);
         });
         base::close_all(errors);
+    }
+
+    /// In the child of a fork: also forgets the requests.
+    void abandon() noexcept {
+        std::construct_at(std::addressof(unfinished_));
+        std::construct_at(std::addressof(unnotified_));
+        base::abandon();
     }
 
     /// Whether a deadline has passed; max() never does.
@@ -208,8 +236,10 @@ protected:
     ~idle_limit() override = default;
 
     using base::capacity_;
-    using base::closed_;
+    using base::is_closed;
+    using base::lends;
     using base::lock_;
+    using base::service_;
     using base::step;
     using base::store;
     using typename base::moment;

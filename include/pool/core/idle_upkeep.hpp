@@ -75,7 +75,7 @@ public:
         if constexpr (has_keep_alive<Conn>) next = std::min(next, next_keep_alive());
         const clock_time_point now = this->clock().now();
         const std::lock_guard guard{lock_};
-        if (closed_ || !(bounds_open || rule::asks.deadline || !targets_.empty())) return next;
+        if (is_closed() || !(bounds_open || rule::asks.deadline || !targets_.empty())) return next;
         const std::chrono::milliseconds soon{admission_.awaits_blocked() ? 10 : 1'000};
         return std::min(next, saturating_add(now, soon));
     }
@@ -88,7 +88,7 @@ public:
         const auto bound = [&](const entry& e) { return expiry_.bound_of(e, now); };
         for (;;) {
             const std::lock_guard guard{lock_};
-            if (closed_) return time_point::max();
+            if (is_closed()) return time_point::max();
             if (const auto next = store().next_expiry(batch, bound)) return std::min(*next, expiry_.earliest(now));
         }
     }
@@ -105,6 +105,53 @@ public:
         const hashed own{key_view<Key>(kept), key.hash};
         return clear_idle([&] { return store().stats(own).idle; },
             [&](std::size_t most, entries& retired) { store().clear(own, most, retired); });
+    }
+
+    /// Outdates what is open, or being opened: idle connections are closed now, and others when they come back, or when
+    /// their dials end. Returns how many were closed.
+    std::size_t invalidate(const invalidate_options& options) {
+        step(closing::later, [&](moment&) {
+            store().invalidate();
+            if (options.fail_waiting) admission_.refuse_waiting(request_state::invalidated);
+        });
+        if (options.interrupt) this->interrupt_outdated();
+        return in_batches([&](moment& now) { return store().clear_outdated(batch, now.retired); });
+    }
+
+    /// The same for one key.
+    std::size_t invalidate(const hashed& key, const invalidate_options& options) {
+        const Key kept(key.key);  // a close, or what is interrupted, may destroy the object that `key` refers to
+        const hashed own{key_view<Key>(kept), key.hash};
+        step(closing::later, [&](moment&) {
+            store().invalidate(own);
+            if (options.fail_waiting) admission_.refuse_waiting(own);
+        });
+        if (options.interrupt) this->interrupt_outdated();
+        return in_batches([&](moment& now) { return store().clear_outdated(own, batch, now.retired); });
+    }
+
+    /// Lends and dials nothing until `resume`. `lets_wait`: callers wait for that; otherwise they fail.
+    void pause(bool lets_wait) noexcept {
+        step(closing::later, [&](moment&) {
+            if (is_closed()) return;
+            service_ = service::paused;
+            admission_.pause(lets_wait);
+        });
+    }
+
+    /// The end of a pause.
+    void resume() noexcept {
+        step(closing::later, [&](moment&) {
+            if (service_ != service::paused) return;
+            service_ = service::open;
+            admission_.resume();
+        });
+    }
+
+    /// In the child of a fork: also forgets which connections were to be kept up.
+    void abandon() noexcept {
+        std::construct_at(std::addressof(targets_));
+        base::abandon();
     }
 
     /// Makes room in the index by key for so many connections.
@@ -151,7 +198,7 @@ public:
     void close_all(std::vector<std::exception_ptr>* errors) noexcept {
         decltype(targets_) ended;  // destroyed after the lock, because they have dials
         step(closing::later, [&](moment&) {
-            closed_ = true;
+            service_ = service::closed;
             ended.swap(targets_);
             admission_.close();
         });
@@ -174,10 +221,10 @@ public:
         if (count == 0) targets_.erase(found);
     }
 
-    /// The i-th of these; nullptr if there are not so many, or the pool is closed.
+    /// The i-th of these; nullptr if there are not so many, or the pool is paused or closed.
     std::shared_ptr<const min_idle_target<Key, Conn>> target(std::size_t i) const {
         const std::lock_guard guard{lock_};
-        return i < targets_.size() && !closed_ ? targets_[i] : nullptr;
+        return i < targets_.size() && lends() ? targets_[i] : nullptr;
     }
 
 protected:
@@ -186,11 +233,13 @@ protected:
     using base::admission_;
     using base::batch;
     using base::capacity_;
-    using base::closed_;
     using base::expiry_;
+    using base::is_closed;
+    using base::lends;
     using base::lock_;
     using base::lowers_;
     using base::read_clock;
+    using base::service_;
     using base::step;
     using base::store;
     using base::was_reconfigured_;
@@ -223,16 +272,18 @@ private:
         requires has_keep_alive<Conn>
     {
         if (keep_alive_every_ <= keep_alive_every_.zero()) return;
-        step(closing::later, [this](moment& now) {
+        bool is_all = false;
+        step(closing::later, [&](moment& now) {
+            is_all = !lends();
+            if (is_all) return;  // what was due when the pool was paused is due at its end
             store().begin_tending();
             oldest_kept_alive_ = now.now();
         });
-        bool is_all = false;
         while (!is_all) {
             entry* found = nullptr;
             step(closing::later, [&](moment& now) {
                 const time_point before = saturating_add(now.now(), -keep_alive_every_);
-                if (!closed_) found = store().next_to_tend(before, oldest_kept_alive_, now.budget);
+                if (lends()) found = store().next_to_tend(before, oldest_kept_alive_, now.budget);
                 is_all = found == nullptr && !now.is_over();
             });
             if (found == nullptr) continue;
@@ -244,11 +295,13 @@ private:
     static void keep_alive_ended(void* state, void* of, bool is_alive) noexcept {
         auto& here = *static_cast<idle_upkeep*>(state);
         auto& kept = *static_cast<entry*>(of);
+        if (here.is_forgotten(kept)) return;
         here.step(closing::own_and_one, [&](moment& now) { here.end_keep_alive(kept, is_alive, now); });
     }
     void end_keep_alive(entry& kept, bool is_alive, moment& now) noexcept {
-        const bool is_kept = is_alive && !closed_ && !admission_.is_over_bounds(kept, capacity_);
-        if (!is_kept) return store().retire_tended(kept, is_alive, closed_, now.retired);
+        const bool is_kept = is_alive && !is_closed() && !store().is_outdated(kept) &&
+                             !admission_.is_over_bounds(kept, capacity_);
+        if (!is_kept) return store().retire_tended(kept, is_alive, is_closed(), now.retired);
         store().put_back(kept, now.now(), expiry_.of(kept, now.now()));
         group& its = kept.of();
         if (!admission_.is_uncontended(its)) return admission_.came_back(its, now);
@@ -261,10 +314,11 @@ private:
         requires has_keep_alive<Conn>
     {
         if (keep_alive_every_ <= keep_alive_every_.zero()) return clock_time_point::max();
-        const clock_time_point latest = saturating_add(this->clock().now(), keep_alive_every_);
+        const clock_time_point now = this->clock().now();
         const std::lock_guard guard{lock_};
-        if (closed_) return clock_time_point::max();
-        return std::min(latest, saturating_add(oldest_kept_alive_, keep_alive_every_));
+        if (is_closed()) return clock_time_point::max();
+        if (!lends()) return saturating_add(now, std::min(keep_alive_every_, std::chrono::nanoseconds{std::chrono::seconds{1}}));
+        return std::min(saturating_add(now, keep_alive_every_), saturating_add(oldest_kept_alive_, keep_alive_every_));
     }
 
     /// Retires as many connections as `idle()` reports at first, in batches, by `clear(most, retired)`. So it does not

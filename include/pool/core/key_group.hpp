@@ -75,7 +75,8 @@ struct key_group : std::conditional_t<can_wait, awaited_group<Entry>, unawaited_
     const std::size_t hash;
     boost::intrusive::list<Entry> idle;  ///< in the order in which they were given back
     std::size_t lent = 0;
-    std::size_t uses = 0;  ///< how many entries and `kept_group`s use this group
+    std::uint64_t uses : 56 = 0;       ///< how many entries and `kept_group`s use this group
+    std::uint64_t valid_from : 8 = 0;  ///< for `generations`: entries of earlier ones are outdated
 };
 
 }  // namespace pool::core

@@ -139,6 +139,7 @@ struct key_queue {
     std::size_t dialing = 0;                  ///< running dials, and permits to begin one
     std::size_t closing = 0;                  ///< those whose callers close a connection, and then get its permit
     bool exceeds_idle = false;                ///< a connection has come back, and more may be idle than its bound
+    std::uint64_t refused_before = 0;         ///< older requests of it are refused, as `invalidated`
     dial_error last_error;                    ///< the last dial error since the queue exists
 
     queue_hook in_stage;                           ///< for `wait_queue`: among the queues that need the same work

@@ -30,6 +30,14 @@
 
 namespace pool::core {
 
+/// How a store lends.
+struct lending_rules {
+    reuse_order reuse = reuse_order::oldest_first;  ///< in which order it looks at the idle entries of a key
+    /// An entry that has been idle for less than this need not be checked before it is used.
+    std::chrono::nanoseconds check_after{};
+    unsigned forks = 0;  ///< how often processes have forked until this one
+};
+
 /// All connections of a pool in one container. An entry exists from before its connection opens until it is closed. Its
 /// address never changes. It belongs to a caller, is idle, or is being closed.
 ///
@@ -83,10 +91,10 @@ public:
         group& group_;
     };
 
-    /// An empty store. `reuse` is the order in which `lend` looks at the idle entries of a key. One that has been idle for
-    /// less than `check_after` need not be checked before it is used.
-    explicit lending_store(reuse_order reuse = reuse_order::oldest_first, std::chrono::nanoseconds check_after = {})
-        : reuse_{reuse}, check_after_{check_after} {}
+    /// An empty store.
+    explicit lending_store(lending_rules rules = {}) noexcept : rules_{rules} {}
+
+    lending_rules rules() const noexcept { return rules_; }  ///< those that it was made with
 
     lending_store(const lending_store&) = delete;
     lending_store& operator=(const lending_store&) = delete;
@@ -112,7 +120,21 @@ public:
     }
 
     /// The same, for a group.
-    entry& make_entry(group& of, time_point earliest) { return index_.add(of, earliest); }
+    entry& make_entry(group& of, time_point earliest) {
+        entry& made = index_.add(of, earliest);
+        made.forks_ = rules_.forks & entry::most_forks;
+        renew(made);
+        return made;
+    }
+
+    /// The connection of a new entry begins to be opened, for the first time or again.
+    void renew(entry& e) noexcept {
+        assert(e.place_ == place::opening && "pool: only a new entry can be opened again");
+        generations_.renew(e);
+    }
+
+    /// Whether a connection began to be opened before an `invalidate`. Then it must not be lent any more.
+    bool is_outdated(const entry& e) const noexcept { return generations_.is_outdated(e); }
 
     /// Marks a new entry as lent: its connection is open.
     void mark_lent(entry& e, const typename entry::birth& born) noexcept {
@@ -149,6 +171,8 @@ public:
             each = after(e);
             if (is_due(e, now)) {
                 retire(e, stats_.expired, retired);
+            } else if (is_outdated(e)) [[unlikely]] {
+                retire(e, stats_.invalidated, retired);
             } else if (connection_traits<Conn>::closed(e.conn())) {
                 retire(e, stats_.found_closed, retired);
             } else if (is_blocked(e)) {
@@ -210,6 +234,12 @@ public:
         retire(e, stats_.refused, retired);
     }
 
+    /// Retires an outdated entry that is given back, or that nobody needs when it is open.
+    void retire_outdated(entry& e, entries& retired) noexcept {
+        ++stats_.puts;
+        retire(e, stats_.invalidated, retired);
+    }
+
     /// Retires a lent entry that its caller does not want to give back.
     void discard(entry& e, entries& retired) noexcept { retire(e, stats_.discarded, retired); }
 
@@ -219,50 +249,11 @@ public:
         retire(e, uncounted, retired);
     }
 
-    /// Erases a lent entry whose caller has moved the connection out and destroyed the rest, for `detach`.
-    void erase_detached(entry& e) noexcept {
-        ++stats_.detached;
-        erase_taken(e);
-    }
-
-    /// The same, for `take`.
-    void erase_taken(entry& e) noexcept {
-        --e.group_->lent;
-        --stats_.lent;
-        stats_.keys -= !e.group_->is_in_use();
-        index_.erase(e);
-    }
-
     /// Erases a retired entry whose connection has been closed and destroyed. `failed` is whether the close threw.
     void erase_closed(entry& e, bool failed) noexcept {
         stats_.failed_closes += failed;
         --stats_.closing;
         index_.erase(e);
-    }
-
-    // Making room for a caller of another key.
-
-    /// Retires an idle entry of a group that no nudged request is to take: there has to be one.
-    void evict(group& of, entries& retired) noexcept
-        requires can_wait
-    {
-        retire(of.spare(), stats_.evicted, retired);
-    }
-
-    /// The group with the oldest idle entry, of those with one that no nudged request is to take, but not
-    /// `other_than`; nullptr if there is none, or if `most` steps were not enough. Reduces `most` by its steps. Each is
-    /// O(log n).
-    group* oldest_spare(const group* other_than, std::size_t& most) noexcept
-        requires can_wait
-    {
-        return stats_.idle != 0 ? idle_groups_.oldest(other_than, most) : nullptr;
-    }
-
-    /// Tells it that fewer requests than before are to take idle entries of a group.
-    void add_spare(group& of) noexcept
-        requires can_wait
-    {
-        if (!of.idle.empty()) idle_groups_.add(of);
     }
 
     // The statistics. These functions count the events that happen outside the store.
@@ -273,6 +264,11 @@ public:
     /// A dial threw, or returned a dead connection, whose close may have failed.
     void count_failed_dial(bool close_failed = false) noexcept {
         ++stats_.failed_dials;
+        stats_.failed_closes += close_failed;
+    }
+    /// The connection of a dial was closed before its caller got it: the dial was outdated, or the pool is closed.
+    void count_unneeded_dial(const entry& fresh, bool close_failed) noexcept {
+        stats_.outdated_dials += is_outdated(fresh);
         stats_.failed_closes += close_failed;
     }
 
@@ -312,7 +308,7 @@ protected:
     /// Counts a hit, unless the connection has to be checked first.
     void count_hit([[maybe_unused]] entry& e, [[maybe_unused]] time_point now) noexcept {
         if constexpr (has_check<Conn>) {
-            e.is_unchecked = saturating_since(e.idle_since_, now) >= check_after_;
+            e.is_unchecked = saturating_since(e.idle_since_, now) >= rules_.check_after;
             if (e.is_unchecked) {
                 ++stats_.checking;
                 return;
@@ -378,14 +374,14 @@ protected:
 
     entry* first(group& of) const noexcept {
         if (of.idle.empty()) return nullptr;
-        return reuse_ == reuse_order::oldest_first ? &of.idle.front() : &of.idle.back();
+        return rules_.reuse == reuse_order::oldest_first ? &of.idle.front() : &of.idle.back();
     }
 
     /// The entry to look at after `e`, in the order of reuse.
     entry* after(entry& e) const noexcept {
         auto& idle = e.group_->idle;
         auto here = idle.iterator_to(e);
-        if (reuse_ == reuse_order::oldest_first) return ++here == idle.end() ? nullptr : &*here;
+        if (rules_.reuse == reuse_order::oldest_first) return ++here == idle.end() ? nullptr : &*here;
         return here == idle.begin() ? nullptr : &*--here;
     }
 
@@ -393,8 +389,8 @@ protected:
     entry_index<Key, Conn, Parts> index_;
     pool::stats stats_;
     std::uint64_t last_age_ = 0;
-    const reuse_order reuse_;
-    const std::chrono::nanoseconds check_after_;
+    generations<entry> generations_;
+    const lending_rules rules_;
 };
 
 }  // namespace pool::core

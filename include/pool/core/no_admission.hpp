@@ -48,6 +48,9 @@ public:
     static constexpr void erase_lent(const group&, const auto& erase, auto&) noexcept { erase(); }  ///< only that
     static constexpr void bounds_changed() noexcept {}                                              ///< nobody waits
     static constexpr void close() noexcept {}                                                       ///< nobody waits
+    static constexpr void pause(bool) noexcept {}                                                   ///< nobody waits
+    static constexpr void resume() noexcept {}                                                      ///< nobody waits
+    static constexpr void refuse_waiting(const auto&) noexcept {}                                   ///< nobody waits
     static constexpr void serve(auto&) noexcept {}                                                  ///< nobody waits
     static constexpr void call_to_close(std::size_t, std::size_t, std::size_t) noexcept {}          ///< nobody waits
     static constexpr bool has_notifications() noexcept { return false; }                            ///< nobody waits

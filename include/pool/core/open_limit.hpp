@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include <pool/core/idle_upkeep.hpp>
+#include <pool/core/opening_store.hpp>
 #include <pool/core/request.hpp>
 #include <pool/policies/clock.hpp>
 
@@ -13,9 +14,6 @@
 /// The operations of a pool that bounds the open connections: its callers submit requests, and may have to wait.
 
 namespace pool::core {
-
-/// Whether `dial_failed` counts the failed dial.
-enum class count_dial : bool { no, yes };
 
 /// A pool state with a wait queue. Thread-safe, if LockPolicy is a lock.
 ///
@@ -64,10 +62,11 @@ public:
         step(closing::later, [&](moment& now) { admission_.cancel(asking, outcome, now); });
     }
 
-    /// Dials for a request in the state `dialing`. Then the caller must call `dial_succeeded` or `dial_failed`.
+    /// Dials for a request in the state `dialing`. Then the caller must call `dial_succeeded` or `dial_failed`. If there is
+    /// no connection, the dial was interrupted, and its caller must call `dial_outdated`.
     template <class Dial>
     entry& dial(request& dialing, Dial& dial, const dial_context& context) {
-        entry& fresh = make_entry(dialing);
+        entry& fresh = make_entry_for(dialing);
         this->dial_into(fresh, dial, context);
         return fresh;
     }
@@ -91,24 +90,31 @@ public:
             dial_failed(asking, core::kept_text(std::current_exception()));
             throw;
         }
-        dial_succeeded(asking, *fresh);
-        return true;
+        const bool is_valid = fresh->has_conn() && dial_succeeded(asking, *fresh);
+        if (!is_valid) dial_outdated(asking, *fresh);
+        return is_valid;
     }
 
-    /// Makes an entry for the connection of a dial, from the result of `make(key)`. Strong guarantee.
-    template <class Make>
-    entry& dialled(request& dialing, const Make& make) {
-        return this->construct_in(make_entry(dialing), make);
+    /// Makes an entry for the connection of a dial that is about to begin. Strong guarantee.
+    entry& make_entry_for(const request& dialing) {
+        group& its = *dialing.queue().group;  // which lives as long as the dial
+        const time_point now = this->read_clock();
+        const std::lock_guard guard{lock_};
+        return store().make_entry(its, this->expiry_.earliest(now));
     }
 
-    /// The dial of a request has succeeded: `fresh` is for that request, or is given back if it is not needed.
-    void dial_succeeded(request& dialing, entry& fresh) noexcept {
+    /// The dial of a request has succeeded: `fresh` is for that request, or is given back if it is not needed. Returns
+    /// false if the dial is outdated: then call `dial_outdated`.
+    bool dial_succeeded(request& dialing, entry& fresh) noexcept {
         fresh.weigh();
         moment now = this->now();
         const auto own = base::deadline_of(fresh, now);
+        bool is_outdated = false;
         step(closing::own, now, [&](moment&) {
             store().count_dial();
-            if (closed_) {
+            is_outdated = !is_closed() && store().is_outdated(fresh);
+            if (is_outdated) return;
+            if (is_closed()) {
                 store().retire_uncounted(fresh, now.retired);
                 admission_.dial_failed(dialing, request_state::closed, nullptr, now);
             } else {
@@ -116,6 +122,13 @@ public:
                 if (!admission_.dial_succeeded(dialing, fresh, now)) this->keep(fresh, own, true, now);
             }
         });
+        return !is_outdated;
+    }
+
+    /// The dial of a request was outdated. Closes its connection, if it has one, and then has its permit. The request
+    /// dials again, if it is still needed.
+    void dial_outdated(request& dialing, entry& fresh) noexcept {
+        this->erase_outdated(fresh, [&](moment& now) { admission_.dial_outdated(dialing, now); });
     }
 
     /// The dial of a request has failed. `dial` counts its own failures. For a dial of any other kind, pass
@@ -140,7 +153,7 @@ public:
     bool replace(request& asking, entry& unusable) {
         return this->close_one(
             [&](moment& now) {
-                if (closed_) return store().count_lookup_in_vain(), false;
+                if (is_closed()) return store().count_lookup_in_vain(), false;
                 admission_.submit_closing(asking, unusable.of(), now);
                 store().retire_unusable(unusable, now.retired);
                 return true;
@@ -207,20 +220,11 @@ protected:
     ~open_limit() override = default;
 
     using base::admission_;
-    using base::closed_;
+    using base::is_closed;
     using base::lock_;
     using base::step;
     using base::store;
     using typename base::moment;
-
-private:
-    /// An entry for the connection of a dial.
-    entry& make_entry(const request& dialing) {
-        group& its = *dialing.queue().group;  // which lives as long as the dial
-        const time_point now = this->read_clock();
-        const std::lock_guard guard{lock_};
-        return store().make_entry(its, this->expiry_.earliest(now));
-    }
 };
 
 }  // namespace pool::core

@@ -27,17 +27,22 @@ public:
     /// Whether there is a dial.
     explicit operator bool() const noexcept { return dial_ != nullptr; }
 
+    /// Whether the dial gets to see its context.
+    bool heeds_context() const noexcept { return dial_->heeds_context; }
+
     /// Calls the dial. Its exceptions pass through.
     Conn operator()(const Key& key, const dial_context& context) const { return dial_->open(key, context); }
 
 private:
     struct any_dial {
+        explicit any_dial(bool heeds) noexcept : heeds_context{heeds} {}
         virtual ~any_dial() = default;
         virtual Conn open(const Key& key, const dial_context& context) = 0;
+        const bool heeds_context;
     };
     template <class Dial>
     struct erased final : any_dial {
-        explicit erased(Dial&& given) : dial{std::move(given)} {}
+        explicit erased(Dial&& given) : any_dial{core::heeds_context<Dial, Key>}, dial{std::move(given)} {}
         Conn open(const Key& key, const dial_context& context) override {
             return core::dial_with<Conn>(dial, key, context);
         }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <type_traits>
@@ -58,6 +59,12 @@ public:
         const std::lock_guard guard{mutex_};
         if (reaper_) reaper_->wake();
         else if (is_needed(policy)) reaper_.emplace(pool);
+    }
+
+    /// In the child of a fork: starts the thread there, if there was one. Throws as that.
+    void abandon() {
+        std::construct_at(std::addressof(mutex_));
+        if (reaper_) reaper_->abandon();
     }
 
 private:

@@ -16,8 +16,8 @@
 #include <pool/core/acquire_errors.hpp>
 #include <pool/core/close_conn.hpp>
 #include <pool/core/dial_with.hpp>
-#include <pool/core/guarded_store.hpp>
 #include <pool/core/health.hpp>
+#include <pool/core/opening_store.hpp>
 #include <pool/core/saturating.hpp>
 #include <pool/dial.hpp>
 #include <pool/policies/capacity.hpp>
@@ -32,8 +32,8 @@ namespace pool::core {
 
 /// Everything that a pool does, except waiting. Thread-safe, if LockPolicy is a lock.
 template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
-class pool_state : public guarded_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
-    using base = guarded_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
+class pool_state : public opening_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
+    using base = opening_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
 public:
     using base::bounds_open, base::timed;
@@ -76,12 +76,13 @@ public:
         const auto retires = [&](moment& now) {
             if constexpr (ends_look_up) store().count_lookup_in_vain();
             store().retire_unusable(unusable, now.retired);
-            return closed_ || ends_look_up;
+            return is_closed() || ends_look_up;
         };
         this->close_one(retires, [](moment&) {});
     }
 
-    /// Lends a healthy idle connection, or dials a new one. Throws what `dial` throws, and `pool_closed`.
+    /// Lends a healthy idle connection, or dials a new one. Throws what `dial` throws, `pool_closed`,
+    /// `pool_paused` and `acquire_invalidated`.
     template <class Dial>
     entry& acquire(const hashed& key, Dial& dial, const dial_context& context)
         requires(!bounds_open)
@@ -91,7 +92,7 @@ public:
         for (int n = 1; found != nullptr && !core::is_healthy(*this, *found); ++n)
             found = lend_or_make_instead(*found, fresh, n >= most_unhealthy);
         if (found != nullptr) [[likely]] return *found;
-        return dial_for_lease(*fresh, dial, context);
+        return this->dial_for_lease(*fresh, dial, context);
     }
 
     /// Dials a new connection, whatever is idle. Throws as `acquire`.
@@ -101,7 +102,7 @@ public:
     {
         entry* fresh = nullptr;
         (void)lend_or_make(key, fresh, true);
-        return dial_for_lease(*fresh, dial, context);
+        return this->dial_for_lease(*fresh, dial, context);
     }
 
     /// Moves an idle connection out, if there is one. If the move throws, the pool closes the connection.
@@ -123,39 +124,34 @@ public:
         return taken;
     }
 
-    // Opening.
-
-    /// Makes an entry, and constructs a connection in it from the result of `make(key)`. The caller owns the entry
-    /// until it lends, stores or erases it. Strong guarantee.
-    template <class Make>
-    entry& make_entry_with(const hashed& key, const Make& make) { return construct_in(make_entry(key), make); }
+    // Giving back.
 
     /// Adds a connection, as idle. `key` may refer to a part of it. Strong guarantee.
     void put(const hashed& key, Conn&& conn) {
-        entry& fresh = make_entry_with(key, [&](const Key&) -> Conn { return std::move(conn); });
+        entry& fresh = this->make_entry_with(key, [&](const Key&) -> Conn { return std::move(conn); });
         const bool dead = connection_traits<Conn>::closed(fresh.conn());
         fresh.weigh();
         moment now = this->now();
         const own_deadline own = deadline_of(fresh, now);
         step(closing::own_and_one, now, [&](moment&) {
-            if (dead || closed_) return store().refuse(fresh, now.retired);
+            if (dead || is_closed()) return store().refuse(fresh, now.retired);
             store().mark_lent(fresh, expiry_.of_new(base::entry_time(now)));
             keep(fresh, own, true, now);
         });
     }
 
-    // Giving back.
-
     /// Its caller has finished with a lent connection: resets it, if Conn has a reset, and gives it back. A connection
     /// that would not be kept anyway is not reset first. It is lent until the end of the reset, which may be later.
     void finish(entry& lent) noexcept {
         if constexpr (has_reset<Conn>)
-            if (would_keep(lent)) return core::reset(lent.conn(), hook_done{&reset_ended, this, &lent});
+            if (!is_forgotten(lent) && would_keep(lent)) return core::reset(lent.conn(), hook_done{&reset_ended, this, &lent});
         give_back(lent, !has_reset<Conn>);
     }
 
     /// Makes a lent connection idle, or closes it if there is no room for it. `was_used`: this use has to be counted.
     void give_back(entry& lent, bool was_used = false) noexcept {
+        if (is_forgotten(lent)) [[unlikely]]
+            return;
         const bool dead = connection_traits<Conn>::closed(lent.conn());
         lent.weigh();
         moment now = this->now();
@@ -164,62 +160,31 @@ public:
             if (was_used) lent.count_use();
             if constexpr (has_check<Conn>)
                 if (lent.is_unchecked) store().passed_check(lent);  // its caller has not come to use it
-            if (dead || closed_) store().refuse(lent, now.retired);
+            if (dead || is_closed()) store().refuse(lent, now.retired);
             else keep(lent, own, was_reconfigured_, now);
         });
     }
 
     /// Closes a lent connection.
     void discard(entry& lent) noexcept {
+        if (is_forgotten(lent)) return;
         step(closing::own_and_one, [&](moment& now) { store().discard(lent, now.retired); });
     }
 
     /// Erases the entry of a connection that the caller has moved out.
     void detach(entry& lent) noexcept {
         lent.destroy();
+        if (is_forgotten(lent)) return;
         last_step([&](moment& now) {
             admission_.erase_lent(lent.of(), [&] { store().erase_detached(lent); }, now);
         });
     }
 
-    // Statistics.
-
-    /// The figures of the pool.
-    pool::stats stats() const {
-        const std::lock_guard guard{lock_};
-        pool::stats all = store().stats();
-        all.dialing = admission_.dialing();
-        all.waiting = admission_.waiting();
-        all.overtaken = admission_.overtaken();
-        all.total_wait = saturating_cast<std::chrono::nanoseconds>(admission_.total_wait());
-        all.longest_wait = saturating_cast<std::chrono::nanoseconds>(admission_.longest_wait());
-        return all;
-    }
-
-    /// Counts the failed close of a connection that has no entry.
-    void close_failed() noexcept {
-        const std::lock_guard guard{lock_};
-        store().count_failed_close();
-    }
-
-    /// The figures of one key.
-    key_stats stats(const hashed& key) const {
-        const std::lock_guard guard{lock_};
-        key_stats all = store().stats(key);
-        if constexpr (bounds_open) {
-            if (const auto* const queue = admission_.find(key)) {
-                all.dialing = queue->dialing;
-                all.waiting = queue->waiting.size() + queue->closing;
-            }
-        }
-        return all;
-    }
-
 protected:
     ~pool_state() override = default;
 
-    using base::admission_, base::capacity_, base::closed_, base::lock_;
-    using base::batch, base::close_uncounted, base::expiry_, base::last_step, base::read_clock, base::step, base::store;
+    using base::admission_, base::capacity_, base::is_closed, base::is_forgotten, base::lends, base::lock_;
+    using base::batch, base::close_uncounted, base::expiry_, base::last_step, base::step, base::store;
 
     /// Asks a connection for its own expiry time, if the policy asks for that. Without the lock.
     static own_deadline deadline_of([[maybe_unused]] const entry& e, [[maybe_unused]] moment& now) noexcept {
@@ -230,46 +195,11 @@ protected:
     bool was_reconfigured_ = false;  ///< so more may be open than the bounds allow
     bool lowers_ = false;            ///< the expiry policy is new, and a sweep has not told all connections
 
-    /// Makes an entry for a connection that its caller opens. Strong guarantee.
-    entry& make_entry(const hashed& key) {
-        const time_point now = read_clock();
-        const std::lock_guard guard{lock_};
-        return store().make_entry(key, expiry_.earliest(now), admission_.group_of(key));
-    }
-
-    /// Constructs a connection in a new entry, from the result of `make(key)`. If that throws, it erases the entry.
-    template <class Make>
-    entry& construct_in(entry& fresh, const Make& make) {
-        try {
-            fresh.construct([&]() -> Conn { return make(fresh.key()); });
-        } catch (...) {
-            const std::lock_guard guard{lock_};
-            store().erase_unopened(fresh);
-            throw;
-        }
-        return fresh;
-    }
-
-    /// Dials: the same, and a dial that throws is counted. A dial that returns a dead connection has failed, too.
-    template <class Dial>
-    void dial_into(entry& fresh, Dial& dial, const dial_context& context) {
-        try {
-            fresh.construct([&]() -> Conn { return core::dial_with<Conn>(dial, fresh.key(), context); });
-            if (connection_traits<Conn>::closed(fresh.conn())) [[unlikely]]
-                throw core::dead_dial_error(*this, fresh.key(), fresh.conn());
-        } catch (...) {
-            const bool close_failed = fresh.has_conn() && !core::close_conn(fresh.conn());
-            fresh.destroy();
-            const std::lock_guard guard{lock_};
-            store().count_failed_dial(close_failed);
-            store().erase_unopened(fresh);
-            throw;
-        }
-    }
-
     /// Gives a lent entry to a waiting caller, or makes it idle, or retires it if there is no room. `may_exceed`: more
     /// connections may be open than the bounds allow.
     void keep(entry& lent, own_deadline own, bool may_exceed, moment& now) noexcept {
+        if (store().is_outdated(lent)) [[unlikely]]
+            return store().retire_outdated(lent, now.retired);
         const time_point time = base::entry_time(now), at = expiry_.of(lent, time, own);
         const bool is_too_heavy = lent.weight() > core::weight_bound(capacity_) && !admission_.is_awaited(lent.of());
         if (is_too_heavy || (may_exceed && admission_.is_over_bounds(lent, capacity_)))
@@ -292,7 +222,7 @@ protected:
 
     /// The same, but it counts no miss.
     entry* find_idle(const hashed& key, moment& now) {
-        group* const of = closed_ ? nullptr : store().find(key);
+        group* const of = lends() ? store().find(key) : nullptr;
         if (of == nullptr) return nullptr;
         if (!admission_.is_uncontended(*of)) return admission_.lend(*of, now);
         return store().lend(*of, base::entry_time(now), now.budget, now.retired);
@@ -307,7 +237,7 @@ private:
         const time_point time = base::entry_time(now);
         const std::lock_guard guard{lock_};
         lent.count_use();
-        if (closed_ || admission_.is_over_bounds(lent, capacity_)) return false;
+        if (is_closed() || store().is_outdated(lent) || admission_.is_over_bounds(lent, capacity_)) return false;
         return capacity_.max_idle() != 0 && capacity_.max_idle_for(lent.key()) != 0 &&
                !store_type::is_due(expiry_.of(lent, time, own), time);
     }
@@ -316,49 +246,30 @@ private:
     static void reset_ended(void* state, void* of, bool is_good) noexcept {
         auto& here = *static_cast<pool_state*>(state);
         auto& lent = *static_cast<entry*>(of);
-        if (is_good) return here.give_back(lent);
+        if (is_good || here.is_forgotten(lent)) return here.give_back(lent);
         here.step(closing::own_and_one, [&](moment& now) { here.store().retire_unreset(lent, now.retired); });
     }
 
-    /// Dials for a caller that is then lent the connection.
-    template <class Dial>
-    entry& dial_for_lease(entry& fresh, Dial& dial, const dial_context& context) {
-        dial_into(fresh, dial, context);
-        const time_point opened = rule::asks.opened ? read_clock() : time_point{};
-        bool is_closed = false;
-        {
-            const std::lock_guard guard{lock_};
-            store().count_dial();
-            is_closed = closed_;
-            if (!is_closed) store().mark_lent(fresh, expiry_.of_new(opened));
-        }
-        if (!is_closed) return fresh;
-        try {
-            throw core::closed_error(*this, fresh.hashed());
-        } catch (...) {
-            close_uncounted(fresh);
-            throw;
-        }
-    }
-
-    /// Lends an idle connection, or makes an entry for a dial. Throws `pool_closed`.
+    /// Lends an idle connection, or makes an entry for a dial. Throws `pool_closed` and `pool_paused`.
     entry* lend_or_make(const hashed& key, entry*& fresh, bool prefers_dial = false) {
         for (;;) {
             entry* found = nullptr;
             bool is_over = false;
+            request_state seen{};
             moment now = this->now();
             step(closing::later, now, [&](moment&) {
+                seen = is_closed() ? request_state::closed : request_state::paused;
                 if (prefers_dial) store().count_lookup_in_vain();
                 else found = look_up(key, now);
                 is_over = now.is_over();
                 // In the same step, because `key` may refer to something that other code destroys.
-                if (found == nullptr && !is_over && !closed_)
+                if (found == nullptr && !is_over && lends())
                     fresh = &store().make_entry(key, expiry_.earliest(base::entry_time(now)));
             });
             if (found != nullptr) [[likely]]
                 return found;
             if (fresh != nullptr) return nullptr;
-            if (!is_over) throw core::closed_error(*this, key);
+            if (!is_over) core::throw_refusal(seen, *this, key);
         }
     }
 

@@ -118,6 +118,58 @@ public:
         return kept->clear(key_with_hash);
     }
 
+    /// Has everything opened anew. Closes all idle connections. From now on, no connection is lent that is open now: lent
+    /// ones are closed when they come back. What is being dialled now is closed when the dial is done, and its caller
+    /// dials again. So does a caller whose dial is interrupted, and fails. A caller that has made 16 such dials fails with
+    /// `acquire_invalidated`. Returns how many idle connections were closed. O(1), besides these, but once in 254 times
+    /// O(n).
+    std::size_t invalidate(const invalidate_options& options = {}) {
+        return sum([&](State& state) { return state.invalidate(options); });
+    }
+
+    /// The same for the connections of one key.
+    std::size_t invalidate(key_view<Key> key, const invalidate_options& options = {}) {
+        const hashed key_with_hash{key};
+        const state_ptr kept = of(key_with_hash);
+        return kept->invalidate(key_with_hash, options);
+    }
+
+    /// From now on nothing is lent, dialled or kept up. Callers fail with `pool_paused`, those that wait, too.
+    /// `try_acquire` and `take` find nothing. What is lent may be used and given back, and a dial that has begun goes
+    /// on; its caller gets the connection. Idle connections expire as always. Thread-safe.
+    void pause() noexcept {
+        const std::array kept = states_;
+        for (const state_ptr& state : kept) state->pause(false);
+    }
+
+    /// The same, but callers wait until `resume`, or until they give up. Only in a pool that bounds what is open: no other
+    /// has a wait queue.
+    void pause(wait_for_resume_t) noexcept {
+        static_assert(bounds_open, "pool: callers can wait for resume only in a pool that bounds what is open");
+        if constexpr (bounds_open) states_.front()->pause(true);
+    }
+
+    /// The end of a pause. Without one it does nothing.
+    void resume() noexcept {
+        const std::array kept = states_;
+        for (const state_ptr& state : kept) state->resume();
+    }
+
+    /// Whether the pool is paused.
+    bool is_paused() const noexcept { return states_.front()->is_paused(); }
+
+    /// In the child of a fork, forgets all connections of the parent, without a word to their peers, whatever other
+    /// threads of the parent were doing. The figures are zero then, nothing is kept up by `min_idle`, and the pool and its
+    /// lazy connections work on. Call it first, before anything else uses the pool in this process. Leases of the parent
+    /// must not be used any more, but may be destroyed. See the manual on the correct order.
+    ///
+    /// If no thread of the parent was in the middle of a step, it calls `connection_traits::abandon` for each connection
+    /// that was idle or lent, if Conn has that. A lock without a `try_lock` cannot tell, and then it never does. Nothing
+    /// is destroyed, so the memory of the parent's connections is never freed.
+    void abandon() noexcept {
+        for (const state_ptr& state : states_) state->abandon();
+    }
+
     /// A snapshot of the pool's figures.
     pool::stats stats() const {
         pool::stats all = states_.front()->stats();

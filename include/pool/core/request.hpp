@@ -22,17 +22,26 @@ namespace pool::core {
 
 /// The state of a request.
 ///
-/// | from | to | when | |---|---|---| | `held`, `able`, `promised`, `nudged` | each other | its key has changed, or a
-/// permit was promised or withdrawn | | these four, or `may_dial`, `dialing` | `lent` | it gets an idle connection
-/// (`dialing` not if its dial blocks it) | | `promised` | `closing` | its caller begins to close a connection | |
-/// `able`, `promised` | `may_dial` | it gets a permit | | `closing` | `may_dial` | its caller has closed the
-/// connection, and gets its permit | | `closing` | the first four | the same, but the permit is not free: bounds were
-/// lowered, or a caller put a connection | | `may_dial` | `dialing` | its caller begins to dial | | `dialing` | `lent`
-/// or `failed` | its dial has succeeded or failed | | the first four, or `may_dial` | `timed_out`, `cancelled` | it has
-/// given up, and this is noticed | | `dialing` | `timed_out`, `cancelled` | the same; its dial goes on (not if its dial
-/// blocks it) | | `closing` | `timed_out`, `cancelled`, `closed` | the same as the first four, when the connection is
-/// closed | | the first four, `may_dial`, `dialing` | `closed` | the pool is closed (`dialing` not if its dial blocks
-/// it) | | `held`, `able` | `queue_full` | it was just submitted, and too many requests wait |
+/// - `held`, `able`, `promised` and `nudged` become each other: its key has changed, or a permit was promised or
+///   withdrawn.
+/// - These four, `may_dial` and `dialing` become `lent`: it gets an idle connection (`dialing` not if its dial blocks
+///   it).
+/// - `promised` becomes `closing`: its caller begins to close a connection.
+/// - `able`, `promised` and `closing` become `may_dial`: it gets a permit, `closing` that of the connection that its
+///   caller has closed.
+/// - `closing` becomes one of the first four, if that permit is not free: bounds were lowered, or a caller has put a
+///   connection. So does `may_dial`, if the pool is paused, and lets callers wait.
+/// - `may_dial` becomes `dialing`: its caller begins to dial.
+/// - `dialing` becomes `lent` or `failed`: its dial has succeeded or failed. It becomes `may_dial` again if its dial was
+///   outdated.
+/// - The first four, `may_dial`, and `closing` at the end of its close, become `timed_out` or `cancelled`: it has given
+///   up, and this is noticed. So does `dialing`, whose dial goes on (not if its dial blocks it).
+/// - The first four, `may_dial`, `closing` and `dialing` become `closed`: the pool is closed (`dialing` not if its dial
+///   blocks it).
+/// - The first four and `may_dial` become `paused`: the pool is paused, and lets nobody wait.
+/// - The first four become `invalidated`: the pool was invalidated, and fails those that wait. So does `dialing`, if
+///   too many of its dials were outdated.
+/// - `held` and `able` become `queue_full`: it was just submitted, and too many requests wait.
 ///
 /// The first four wait in the queue. Those from `lent` on are final.
 enum class request_state : unsigned char {
@@ -45,14 +54,20 @@ enum class request_state : unsigned char {
     dialing,     ///< dials
     lent,        ///< has a connection
     failed,      ///< its dial has failed
-    closed,      ///< the pool is closed
-    queue_full,  ///< too many were waiting
-    timed_out,   ///< its deadline passed
-    cancelled,   ///< its caller has cancelled it
+    closed,       ///< the pool is closed
+    queue_full,   ///< too many were waiting
+    timed_out,    ///< its deadline passed
+    cancelled,    ///< its caller has cancelled it
+    paused,       ///< the pool is paused
+    invalidated,  ///< the pool was invalidated
 };
 
 /// Whether a request in this state waits in the queue.
 constexpr bool is_waiting(request_state state) noexcept { return state <= request_state::nudged; }
+
+/// How many dials of one caller an `invalidate` may outdate. Then the caller fails: a dial that itself invalidates the
+/// pool must not be made for ever.
+inline constexpr int most_outdated = 16;
 
 /// The error text of the last failed dial of a key, if there was one. It is not the exception, because that belongs to
 /// the caller of the dial.
@@ -154,6 +169,7 @@ private:
     bool prefers_dial_ = false;
     bool is_notified_ = false;
     request_state state_ = request_state::held;
+    unsigned char outdated_dials_ = 0;  ///< how many it has made
     key_queue<Entry>* queue_ = nullptr;
     Entry* lent_ = nullptr;
     std::uint64_t ticket_ = 0;

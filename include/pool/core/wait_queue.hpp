@@ -82,6 +82,35 @@ public:
         bounds_changed();
     }
 
+    /// The pool is paused: nothing is given any more. `lets_wait` is whether requests may wait until the end of that;
+    /// otherwise those that wait are refused in the next `serve`.
+    void pause(bool lets_wait) noexcept {
+        is_paused_ = true;
+        lets_wait_ = lets_wait;
+        if (!lets_wait) refuse_waiting(request_state::paused);
+    }
+
+    /// The end of that: everything is given in the next `serve`.
+    void resume() noexcept {
+        is_paused_ = false;
+        bounds_changed();
+    }
+
+    /// The requests that wait now are refused in the next `serve`.
+    void refuse_waiting(request_state outcome) noexcept {
+        refused_as_ = outcome;
+        refused_before_ = next_ticket_;
+        bounds_changed();
+    }
+
+    /// The same for those of a key, as `invalidated`.
+    void refuse_waiting(const hashed& key) {
+        if (queue* const of = queues_.find(key)) {
+            of->refused_before = next_ticket_;
+            move(*of, unfit_);
+        }
+    }
+
     /// Whether requests wait for keys with blocked connections, or dial and could take those instead.
     bool awaits_blocked() const noexcept { return !blocked_.empty() || !unasked_.empty(); }
 
@@ -230,14 +259,19 @@ protected:
         asking.seen_ = {all.idle, all.lent, dialing_, all.closing, waiting_, asking.queue().last_error};
     }
 
-    /// Refuses the requests of a queue. Returns whether these are all; otherwise the batch has ended.
+    /// Refuses the requests of a queue that are to be refused. Returns whether these are all; otherwise the batch has
+    /// ended.
     template <class Moment>
     bool refuse(queue& of, Moment& now) noexcept {
-        while (request* const next = of.oldest() != nullptr ? of.oldest() : of.oldest_dialer()) {
+        for (;; now.spend()) {
+            request* next = of.oldest();
+            if (is_closed_ && next == nullptr) next = of.oldest_dialer();
+            if (next == nullptr || !is_refused(*next)) break;
             if (now.is_over()) return false;
-            leave(*next, request_state::closed, now);
-            now.spend();
+            const request_state outcome = next->ticket_ < refused_before_ ? refused_as_ : request_state::invalidated;
+            leave(*next, is_closed_ ? request_state::closed : outcome, now);
         }
+        of.refused_before = 0;
         return true;
     }
 
@@ -250,8 +284,14 @@ protected:
 
     template <class Moment>
     void changed(queue& of, Moment& now) noexcept {
-        if (is_closed_ && (of.oldest() != nullptr || of.oldest_dialer() != nullptr)) return;  // they are still refused
+        const bool has_dialer = is_closed_ && of.oldest_dialer() != nullptr;
+        if (has_dialer || (of.oldest() != nullptr && is_refused(*of.oldest()))) return move(of, unfit_);
         if (is_closed_ || fit(of, now)) move(of, unsettled_);
+    }
+
+    /// Whether a request that waits is to be refused.
+    bool is_refused(const request& asking) const noexcept {
+        return is_closed_ || asking.ticket_ < refused_before_ || asking.ticket_ < asking.queue().refused_before;
     }
 
     static void move(queue& of, stage& to) noexcept {
@@ -275,6 +315,11 @@ protected:
     duration total_wait_{};
     duration longest_wait_{};
     bool is_closed_ = false;
+    bool is_paused_ = false;
+    bool lets_wait_ = false;            ///< while it is paused
+    std::uint64_t next_ticket_ = 0;     ///< of the next request
+    std::uint64_t refused_before_ = 0;  ///< until all are: older requests that wait are refused
+    request_state refused_as_ = request_state::paused;
 };
 
 }  // namespace pool::core

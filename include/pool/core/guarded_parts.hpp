@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <atomic>
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <boost/intrusive/list.hpp>
+
+#include <pool/connection.hpp>
+#include <pool/core/admission.hpp>
+#include <pool/core/close_conn.hpp>
+#include <pool/core/entry_store.hpp>
+#include <pool/core/expiry_rule.hpp>
+#include <pool/core/moment.hpp>
+#include <pool/core/no_admission.hpp>
+#include <pool/core/parking.hpp>
+#include <pool/core/saturating.hpp>
+#include <pool/policies/capacity.hpp>
+#include <pool/policies/lock.hpp>
+#include <pool/settings.hpp>
+#include <pool/stats.hpp>
+
+/// @file
+/// The parts of a pool: its policies, its lock, and what the lock guards.
+
+namespace pool::core {
+
+/// Whether a pool lends.
+enum class service : unsigned char {
+    open,    ///< it does
+    paused,  ///< not until `resume`
+    closed,  ///< never again
+};
+
+/// The parts that the steps of a `guarded_store` work with.
+template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
+class guarded_parts {
+public:
+    static constexpr bool timed = ExpiryPolicy::can_expire;                         ///< whether anything expires
+    static constexpr bool bounds_open = open_capacity_policy<CapacityPolicy, Key>;  ///< whether callers may wait
+    static constexpr bool can_wait = bounds_open && waiting_lock<LockPolicy>;       ///< whether a thread may block
+
+    using key_type = Key;                                       ///< the parameter
+    using connection_type = Conn;                               ///< the parameter
+    using lock_type = LockPolicy;                               ///< the parameter
+    using clock_type = ClockPolicy;                             ///< the parameter
+    using clock_time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
+    /// The parts of an entry besides its connection.
+    using parts = entry_parts<clock_time_point,
+        facts_of<Conn, ExpiryPolicy>(bounds_open, declares_weight_bound<CapacityPolicy>)>;
+    using time_point = typename parts::time_point;                      ///< the times that the store is told
+    using store_type = entry_store<Key, Conn, parts>;                   ///< the store
+    using entry = typename store_type::entry;                           ///< one connection
+    using entries = typename store_type::entries;                       ///< connections to close
+    using group = typename store_type::group;                           ///< what the entries of one key share
+    using hashed = typename store_type::hashed;                         ///< a key and its hash
+    using moment = core::moment<CapacityPolicy, ClockPolicy, entries>;  ///< what a step decides with
+    using rule = expiry_rule<ExpiryPolicy, entry>;                      ///< when entries expire
+    /// The wait queue.
+    using admission_type = std::conditional_t<bounds_open, admission<store_type>, no_admission<store_type>>;
+
+    guarded_parts(const guarded_parts&) = delete;
+    guarded_parts& operator=(const guarded_parts&) = delete;
+    const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
+    const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
+    /// The bits of `entry::exceptions` that a lease begins with: all, if it is given back only after `lease::keep`.
+    int unkept_bits() const noexcept { return unkept_bits_; }
+
+    /// Whether nothing is lent.
+    bool is_paused() const noexcept {
+        const std::lock_guard guard{lock_};
+        return service_ == service::paused;
+    }
+
+    /// The figures of the pool.
+    pool::stats stats() const {
+        const std::lock_guard guard{lock_};
+        pool::stats all = store().stats();
+        all.dialing = admission_.dialing();
+        all.waiting = admission_.waiting();
+        all.overtaken = admission_.overtaken();
+        all.total_wait = saturating_cast<std::chrono::nanoseconds>(admission_.total_wait());
+        all.longest_wait = saturating_cast<std::chrono::nanoseconds>(admission_.longest_wait());
+        return all;
+    }
+
+    /// Counts the failed close of a connection that has no entry.
+    void close_failed() noexcept {
+        const std::lock_guard guard{lock_};
+        store().count_failed_close();
+    }
+
+    /// The figures of one key.
+    key_stats stats(const hashed& key) const {
+        const std::lock_guard guard{lock_};
+        key_stats all = store().stats(key);
+        if constexpr (bounds_open) {
+            if (const auto* const queue = admission_.find(key)) {
+                all.dialing = queue->dialing;
+                all.waiting = queue->waiting.size() + queue->closing;
+            }
+        }
+        return all;
+    }
+
+protected:
+    /// A thread in `drain`, which waits until nothing is outstanding.
+    struct drainer : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+                     parked_thread<LockPolicy, ClockPolicy> {};
+    using drainers = boost::intrusive::list<drainer, boost::intrusive::constant_time_size<false>>;
+    struct no_drainers {};
+
+    /// Nothing is open.
+    guarded_parts(CapacityPolicy&& capacity, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock)
+        : name_{std::move(settings.name)},
+          unkept_bits_{settings.discard_unless_kept ? -1 : 0},
+          clock_{std::move(clock)},
+          capacity_{std::move(capacity)},
+          expiry_{std::move(expiry)},
+          store_{{settings.reuse, settings.check_after}} {}
+
+    ~guarded_parts() = default;
+
+    /// Forgets all connections and requests, in the child of a fork. Nothing of them is destroyed: another thread of the
+    /// parent may have been in the middle of changing it. If none was, has the connections abandoned. From then on this
+    /// state is never deleted, because leases of the parent may refer to it.
+    void abandon() noexcept {
+        if (is_whole()) {
+            store_.for_each_conn([](Conn& c) { core::abandon_conn(c); });
+            for (entry& each : unclosed_) core::abandon_conn(each.conn());
+        }
+        auto rules = store_.rules();
+        forks_ = rules.forks = (rules.forks + 1) & entry::most_forks;
+        if constexpr (!std::is_empty_v<LockPolicy>) std::construct_at(std::addressof(lock_));
+        std::construct_at(std::addressof(store_), rules);
+        std::construct_at(std::addressof(unclosed_));
+        if constexpr (bounds_open) {
+            std::construct_at(std::addressof(admission_), store_);
+            somebody_waits_ = false;
+        }
+        if constexpr (can_wait) std::construct_at(std::addressof(drainers_));
+        unfinished_ = 1;
+    }
+
+    /// Whether a connection is of the process that this one was forked from. Then nothing may be done with it.
+    bool is_forgotten(const entry& e) const noexcept { return e.forks() != forks_; }
+
+    bool is_closed() const noexcept { return service_ == service::closed; }  ///< for ever
+    bool lends() const noexcept { return service_ == service::open; }        ///< neither paused nor closed
+
+    /// The store. Call it only under the lock. If the lock can report whether it is held, an assertion checks that.
+    store_type& store() noexcept {
+        assert(is_locked() && "pool: the store was used without the lock");
+        return store_;
+    }
+    const store_type& store() const noexcept {
+        assert(is_locked() && "pool: the store was used without the lock");
+        return store_;
+    }
+
+    /// The moment of a step.
+    moment now() noexcept { return {capacity_, clock_, unclosed_}; }
+
+    /// Reads the clock, if the store needs the time.
+    time_point read_clock() const {
+        if constexpr (parts::needs_time) return clock_.now();
+        else return {};
+    }
+
+    /// The time of a step, for entries.
+    static time_point entry_time([[maybe_unused]] moment& now) {
+        if constexpr (parts::needs_time) return now.now();
+        else return {};
+    }
+
+private:
+    /// In the child of a fork: whether no other thread of the parent was in the middle of a step. Only a lock with a
+    /// `try_lock` can tell.
+    bool is_whole() noexcept {
+        if constexpr (std::is_empty_v<LockPolicy>) return true;
+        else if constexpr (requires { { lock_.try_lock() } -> std::same_as<bool>; }) return lock_.try_lock();
+        else return false;
+    }
+
+    bool is_locked() const noexcept {
+        if constexpr (requires { lock_traits<LockPolicy>::held(lock_); }) return lock_traits<LockPolicy>::held(lock_);
+        else return true;
+    }
+
+    const std::string name_;
+    const int unkept_bits_;
+    unsigned forks_ = 0;  ///< how often processes have forked until this one, as far as entries tell
+    [[no_unique_address]] const ClockPolicy clock_;
+
+protected:
+    struct nobody_waits {};
+    [[no_unique_address]] std::conditional_t<bounds_open, std::atomic<bool>, nobody_waits> somebody_waits_{};
+
+    /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
+    /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
+    /// the answers of the capacity and the expiry policy, their swaps in `reconfigure`, and the clock, if a caller waits
+    /// or begins to [C8]. In the child of a fork, also `abandon` of Conn.
+    mutable LockPolicy lock_;
+    [[no_unique_address]] CapacityPolicy capacity_;
+    [[no_unique_address]] rule expiry_;
+
+private:
+    store_type store_;
+
+protected:
+    entries unclosed_;  ///< retired connections that nobody closes yet
+    [[no_unique_address]] admission_type admission_{store_};
+    [[no_unique_address]] std::conditional_t<can_wait, drainers, no_drainers> drainers_;
+    service service_ = service::open;
+    bool orphaned_ = false;
+    unsigned unfinished_ = 0;  ///< steps whose batch has ended before they had given everything
+};
+
+}  // namespace pool::core

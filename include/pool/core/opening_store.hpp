@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <utility>
+
+#include <boost/intrusive/list.hpp>
+
+#include <pool/connection.hpp>
+#include <pool/core/acquire_errors.hpp>
+#include <pool/core/close_conn.hpp>
+#include <pool/core/dial_with.hpp>
+#include <pool/core/guarded_store.hpp>
+#include <pool/core/parking.hpp>
+#include <pool/core/request.hpp>
+#include <pool/core/running_dial.hpp>
+#include <pool/dial.hpp>
+
+/// @file
+/// How connections are opened: entries, dials, and dials that an `invalidate` outdates.
+
+namespace pool::core {
+
+/// Whether `dial_failed` counts a failed dial.
+enum class count_dial : bool { no, yes };
+
+/// The store of a pool, and the connections that are being opened. Whoever opens a connection makes an entry first. So
+/// the entry is of the generation in which the dial begins: if the pool is invalidated meanwhile, the dial is outdated.
+/// Its connection is closed then, and the dial is made again. Thread-safe, if LockPolicy is a lock.
+template <class Key, class Conn, class CapacityPolicy, class ExpiryPolicy, class LockPolicy, class ClockPolicy>
+class opening_store : public guarded_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy> {
+    using base = guarded_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
+
+public:
+    using typename base::entry;
+    using typename base::hashed;
+    using typename base::moment;
+    using typename base::time_point;
+    using running_dial = core::running_dial<entry>;  ///< a dial that gets a context
+
+    /// A dial begins, with the stop token of `begun.stop` in its context.
+    void begin_dial(running_dial& begun, entry& fresh) noexcept {
+        const std::lock_guard guard{lock_};
+        begun.fresh = &fresh;
+        begun.is_interrupted = false;
+        running_.push_back(begun);
+    }
+
+    /// It has ended. Returns whether it was interrupted.
+    bool end_dial(running_dial& ended) noexcept {
+        const std::lock_guard guard{lock_};
+        running_.erase(running_.iterator_to(ended));
+        return ended.is_interrupted;
+    }
+
+    /// Counts the failure of a dial that was interrupted.
+    void failed_dial() noexcept {
+        const std::lock_guard guard{lock_};
+        store().count_failed_dial();
+    }
+
+    /// Erases an entry that has no connection.
+    void erase_unopened(entry& fresh) noexcept {
+        const std::lock_guard guard{lock_};
+        store().erase_unopened(fresh);
+    }
+
+protected:
+    ~opening_store() override = default;
+
+    using base::admission_, base::expiry_, base::is_closed, base::lends, base::lock_, base::read_clock, base::store;
+    using base::base;
+
+    /// Makes an entry for a connection that its caller opens. Strong guarantee.
+    entry& make_entry(const hashed& key) {
+        const time_point now = read_clock();
+        const std::lock_guard guard{lock_};
+        return store().make_entry(key, expiry_.earliest(now), admission_.group_of(key));
+    }
+
+    /// Makes an entry, and constructs a connection in it from the result of `make(key)`. The caller owns the entry
+    /// until it lends, stores or erases it. Strong guarantee.
+    template <class Make>
+    entry& make_entry_with(const hashed& key, const Make& make) {
+        entry& fresh = make_entry(key);
+        try {
+            fresh.construct([&]() -> Conn { return make(fresh.key()); });
+        } catch (...) {
+            erase_unopened(fresh);
+            throw;
+        }
+        return fresh;
+    }
+
+    /// Dials, for an entry. A dial that throws is counted, and one that returns a dead connection has failed, too: then
+    /// the entry is erased. If an interrupted dial fails, there is no exception: the entry has no connection then.
+    template <class Dial>
+    void dial_into(entry& fresh, Dial& dial, const dial_context& context) {
+        bool was_interrupted = false;
+        try {
+            fresh.construct([&]() -> Conn {
+                if constexpr (heeds_context<Dial, Key>) {
+                    if (core::can_be_stopped(dial)) {
+                        const interruptible running{*this, fresh, context, was_interrupted};
+                        return core::dial_with<Conn>(dial, fresh.key(), running.context);
+                    }
+                }
+                return core::dial_with<Conn>(dial, fresh.key(), context);
+            });
+            if (connection_traits<Conn>::closed(fresh.conn())) [[unlikely]]
+                throw core::dead_dial_error(*this, fresh.key(), fresh.conn());
+        } catch (...) {
+            const bool close_failed = fresh.has_conn() && !core::close_conn(fresh.conn());
+            fresh.destroy();
+            const std::lock_guard guard{lock_};
+            store().count_failed_dial(close_failed);
+            if (was_interrupted) return;
+            store().erase_unopened(fresh);
+            throw;
+        }
+    }
+
+    /// Closes the connection that an outdated dial has opened, if there is one. Returns whether the close threw.
+    static bool close_outdated(entry& fresh) noexcept {
+        const bool failed = fresh.has_conn() && !core::close_conn(fresh.conn());
+        fresh.destroy();
+        return failed;
+    }
+
+    /// The end of an outdated dial: the same, and erases the entry. Calls `then(moment&)` in the same step.
+    template <class Then>
+    void erase_outdated(entry& fresh, const Then& then) noexcept {
+        const bool is_open = fresh.has_conn();
+        const bool close_failed = close_outdated(fresh);
+        this->step(closing::later, [&](moment& now) {
+            if (is_open) store().count_unneeded_dial(fresh, close_failed);
+            store().erase_unopened(fresh);
+            then(now);
+        });
+    }
+
+    /// Dials for a caller that is then lent the connection, in a pool without a wait queue.
+    template <class Dial>
+    entry& dial_for_lease(entry& fresh, Dial& dial, const dial_context& context) {
+        for (int n = 1;; ++n) {
+            dial_into(fresh, dial, context);
+            const bool is_open = fresh.has_conn();
+            const time_point opened = base::rule::asks.opened ? read_clock() : time_point{};
+            {
+                const std::lock_guard guard{lock_};
+                if (is_open) store().count_dial();
+                if (is_open && !is_closed() && !store().is_outdated(fresh)) [[likely]] {
+                    store().mark_lent(fresh, expiry_.of_new(opened));
+                    return fresh;
+                }
+            }
+            undo_dial(fresh, n == most_outdated);
+        }
+    }
+
+    /// A dial is not needed: it was outdated, or the pool is closed. Closes its connection. Unless it was the last one of
+    /// its caller, the entry is for the next dial then. Otherwise throws the error of the caller, and erases the entry.
+    void undo_dial(entry& fresh, bool is_last) {
+        const bool is_open = fresh.has_conn();
+        const bool close_failed = close_outdated(fresh);
+        request_state seen{};
+        {
+            const std::lock_guard guard{lock_};
+            if (is_open) store().count_unneeded_dial(fresh, close_failed);
+            seen = is_closed() ? request_state::closed : lends() ? request_state::invalidated : request_state::paused;
+            if (!is_last && lends()) return store().renew(fresh);
+        }
+        try {
+            core::throw_refusal(seen, *this, fresh.hashed());
+        } catch (...) {
+            erase_unopened(fresh);
+            throw;
+        }
+    }
+
+    /// Requests a stop of the dials that are outdated.
+    void interrupt_outdated() noexcept {
+        std::size_t left = 0;
+        {
+            const std::lock_guard guard{lock_};
+            left = running_.size();
+        }
+        // Each look is at the first dial, which then becomes the last one: others may begin and end meanwhile.
+        for (; left != 0; --left) {
+            std::stop_source stop{std::nostopstate};
+            {
+                const std::lock_guard guard{lock_};
+                if (running_.empty()) return;
+                running_dial& next = running_.front();
+                running_.splice(running_.end(), running_, running_.begin());
+                if (!store().is_outdated(*next.fresh) || std::exchange(next.is_interrupted, true)) continue;
+                stop = next.stop;
+            }
+            stop.request_stop();
+        }
+    }
+
+    /// In the child of a fork: no dial is running.
+    void abandon() noexcept {
+        std::construct_at(std::addressof(running_));
+        base::abandon();
+    }
+
+private:
+    /// A blocking dial, and its context: a stop is requested if its caller requests one, or if it is interrupted.
+    class interruptible {
+        struct pass_on {
+            std::stop_source to;
+            void operator()() noexcept { to.request_stop(); }
+        };
+
+    public:
+        interruptible(opening_store& state, entry& fresh, const dial_context& of_caller, bool& was_interrupted)
+            : was_interrupted_{was_interrupted},
+              state_{state} {
+            dial_.stop = std::stop_source{};
+            context = {of_caller.deadline, dial_.stop.get_token()};
+            state_.begin_dial(dial_, fresh);
+            if (of_caller.stop.stop_possible()) asked_.emplace(of_caller.stop, pass_on{dial_.stop});
+        }
+        interruptible(const interruptible&) = delete;
+        interruptible& operator=(const interruptible&) = delete;
+        ~interruptible() { was_interrupted_ = state_.end_dial(dial_); }
+
+        dial_context context;  ///< for the dial
+
+    private:
+        bool& was_interrupted_;
+        opening_store& state_;
+        running_dial dial_;
+        std::optional<typename stop_callback_for<LockPolicy, pass_on>::type> asked_;
+    };
+
+    boost::intrusive::list<running_dial> running_;
+};
+
+}  // namespace pool::core
