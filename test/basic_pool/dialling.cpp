@@ -32,7 +32,10 @@ TEST_CASE_FIXTURE(default_fixture, "basic_pool: a dial that asks for the limits 
     const pool::dial_context limits{std::chrono::steady_clock::time_point{7s}, caller.get_token()};
     const auto dial = [&](const std::string& key, const pool::dial_context& got) {
         CHECK(key == "a");
-        CHECK(&got == &limits);
+        CHECK(got.deadline == limits.deadline);
+        CHECK_FALSE(got.stop.stop_requested());
+        caller.request_stop();
+        CHECK(got.stop.stop_requested());
         return net.dial();
     };
     (void)conns.acquire("a", dial, limits);

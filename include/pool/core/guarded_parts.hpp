@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -138,7 +139,8 @@ protected:
         }
         auto rules = store_.rules();
         forks_ = rules.forks = (rules.forks + 1) & entry::most_forks;
-        if constexpr (!std::is_empty_v<LockPolicy>) std::construct_at(std::addressof(lock_));
+        // Not value-initialised: that could overwrite what fills the lock's tail padding.
+        if constexpr (!std::is_empty_v<LockPolicy>) ::new (static_cast<void*>(std::addressof(lock_))) LockPolicy;
         std::construct_at(std::addressof(store_), rules);
         std::construct_at(std::addressof(unclosed_));
         if constexpr (bounds_open) {
@@ -207,7 +209,7 @@ protected:
     /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
     /// the answers of the capacity and the expiry policy, their swaps in `reconfigure`, and the clock, if a caller waits
     /// or begins to [C8]. In the child of a fork, also `abandon` of Conn.
-    mutable LockPolicy lock_;
+    [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
     [[no_unique_address]] rule expiry_;
 
