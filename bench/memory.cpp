@@ -1,37 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
 #include <cstddef>
-#include <cstdlib>
 #include <mutex>
-#include <new>
-#include <string>
-
-#include <malloc.h>
 
 #include <fmt/format.h>
 
+#include <memory.hpp>
 #include <table.hpp>
 
 /// @file
-/// W8, the memory of an idle entry, measured with a million entries of a hundred thousand keys. It counts the bytes
-/// that malloc has handed out, and the eight bytes that malloc itself needs for each block.
+/// W8, the memory of an idle entry, measured with a million entries of a hundred thousand keys.
 
 namespace {
 
-std::size_t in_use = 0;
-
-constexpr std::size_t keys = 100'000;
-constexpr std::size_t per_key = 10;
-
 template <class Pool>
 double bytes_per_entry() {
-    const auto names = bench::keys(keys);
-    const std::size_t before = in_use;
-    auto conns = bench::make<Pool>({});
-    for (std::size_t i = 0; i < per_key; ++i) {
-        for (const std::string& each : names) conns.put(each, bench::connection{1});
-    }
-    return static_cast<double>(in_use - before) / (keys * per_key);
+    constexpr std::size_t keys = 100'000;
+    return bench::bytes_per_entry([] { return bench::make<Pool>({}); }, keys);
 }
 
 template <class ExpiryPolicy>
@@ -45,19 +30,6 @@ void print_row(const char* row) {
 }
 
 }  // namespace
-
-// They are not inlined: otherwise g++ 12 warns that new and delete do not match.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-    void* got = std::malloc(size);
-    if (got == nullptr) throw std::bad_alloc{};
-    in_use += malloc_usable_size(got) + 8;
-    return got;
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept {
-    if (p != nullptr) in_use -= malloc_usable_size(p) + 8;
-    std::free(p);
-}
-void operator delete(void* p, std::size_t) noexcept { operator delete(p); }
 
 int main() {
     fmt::print("\n| W8: bytes per idle entry | pool | H | N |\n|---|---|---|---|\n");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -8,6 +9,7 @@
 #include <iostream>
 #include <map>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -225,6 +227,56 @@ void print_steps(const std::vector<dump>& dumps) {
     }
 }
 
+/// A line of W14: a pool with an optional part.
+struct with_part {
+    std::string pool;
+    std::string part;
+    std::array<double, 2> readings{};  ///< of the clock, in an operation that finds a connection, and in one that dials
+    double bytes = 0;
+};
+
+std::vector<with_part> read_parts(const std::filesystem::path& path) {
+    auto in = open(path);
+    std::vector<with_part> all;
+    for (std::string line; std::getline(in, line);) {
+        std::istringstream fields{line};
+        with_part found;
+        std::getline(std::getline(fields, found.pool, '\t'), found.part, '\t');
+        fields >> found.readings[0] >> found.readings[1] >> found.bytes;
+        if (!fields) throw std::runtime_error{"not a line of W14: " + line};
+        all.push_back(found);
+    }
+    return all;
+}
+
+/// A figure, and by how much it exceeds that of the pool without optional parts.
+std::string excess(double figure, double without) {
+    return fmt::format(" {:.0f} | {} |", figure, std::lround(figure) - std::lround(without));
+}
+
+/// A table for each pool. Its first line has no optional part. A dump is of 1,000 operations.
+void print_parts(const std::vector<with_part>& all, const std::vector<dump>& dumps) {
+    std::map<std::string, double> counts;
+    for (const dump& each : dumps) counts[each.name] = each.instructions / 1000;
+    const with_part* plain = nullptr;
+    for (const with_part& each : all) {
+        if (plain == nullptr || plain->pool != each.pool) {
+            plain = &each;
+            fmt::print(
+                "\n| W14: {} | hit: instructions | more | clock | dial: instructions | more | clock | bytes | more "
+                "|\n|---|---|---|---|---|---|---|---|---|\n",
+                each.pool);
+        }
+        fmt::print("| {} |", each.part);
+        constexpr std::array operations{"/hit", "/dial"};
+        for (std::size_t i = 0; i < operations.size(); ++i) {
+            const auto count = [&](const with_part& of) { return counts.at(of.pool + '/' + of.part + operations[i]); };
+            fmt::print("{} {:.0f} |", excess(count(each), count(*plain)), each.readings[i]);
+        }
+        fmt::print("{}\n", excess(each.bytes, plain->bytes));
+    }
+}
+
 /// Writes a file for each workload. A line has the size, and the nanoseconds of each pool.
 void write_growth(const table& all, const std::filesystem::path& directory) {
     std::filesystem::create_directories(directory);
@@ -256,6 +308,13 @@ int main(int argc, char** argv) {
     app.add_option("--allocations", allocations, "a file of lines: a name, a tab and a number");
     app.add_option("--growth", growth, "the directory for the data of the plots");
     app.add_option("--steps", steps, "the directory with callgrind's dumps of the steps of the wait queue");
+    std::filesystem::path parts;
+    std::filesystem::path parts_instructions;
+    auto* const lines = app.add_option("--parts", parts, "the file that `costs` prints");
+    auto* const dumps =
+        app.add_option("--parts-instructions", parts_instructions, "the directory with callgrind's dumps of it");
+    lines->needs(dumps);
+    dumps->needs(lines);
     app.require_option(1, 0);
     CLI11_PARSE(app, argc, argv);
 
@@ -272,6 +331,7 @@ int main(int argc, char** argv) {
             print_seeded(all);
             if (!growth.empty()) write_growth(all, growth);
         }
+        if (!parts.empty()) print_parts(read_parts(parts), read_dumps(parts_instructions));
         if (!steps.empty()) print_steps(read_dumps(steps));
     } catch (const std::exception& error) {
         std::cerr << "report: " << error.what() << '\n';
