@@ -119,11 +119,9 @@ struct member_connection_traits {
 ///   bounds that (`weight_capacity_policy`). It is asked once, when the connection is given back.
 /// - `why_dead(c)` says why a connection is `closed`, as something that converts to `std::string`, such as the error
 ///   text of a C library. It is called without the lock, and may throw.
-/// - `void abandon(c) noexcept` forgets the connection in the child of a fork, without a word to its peer: it closes the
-///   descriptor, and nothing else. See `abandon` of a pool, which calls it under its lock.
+/// - `void abandon(c) noexcept` closes the descriptor in the child of a fork, and nothing else: see `abandon` of a pool.
 /// - `expires(c)` is how long from now the peer keeps the connection open, as `std::chrono::nanoseconds`; their `max()`
-///   is for ever. An HTTP server says `Keep-Alive: timeout=5`. It is asked when the connection is given back, if the
-///   expiry policy is `at_own_deadline`, or asks for that otherwise.
+///   is for ever. It is asked when the connection is given back, if the expiry policy asks for that: `at_own_deadline`.
 /// - `bool healthy(c)` asks the peer of an idle connection, before it is lent, whether the connection still works. If
 ///   it returns false, or throws, the connection is closed. `pool_settings::check_after` says when it is called.
 /// - `void reset(c)` removes what a caller has left behind, such as an open transaction, when a lent connection is

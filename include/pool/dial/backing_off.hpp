@@ -15,9 +15,9 @@
 #include <utility>
 
 #include <pool/connection.hpp>
-#include <pool/core/back_off.hpp>
+#include <pool/dial/kernel/back_off.hpp>
 #include <pool/core/dial_with.hpp>
-#include <pool/core/failing_keys.hpp>
+#include <pool/dial/kernel/failing_keys.hpp>
 #include <pool/core/jitter.hpp>
 #include <pool/core/limit.hpp>
 #include <pool/core/runs_later.hpp>

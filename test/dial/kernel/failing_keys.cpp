@@ -10,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/failing_keys.hpp>
+#include <pool/dial/kernel/failing_keys.hpp>
 #include <pool/core/jitter.hpp>
 #include <pool/core/what.hpp>
 #include <pool/policies/clock.hpp>

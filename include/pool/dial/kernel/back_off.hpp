@@ -12,7 +12,7 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/error_text.hpp>
-#include <pool/core/failing_keys.hpp>
+#include <pool/dial/kernel/failing_keys.hpp>
 #include <pool/core/jitter.hpp>
 #include <pool/dial.hpp>
 #include <pool/error.hpp>
