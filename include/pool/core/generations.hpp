@@ -31,6 +31,8 @@ public:
 
     /// Whether it is outdated.
     bool is_outdated(const Entry& e) const noexcept {
+        if (e.generation_ == now_) [[likely]]
+            return false;
         return e.generation_ < valid_from_ || e.generation_ < e.group_->valid_from;
     }
 

@@ -138,7 +138,7 @@ protected:
             for (entry& each : unclosed_) core::abandon_conn(each.conn());
         }
         auto rules = store_.rules();
-        forks_ = rules.forks = (rules.forks + 1) & entry::most_forks;
+        forks_ = rules.forks = rules.forks % entry::most_forks + 1;
         // Not value-initialised: that could overwrite what fills the lock's tail padding.
         if constexpr (!std::is_empty_v<LockPolicy>) ::new (static_cast<void*>(std::addressof(lock_))) LockPolicy;
         std::construct_at(std::addressof(store_), rules);
@@ -152,7 +152,7 @@ protected:
     }
 
     /// Whether a connection is of the process that this one was forked from. Then nothing may be done with it.
-    bool is_forgotten(const entry& e) const noexcept { return e.forks() != forks_; }
+    bool is_forgotten(const entry& e) const noexcept { return forks_ != 0 && e.forks() != forks_; }
 
     bool is_closed() const noexcept { return service_ == service::closed; }  ///< for ever
     bool lends() const noexcept { return service_ == service::open; }        ///< neither paused nor closed
