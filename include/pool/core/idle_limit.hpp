@@ -118,10 +118,9 @@ public:
     }
 
     /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
-    /// whether it did. Throws what the dial throws, and `std::bad_alloc`.
+    /// whether it did, and has kept it. Throws what the dial throws, and `std::bad_alloc`.
     template <class Dial>
-    bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context)
-    {
+    bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context) {
         entry* fresh = nullptr;
         {
             const time_point begin = this->read_clock();
@@ -129,7 +128,9 @@ public:
             const auto* const of = store().find(key);
             const std::size_t idle = of != nullptr ? of->idle.size() : 0;
             const std::size_t lent = of != nullptr && wanted.includes_lent ? of->lent : 0;
-            if (closed_ || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle()) return false;
+            if (closed_ || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle() ||
+                store().stats().idle_weight >= core::weight_bound(capacity_))
+                return false;
             fresh = &store().make_entry(key, this->expiry_.earliest(begin));
             if (idle >= capacity_.max_idle_for(fresh->key())) {
                 store().erase_unopened(*fresh);
@@ -137,15 +138,18 @@ public:
             }
         }
         this->dial_into(*fresh, dial, context);
+        fresh->weigh();
         moment now = this->now();
         const auto own = this->deadline_of(*fresh, now);
+        bool is_kept = false;
         step(closing::own_and_one, now, [&](moment&) {
             store().count_dial();
             if (closed_) return store().retire_uncounted(*fresh, now.retired);
             store().mark_lent(*fresh, this->expiry_.of_new(base::entry_time(now)));
-            this->keep(*fresh, own, true, now);
+            this->keep_ahead(*fresh, own, now);
+            is_kept = fresh->is_idle();
         });
-        return true;
+        return is_kept;
     }
 
     /// The dial of a request has succeeded: `fresh` is for that request, or becomes idle if it is not needed.

@@ -183,6 +183,15 @@ public:
 protected:
     ~idle_upkeep() override = default;
 
+    /// Keeps a connection that was opened ahead. If there is no room for its weight, and nobody waits for it, refuses it,
+    /// because no other one is closed for it.
+    void keep_ahead(entry& fresh, typename base::own_deadline own, moment& now) noexcept {
+        const std::size_t bound = core::weight_bound(capacity_), weight = store().stats().idle_weight;
+        const bool has_room = fresh.weight() <= bound - std::min(bound, weight);
+        if (has_room || admission_.is_awaited(fresh.of())) this->keep(fresh, own, true, now);
+        else store().refuse(fresh, now.retired);
+    }
+
     using base::admission_;
     using base::batch;
     using base::capacity_;

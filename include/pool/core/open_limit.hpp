@@ -73,7 +73,7 @@ public:
     }
 
     /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
-    /// whether it did. Throws what the dial throws, and `std::bad_alloc`.
+    /// whether it did, and has kept it. Throws what the dial throws, and `std::bad_alloc`.
     template <class Dial>
     bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context) {
         struct silent_request final : request {
@@ -91,8 +91,7 @@ public:
             dial_failed(asking, core::kept_text(std::current_exception()));
             throw;
         }
-        dial_succeeded(asking, *fresh);
-        return true;
+        return dial_succeeded(asking, *fresh, true);
     }
 
     /// Makes an entry for the connection of a dial, from the result of `make(key)`. Strong guarantee.
@@ -101,11 +100,13 @@ public:
         return this->construct_in(make_entry(dialing), make);
     }
 
-    /// The dial of a request has succeeded: `fresh` is for that request, or is given back if it is not needed.
-    void dial_succeeded(request& dialing, entry& fresh) noexcept {
+    /// The dial of a request has succeeded: `fresh` is for that request, or is given back if it is not needed. Returns
+    /// whether it is lent or idle. `is_ahead`: it was opened ahead.
+    bool dial_succeeded(request& dialing, entry& fresh, bool is_ahead = false) noexcept {
         fresh.weigh();
         moment now = this->now();
         const auto own = base::deadline_of(fresh, now);
+        bool is_kept = false;
         step(closing::own, now, [&](moment&) {
             store().count_dial();
             if (closed_) {
@@ -113,9 +114,13 @@ public:
                 admission_.dial_failed(dialing, request_state::closed, nullptr, now);
             } else {
                 store().mark_lent(fresh, this->expiry_.of_new(base::entry_time(now)));
-                if (!admission_.dial_succeeded(dialing, fresh, now)) this->keep(fresh, own, true, now);
+                const bool is_needed = admission_.dial_succeeded(dialing, fresh, now);
+                if (is_ahead) this->keep_ahead(fresh, own, now);
+                else if (!is_needed) this->keep(fresh, own, true, now);
+                is_kept = fresh.is_lent() || fresh.is_idle();
             }
         });
+        return is_kept;
     }
 
     /// The dial of a request has failed. `dial` counts its own failures. For a dial of any other kind, pass
