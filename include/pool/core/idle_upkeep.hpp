@@ -242,6 +242,7 @@ private:
             step(closing::later, [&](moment& now) {
                 const time_point before = saturating_add(now.now(), -keep_alive_every_);
                 if (!closed_) found = store().next_to_tend(before, oldest_kept_alive_, now.budget);
+                if (found != nullptr) admission_.changed(found->of(), now);
                 is_all = found == nullptr && !now.is_over();
             });
             if (found == nullptr) continue;
