@@ -154,7 +154,8 @@ public:
         give_back(lent, !has_reset<Conn>);
     }
 
-    /// Makes a lent connection idle, or closes it if there is no room for it. `was_used`: this use has to be counted.
+    /// Makes a lent connection idle, or closes it if there is no room for it. `was_used`: this use has to be counted. If
+    /// its caller has left before its check, it keeps its idle age.
     void give_back(entry& lent, bool was_used = false) noexcept {
         const bool dead = connection_traits<Conn>::closed(lent.conn());
         lent.weigh();
@@ -163,7 +164,7 @@ public:
         step(closing::own_and_one, now, [&](moment&) {
             if (was_used) lent.count_use();
             if constexpr (has_check<Conn>)
-                if (lent.is_unchecked) store().passed_check(lent);  // its caller has not come to use it
+                if (lent.is_unchecked) store().left_unchecked();
             if (dead || closed_) store().refuse(lent, now.retired);
             else keep(lent, own, was_reconfigured_, now);
         });
