@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <exception>
-#include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include <pool/connection.hpp>
 #include <pool/core/acquire_errors.hpp>
@@ -272,8 +267,7 @@ protected:
     /// connections may be open than the bounds allow.
     void keep(entry& lent, own_deadline own, bool may_exceed, moment& now) noexcept {
         const time_point time = base::entry_time(now), at = expiry_.of(lent, time, own);
-        const bool is_too_heavy = lent.weight() > core::weight_bound(capacity_) && !admission_.is_awaited(lent.of());
-        if (is_too_heavy || (may_exceed && admission_.is_over_bounds(lent, capacity_)))
+        if (is_too_heavy(lent) || (may_exceed && admission_.is_over_bounds(lent, capacity_)))
             return store().refuse(lent, now.retired);
         if (!admission_.is_uncontended(lent.of())) return admission_.give_back(lent, at, now);
         store().give_back(lent, idle_bounds_of(lent.of()), at, time, now.retired);
@@ -300,15 +294,21 @@ protected:
     }
 
 private:
+    /// Whether a connection is heavier than the bound, and nobody waits for it.
+    bool is_too_heavy(const entry& lent) const noexcept {
+        return lent.weight() > core::weight_bound(capacity_) && !admission_.is_awaited(lent.of());
+    }
+
     /// Whether a lent connection that comes back now is kept, as far as is known.
     bool would_keep(entry& lent) {
         if (connection_traits<Conn>::closed(lent.conn())) return false;
+        lent.weigh();
         moment now = this->now();
         const own_deadline own = deadline_of(lent, now);
         const time_point time = base::entry_time(now);
         const std::lock_guard guard{lock_};
         lent.count_use();
-        if (closed_ || admission_.is_over_bounds(lent, capacity_)) return false;
+        if (closed_ || is_too_heavy(lent) || admission_.is_over_bounds(lent, capacity_)) return false;
         return capacity_.max_idle() != 0 && capacity_.max_idle_for(lent.key()) != 0 &&
                !store_type::is_due(expiry_.of(lent, time, own), time);
     }
