@@ -53,6 +53,13 @@ struct fixture {
     std::size_t idle(const char* key) { return conns->stats(key).idle; }
 };
 
+/// A policy by which nothing is kept.
+template <class Expiry>
+Expiry nothing() {
+    if constexpr (std::is_same_v<Expiry, pool::after_idle>) return 0s;
+    else return Expiry{0};
+}
+
 std::string text(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
@@ -163,11 +170,35 @@ EACH_POOL("prewarm: its context ends it, and reaches the dials") {
 EACH_POOL("prewarm: a closed pool opens nothing, and one that is closed meanwhile keeps nothing [C11]") {
     fixture<Pool> f;
     f.dials.next([&](const pool::dial_context&) { f.conns->close(); });
-    CHECK(f.prewarm("a", 9) == 1);
+    CHECK(f.prewarm("a", 9) == 0);
     CHECK(f.dials.open() == 0);
     CHECK(f.prewarm("a", 9) == 0);
     CHECK(f.dials.dials() == 1);
     CHECK(f.conns->stats().idle + f.conns->stats().closing == 0);
+}
+
+TEST_CASE_TEMPLATE(
+    "prewarm, min_idle: stop after a connection that has expired at once, which is not counted as opened", Expiry,
+    pool::after_idle, pool::after_uses) {
+    const auto check = [](auto capacity) {
+        fake_dialer dials;
+        pool::basic_pool<std::string, fake_connection, decltype(capacity), Expiry> conns{capacity, nothing<Expiry>()};
+        const auto dial = [&](const std::string& key) {
+            if (dials.dials() == 9) throw std::runtime_error{"it goes on and on"};
+            return dials(key);
+        };
+        const pool::prewarmed done = conns.prewarm("a", 3, dial);
+        CHECK(done.opened == 0);
+        CHECK(done.error == nullptr);
+        CHECK(dials.closed() == std::vector{1});
+        conns.min_idle("a", 3, dial);
+        conns.upkeep();
+        CHECK(dials.closed() == std::vector{2});  // the next upkeep tries again
+        CHECK(conns.stats().expired == 2);
+        CHECK(conns.stats().dials == 2);
+    };
+    check(pool::bounded{});
+    check(pool::bounded_open{});
 }
 
 EACH_POOL("prewarm: a dial may destroy what its key refers to") {

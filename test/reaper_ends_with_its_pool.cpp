@@ -12,6 +12,7 @@
 
 #include <doctest/doctest.h>
 
+#include <pool/bounded_pool.hpp>
 #include <pool/connection_pool.hpp>
 #include <pool/reaper.hpp>
 #include <pool/sharded_pool.hpp>
@@ -43,10 +44,26 @@ private:
     std::shared_ptr<life> life_;
 };
 
+/// A manual clock that tells when somebody begins to sleep by it.
+class watched_clock : public pool::manual_clock {
+public:
+    void wait_for_sleeper() { begun_->get_future().wait(); }
+
+    friend void sleep_until(const watched_clock& clock, time_point until, const std::stop_token& stop) {
+        clock.begun_->set_value();
+        clock.sleep_until(until, stop);
+    }
+
+private:
+    std::shared_ptr<std::promise<void>> begun_ = std::make_shared<std::promise<void>>();
+};
+
 }  // namespace
 
 template <>
 inline constexpr bool pool::keeps_real_time<mortal_clock> = false;
+template <>
+inline constexpr bool pool::keeps_real_time<watched_clock> = false;
 
 namespace {
 
@@ -158,5 +175,27 @@ TEST_CASE_TEMPLATE("reaper: a pool may end so with connections that are not due"
 
         CHECK(seen.closed == 2);
         CHECK(seen.destroyed == 2);
+    }
+}
+
+TEST_CASE_TEMPLATE(
+    "reaper: a pool may end in a close while its expiry policy is replaced, whether it has a thread or not", Pool,
+    pool::connection_pool<std::string, owning_connection, watched_clock>,
+    pool::bounded_pool<std::string, owning_connection, watched_clock>) {
+    for (const pool::after_idle before : {pool::after_idle{0s}, pool::after_idle{1h}}) {
+        watched_clock time;
+        std::shared_ptr<Pool> owner;
+        if constexpr (Pool::bounds_open)
+            owner = std::make_shared<Pool>(pool::bounded_pool_options{.expiration = before}, time);
+        else owner = std::make_shared<Pool>(pool::connection_pool_options{.expiration = before}, time);
+        if (Pool::bounds_open || before.ttl() != 0s) time.wait_for_sleeper();
+
+        witness seen;
+        owner->put("a", {seen, release::by_close, owner});
+        Pool& conns = *owner;
+        owner.reset();
+        const pool::any_of none{pool::after_idle{-1s}, pool::after_lifetime{10s}, pool::after_uses{}};
+        CHECK(conns.reconfigure(none) == 1);
+        CHECK(seen.closed == 1);
     }
 }

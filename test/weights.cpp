@@ -3,6 +3,9 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -217,6 +220,48 @@ TEST_CASE("weights: a heavy connection for which a step would have to evict too 
     all.put(conns, "heavy", 1000);
     CHECK(conns.stats("heavy").idle == 1);
     CHECK(conns.stats().idle_weight == 1000);
+}
+
+TEST_CASE_TEMPLATE(
+    "weights: what is opened ahead of its callers counts, and evicts nothing [C2]", Pool, idle_pool, open_pool) {
+    scales all;
+    Pool conns{{{}, 10}};
+    const auto dial = [&](const std::string&) {
+        if (all.net.dials() == 19) throw std::runtime_error{"it goes on and on"};
+        return all.dial(4);
+    };
+    all.put(conns, "a", 1);
+    SUBCASE("prewarm") {
+        CHECK(conns.prewarm("b", 5, dial).opened == 2);
+        CHECK(all.net.closed() == ids{4});  // it does not fit
+        CHECK(conns.stats().refused == 1);
+    }
+    SUBCASE("min_idle") {
+        conns.min_idle("b", 5, dial);
+        conns.upkeep();
+        CHECK(all.net.closed() == ids{4});
+        conns.upkeep();
+        CHECK(all.net.closed() == ids{5});
+        CHECK(conns.stats().refused == 2);
+    }
+    CHECK(conns.stats().idle_weight == 9);
+    CHECK(conns.stats().evicted == 0);
+    all.put(conns, "a", 1);
+    const int before = all.net.dials();
+    CHECK(conns.prewarm("b", 5, dial).opened == 0);
+    CHECK(all.net.dials() == before);  // the bound is full
+}
+
+TEST_CASE("weights: a caller that waits gets what was opened ahead, although it is too heavy to be kept") {
+    scales all;
+    open_pool conns{{strict({.max_open = 1}), 10}};
+    std::optional<bounded_pools::caller<open_pool>> waits;
+    const auto dial = [&](const std::string&) {
+        waits.emplace(conns, [&](std::stop_token) { return conns.acquire("a", all.net.dialer()); });
+        return all.dial(11);
+    };
+    CHECK(conns.prewarm("a", 5, dial).opened == 1);
+    CHECK(waits->got()->id() == 1);
 }
 
 TEST_CASE("weights: the shards of a pool divide the bound") {

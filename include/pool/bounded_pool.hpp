@@ -101,8 +101,9 @@ public:
     /// Replaces the expiration, the lifetime and the number of uses: see `basic_pool`. The pool's thread plans anew.
     template <std::same_as<expiry> Expiry>
     std::size_t reconfigure(Expiry fresh) {
+        const auto life = reaper_.life();
         const std::size_t count = base::reconfigure(fresh);
-        reaper_.plan_anew(*this, fresh);
+        if (!life.expired()) reaper_.plan_anew(*this, fresh);  // a close may have ended this pool
         return count;
     }
 

@@ -116,7 +116,7 @@ struct member_connection_traits {
 ///   be called twice needs it, if its users can close a connection that they are lent.
 /// - `reusable(c)` is true if the connection can take another call after one that has failed.
 /// - `weight(c)` is what the connection weighs while it is idle, such as a number of bytes, for a capacity policy that
-///   bounds that (`weight_capacity_policy`). It is asked once, when the connection is given back.
+///   bounds that (`weight_capacity_policy`). It is asked when the connection is given back, before its reset and after it.
 /// - `why_dead(c)` says why a connection is `closed`, as something that converts to `std::string`, such as the error
 ///   text of a C library. It is called without the lock, and may throw.
 /// - `void abandon(c) noexcept` closes the descriptor in the child of a fork, and nothing else: see `abandon` of a pool.

@@ -70,8 +70,9 @@ public:
     /// there is none, and one is needed, it starts: throws `std::system_error` if that fails; the policy is replaced then.
     template <std::same_as<expiry> Expiry>
     std::size_t reconfigure(Expiry fresh) {
+        const auto life = reaper_.life();
         const std::size_t count = base::reconfigure(fresh);
-        reaper_.plan_anew(*this, fresh);
+        if (!life.expired()) reaper_.plan_anew(*this, fresh);  // a close may have ended this pool
         return count;
     }
 

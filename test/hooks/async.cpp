@@ -150,6 +150,29 @@ TEST_CASE("asio, hooks: a connection that was handed over is checked, too [C20]"
     f.check_sums(2);
 }
 
+TEST_CASE(
+    "asio, hooks: while a connection is kept alive, the caller that was told to take it gets a free permit [C22]") {
+    async_fixture<open_pool> f{{.keep_alive_every = 10s}, {.max_open = 2, .patience = 1h}};
+    auto lent = f.acquire();
+    auto other = f.acquire("b");
+    auto waits = f.ask("a");
+    lent.give_back();  // the caller is told to look, and does not yet
+    other.discard();
+    CHECK(f.stats().waiting == 1);
+    CHECK(f.stats().dialing == 0);
+    f.far(1).on_keep_alive = [&] {
+        CHECK(f.stats().waiting == 0);
+        CHECK(f.stats().dialing == 1);
+        f.run();
+        CHECK(waits->lease->id() == 3);
+    };
+    f.clock.advance(10s);
+    f.conns->upkeep();
+    CHECK(f.stats().kept_alive == 1);
+    CHECK(f.stats().idle == 1);
+    f.check_sums(3);
+}
+
 TEST_CASE("asio, hooks: a caller that dials takes no connection that would have to be checked") {
     async_fixture<open_pool> f{{}, {.max_open = 2}};
     auto lent = f.acquire();

@@ -108,6 +108,54 @@ TEST_CASE_TEMPLATE(
     f.check_sums(1);
 }
 
+TEST_CASE_TEMPLATE("async check: a connection whose caller has left before its check is as old as before [C7, C20]",
+    Pool, later_idle, later_open) {
+    using time_point = pool::manual_clock::time_point;
+    for (const bool is_dropped : {true, false}) {
+        check_fixture<Pool> f{pool::pool_settings{.check_after = 25s}, capacity_of<Pool>{}, 50s};
+        f.put("a");
+        f.clock.advance(30s);
+        auto got = std::make_shared<outcome<Pool>>();
+        if (is_dropped) {
+            net::io_context loop;
+            const auto drop = net::bind_executor(loop, [](error_code, auto) { FAIL("called"); });
+            pool::asio::async_acquire(*f.conns, "a", f.async_dial(), drop);
+        } else {
+            pool::asio::async_acquire(*f.conns, "a", f.async_dial(), 5s, f.handler(got));
+            f.clock.advance(5s);
+            f.run();
+            CHECK(got->error == errc::acquire_timeout);
+        }
+        CHECK(f.stats().idle == 1);
+        CHECK(f.conns->next_expiry() == time_point{50s});
+
+        auto next = f.ask("a", 1s);
+        CHECK(f.begun.running() == 1);  // it has been idle for long, and is checked
+        f.clock.advance(1s);
+        f.answer(true);
+        CHECK(next->error == errc::acquire_timeout);
+        f.ask("a")->lease.give_back();  // that check has passed, although its caller had left
+        CHECK(f.begun.running() == 0);
+        f.check_sums(3);
+    }
+}
+
+TEST_CASE_TEMPLATE("async check: one whose caller has left before its check is kept alive when it was due [C22]", Pool,
+    later_idle, later_open) {
+    check_fixture<Pool> f{pool::pool_settings{.keep_alive_every = 40s}};
+    f.put("a");
+    f.far(1).on_async_keep_alive = [](hook_done done) { done(true); };
+    f.clock.advance(35s);
+    auto got = std::make_shared<outcome<Pool>>();
+    pool::asio::async_acquire(*f.conns, "a", f.async_dial(), 5s, f.handler(got));
+    f.clock.advance(5s);
+    f.run();
+    CHECK(got->error == errc::acquire_timeout);
+    f.conns->upkeep();
+    CHECK(f.stats().kept_alive == 1);
+    f.check_sums(1);
+}
+
 TEST_CASE_TEMPLATE("async check: with real time, a timer ends the call", Capacity, pool::bounded, pool::bounded_open) {
     using pool_type = pool::basic_pool<std::string, later::connection, Capacity, pool::after_idle>;
     for (const bool is_healthy : {true, false}) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 
@@ -93,6 +94,23 @@ TEST_CASE_TEMPLATE("reset: one for which there is no room is not reset [C21]", P
     (void)f.acquire();
     CHECK(f.history(1) == "dialled for a, closed");
     CHECK(f.stats().expired == 1);
+}
+
+TEST_CASE_TEMPLATE(
+    "reset: one that is too heavy to be kept is not reset [C21]", Bounds, pool::bounded, pool::bounded_open) {
+    pool::testing::fake_dialer dials;
+    pool_of<pool::weighed<Bounds>> conns{{{}, 10}, 1'000s};
+    const auto come_back = [&](std::size_t weight) {
+        auto lent = conns.acquire("a", [&](const std::string& key) { return tended_connection{dials(key)}; });
+        lent->far().weight = weight;
+    };
+    come_back(10);
+    CHECK(dials[1].history() == "dialled for a, reset");
+    come_back(11);
+    CHECK(dials[1].history() == "dialled for a, reset, checked, closed");
+    CHECK(conns.stats().refused == 1);
+    CHECK(conns.stats().puts == 2);
+    figures::check_exact(conns.stats(), 2);
 }
 
 TEST_CASE_TEMPLATE(

@@ -141,10 +141,10 @@ public:
         queue& of = queues_.find_or_make(store_, key, known);
         const group& its = *of.group;
         const std::size_t present = its.idle.size() + of.dialing + (wanted.includes_lent ? its.lent : 0);
-        const bool is_free = base::gives() && waiting_ == 0 && present < wanted.count &&
-                             store_.stats().idle < now.bounds.max_idle() &&
-                             its.idle.size() < now.bounds.max_idle_for(its.key) && base::room(of, now) != 0 &&
-                             open_count() < now.bounds.max_open();
+        const bool is_free =
+            base::gives() && waiting_ == 0 && present < wanted.count && store_.stats().idle < now.bounds.max_idle() &&
+            store_.stats().idle_weight < now.max_idle_weight() && its.idle.size() < now.bounds.max_idle_for(its.key) &&
+            base::room(of, now) != 0 && open_count() < now.bounds.max_open();
         if (is_free) {
             join(asking, of, now);
             permit(asking, now);

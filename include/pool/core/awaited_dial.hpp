@@ -42,7 +42,7 @@ public:
         }
         (void)end_dial();
         entry& fresh = *fresh_;  // another dial may begin at once
-        if (!state.dial_succeeded(self(), fresh)) outdated(fresh);
+        if (state.dial_succeeded(self(), fresh) == dial_end::outdated) outdated(fresh);
     }
 
     /// It has failed. There may be no exception.

@@ -70,7 +70,8 @@ void dial_for(State& state, typename State::request& dialing, const Prepare& pre
         state.dial_failed(dialing, core::kept_text(std::current_exception()));
         throw;
     }
-    if (!fresh->has_conn() || !state.dial_succeeded(dialing, *fresh)) state.dial_outdated(dialing, *fresh);
+    if (!fresh->has_conn() || state.dial_succeeded(dialing, *fresh) == dial_end::outdated)
+        state.dial_outdated(dialing, *fresh);
 }
 
 /// Waits until the state of a request is final, or `may_dial`. Returns that. Calls `prepare()` before a close that it

@@ -221,6 +221,12 @@ public:
         ++stats_.hits;
     }
 
+    /// A connection that was lent comes back without its check, because its caller has left.
+    void left_unchecked() noexcept {
+        --stats_.checking;
+        ++stats_.hits;
+    }
+
     /// Retires a connection that was lent, and cannot be used: it has failed its check, or its caller wants a fresh
     /// one.
     void retire_unusable(entry& e, entries& retired) noexcept {

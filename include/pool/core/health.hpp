@@ -68,8 +68,9 @@ bool is_healthy(State& state, typename State::entry& lent) noexcept {
 /// A check has ended whose caller has given up meanwhile: gives the connection back, or closes it.
 template <class State>
 void end_unneeded_check(State& state, typename State::entry& lent, bool is_healthy) noexcept {
-    if (is_healthy) state.give_back(lent);
-    else state.template drop<true>(lent);
+    if (!is_healthy) return state.template drop<true>(lent);
+    if (lent.is_unchecked) state.passed_check(lent);
+    state.give_back(lent);
 }
 
 /// Drops a connection that a caller was lent, and cannot use, at the end of its scope. Until then its key is valid.

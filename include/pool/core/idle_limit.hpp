@@ -121,10 +121,9 @@ public:
     entry& make_entry_for(request& dialing) { return this->make_entry(*dialing.key_); }
 
     /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
-    /// whether it did. Throws what the dial throws, and `std::bad_alloc`.
+    /// whether it did, and has kept it. Throws what the dial throws, and `std::bad_alloc`.
     template <class Dial>
-    bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context)
-    {
+    bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context) {
         entry* fresh = nullptr;
         {
             const time_point begin = this->read_clock();
@@ -132,20 +131,31 @@ public:
             const auto* const of = store().find(key);
             const std::size_t idle = of != nullptr ? of->idle.size() : 0;
             const std::size_t lent = of != nullptr && wanted.includes_lent ? of->lent : 0;
-            if (!lends() || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle()) return false;
+            if (!lends() || idle + lent >= wanted.count || store().stats().idle >= capacity_.max_idle() ||
+                store().stats().idle_weight >= core::weight_bound(capacity_))
+                return false;
             fresh = &store().make_entry(key, this->expiry_.earliest(begin));
             if (idle >= capacity_.max_idle_for(fresh->key())) {
                 store().erase_unopened(*fresh);
                 return false;
             }
         }
-        this->give_back(this->dial_for_lease(*fresh, dial, context));
-        return true;
+        entry& opened = this->dial_for_lease(*fresh, dial, context);
+        opened.weigh();
+        moment now = this->now();
+        const auto own = this->deadline_of(opened, now);
+        bool is_kept = false;
+        step(closing::own_and_one, now, [&](moment&) {
+            if (is_closed()) return store().refuse(opened, now.retired);
+            this->keep_ahead(opened, own, now);
+            is_kept = opened.is_idle();
+        });
+        return is_kept;
     }
 
     /// The dial of a request has succeeded: `fresh` is for that request, or becomes idle if it is not needed. Returns
-    /// false if the dial is outdated: then call `dial_outdated`.
-    bool dial_succeeded(request& dialing, entry& fresh) noexcept {
+    /// what has become of it.
+    dial_end dial_succeeded(request& dialing, entry& fresh) noexcept {
         fresh.weigh();
         moment now = this->now();
         const auto own = base::deadline_of(fresh, now);
@@ -166,7 +176,7 @@ public:
             if (is_needed) end(dialing, is_closed() ? request_state::closed : request_state::lent, ended);
         });
         deliver(ended);
-        return !is_outdated;
+        return is_outdated ? dial_end::outdated : dial_end::kept;
     }
 
     /// The dial of a request was outdated. Closes its connection, if it has one. The request dials again, if it is still

@@ -230,6 +230,15 @@ public:
 protected:
     ~idle_upkeep() override = default;
 
+    /// Keeps a connection that was opened ahead. If there is no room for its weight, and nobody waits for it, refuses it,
+    /// because no other one is closed for it.
+    void keep_ahead(entry& fresh, typename base::own_deadline own, moment& now) noexcept {
+        const std::size_t bound = core::weight_bound(capacity_), weight = store().stats().idle_weight;
+        const bool has_room = fresh.weight() <= bound - std::min(bound, weight);
+        if (has_room || admission_.is_awaited(fresh.of())) this->keep(fresh, own, true, now);
+        else store().refuse(fresh, now.retired);
+    }
+
     using base::admission_;
     using base::batch;
     using base::capacity_;
@@ -284,6 +293,7 @@ private:
             step(closing::later, [&](moment& now) {
                 const time_point before = saturating_add(now.now(), -keep_alive_every_);
                 if (lends()) found = store().next_to_tend(before, oldest_kept_alive_, now.budget);
+                if (found != nullptr) admission_.changed(found->of(), now);
                 is_all = found == nullptr && !now.is_over();
             });
             if (found == nullptr) continue;

@@ -6,9 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <optional>
-#include <stdexcept>
-#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -297,11 +294,14 @@ protected:
                 change_blocked(e, true);
             idle_groups_.add(*e.group_);
         }
-        if constexpr (Parts::has_since) e.idle_since_ = now;
-        if constexpr (Parts::is_tended) e.tending_ = {now, ++last_age_};
+        // If its caller has left before its check, it is as old as before.
+        const bool is_unused = has_check<Conn> && e.is_unchecked;
+        if constexpr (Parts::has_since)
+            if (!is_unused) e.idle_since_ = now;
+        if constexpr (Parts::is_tended) e.tending_ = {is_unused ? e.tending_.at : now, ++last_age_};
         if constexpr (timed) {
-            e.expiry_.at = expires_at;
-            if (expires_at < e.expiry_.indexed) index_.reindex(e, expires_at);
+            if (!is_unused || expires_at < e.expiry_.at) e.expiry_.at = expires_at;
+            if (e.expiry_.at < e.expiry_.indexed) index_.reindex(e, e.expiry_.at);
         }
     }
 

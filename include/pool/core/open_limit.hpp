@@ -72,7 +72,7 @@ public:
     }
 
     /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
-    /// whether it did. Throws what the dial throws, and `std::bad_alloc`.
+    /// whether it did, and has kept it. Throws what the dial throws, and `std::bad_alloc`.
     template <class Dial>
     bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context) {
         struct silent_request final : request {
@@ -90,9 +90,9 @@ public:
             dial_failed(asking, core::kept_text(std::current_exception()));
             throw;
         }
-        const bool is_valid = fresh->has_conn() && dial_succeeded(asking, *fresh);
-        if (!is_valid) dial_outdated(asking, *fresh);
-        return is_valid;
+        const dial_end end = fresh->has_conn() ? dial_succeeded(asking, *fresh, true) : dial_end::outdated;
+        if (end == dial_end::outdated) dial_outdated(asking, *fresh);
+        return end == dial_end::kept;
     }
 
     /// Makes an entry for the connection of a dial that is about to begin. Strong guarantee.
@@ -104,25 +104,30 @@ public:
     }
 
     /// The dial of a request has succeeded: `fresh` is for that request, or is given back if it is not needed. Returns
-    /// false if the dial is outdated: then call `dial_outdated`.
-    bool dial_succeeded(request& dialing, entry& fresh) noexcept {
+    /// what has become of it. `is_ahead`: it was opened ahead.
+    dial_end dial_succeeded(request& dialing, entry& fresh, bool is_ahead = false) noexcept {
         fresh.weigh();
         moment now = this->now();
         const auto own = base::deadline_of(fresh, now);
-        bool is_outdated = false;
+        dial_end end = dial_end::closed;
         step(closing::own, now, [&](moment&) {
             store().count_dial();
-            is_outdated = !is_closed() && store().is_outdated(fresh);
-            if (is_outdated) return;
+            if (!is_closed() && store().is_outdated(fresh)) {
+                end = dial_end::outdated;
+                return;
+            }
             if (is_closed()) {
                 store().retire_uncounted(fresh, now.retired);
                 admission_.dial_failed(dialing, request_state::closed, nullptr, now);
             } else {
                 store().mark_lent(fresh, this->expiry_.of_new(base::entry_time(now)));
-                if (!admission_.dial_succeeded(dialing, fresh, now)) this->keep(fresh, own, true, now);
+                const bool is_needed = admission_.dial_succeeded(dialing, fresh, now);
+                if (is_ahead) this->keep_ahead(fresh, own, now);
+                else if (!is_needed) this->keep(fresh, own, true, now);
+                if (fresh.is_lent() || fresh.is_idle()) end = dial_end::kept;
             }
         });
-        return !is_outdated;
+        return end;
     }
 
     /// The dial of a request was outdated. Closes its connection, if it has one, and then has its permit. The request

@@ -28,6 +28,13 @@ namespace pool::core {
 /// Whether `dial_failed` counts a failed dial.
 enum class count_dial : bool { no, yes };
 
+/// What has become of the connection of a dial.
+enum class dial_end : unsigned char {
+    kept,      ///< it is lent, or idle
+    closed,    ///< it could not be kept
+    outdated,  ///< its caller has to close it: the pool was invalidated meanwhile
+};
+
 /// The store of a pool, and the connections that are being opened. Whoever opens a connection makes an entry first. So
 /// the entry is of the generation in which the dial begins: if the pool is invalidated meanwhile, the dial is outdated.
 /// Its connection is closed then, and the dial is made again. Thread-safe, if LockPolicy is a lock.

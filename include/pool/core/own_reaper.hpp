@@ -53,6 +53,9 @@ public:
         }
     }
 
+    /// Expires when the pool ends.
+    std::weak_ptr<const void> life() const noexcept { return life_; }
+
     /// The pool has another policy: starts the thread if it is needed now, or makes it plan anew. Throws
     /// `std::system_error` if it cannot start.
     void plan_anew(Pool& pool, const own_expiry& policy) {
@@ -72,6 +75,7 @@ private:
         return ends(policy.get<after_idle>().ttl()) || ends(policy.get<after_lifetime>().ttl());
     }
 
+    const std::shared_ptr<const void> life_ = std::make_shared<char>();
     std::mutex mutex_;  ///< guards its start
     std::optional<std::conditional_t<accepted<Pool>, reaper<Pool>, refused_pool>> reaper_;
 };

@@ -187,7 +187,9 @@ public:
 
     /// Dials connections of `key`, which become idle, until `count` of them are open: idle, lent or being dialled. Stops at
     /// a bound of the pool, at the first dial that fails, and at the end of the context. Makes no room by closing others,
-    /// and takes no permit that somebody waits for. Throws `std::bad_alloc`, and what Key's hash and copy throw.
+    /// and takes no permit that somebody waits for. Stops, too, after a connection that the pool does not keep, because it
+    /// has expired, or is too heavy for what others leave of the bound: that one is closed, and is not counted as opened.
+    /// Throws `std::bad_alloc`, and what Key's hash and copy throw.
     template <dial_argument<time_point> Dial>
     prewarmed prewarm(key_view<Key> key, std::size_t count, Dial&& dial, const dial_context& context = {}) {
         if constexpr (check_dial<Dial, Key, Conn>()) {
@@ -207,9 +209,9 @@ public:
 
     /// From now on, each `upkeep` dials idle connections of `key` until there are `count`, within the bounds of the pool.
     /// A reaper, such as that of a ready-made pool, calls it at least every second then. It waits for the dials meanwhile,
-    /// so these should have a deadline of their own, see `timed`. A dial that fails is tried again in the next upkeep. A
-    /// second call for the same key replaces the first; a `count` of 0 ends it. Throws `std::bad_alloc`, and what Key's
-    /// hash and copy, and the dial's move throw.
+    /// so these should have a deadline of their own, see `timed`. Each upkeep stops where `prewarm` would, and the next one
+    /// tries again. A second call for the same key replaces the first; a `count` of 0 ends it. Throws `std::bad_alloc`, and
+    /// what Key's hash and copy, and the dial's move throw.
     template <dial_argument<time_point> Dial>
     void min_idle(key_view<Key> key, std::size_t count, Dial dial) {
         if constexpr (check_dial<Dial, Key, Conn>()) {

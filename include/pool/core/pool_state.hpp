@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <exception>
-#include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include <pool/connection.hpp>
 #include <pool/core/acquire_errors.hpp>
@@ -148,7 +143,8 @@ public:
         give_back(lent, !has_reset<Conn>);
     }
 
-    /// Makes a lent connection idle, or closes it if there is no room for it. `was_used`: this use has to be counted.
+    /// Makes a lent connection idle, or closes it if there is no room for it. `was_used`: this use has to be counted. If
+    /// its caller has left before its check, it keeps its idle age.
     void give_back(entry& lent, bool was_used = false) noexcept {
         if (is_forgotten(lent)) [[unlikely]]
             return;
@@ -159,7 +155,7 @@ public:
         step(closing::own_and_one, now, [&](moment&) {
             if (was_used) lent.count_use();
             if constexpr (has_check<Conn>)
-                if (lent.is_unchecked) store().passed_check(lent);  // its caller has not come to use it
+                if (lent.is_unchecked) store().left_unchecked();
             if (dead || is_closed()) store().refuse(lent, now.retired);
             else keep(lent, own, was_reconfigured_, now);
         });
@@ -201,8 +197,7 @@ protected:
         if (store().is_outdated(lent)) [[unlikely]]
             return store().retire_outdated(lent, now.retired);
         const time_point time = base::entry_time(now), at = expiry_.of(lent, time, own);
-        const bool is_too_heavy = lent.weight() > core::weight_bound(capacity_) && !admission_.is_awaited(lent.of());
-        if (is_too_heavy || (may_exceed && admission_.is_over_bounds(lent, capacity_)))
+        if (is_too_heavy(lent) || (may_exceed && admission_.is_over_bounds(lent, capacity_)))
             return store().refuse(lent, now.retired);
         if (!admission_.is_uncontended(lent.of())) return admission_.give_back(lent, at, now);
         store().give_back(lent, idle_bounds_of(lent.of()), at, time, now.retired);
@@ -229,15 +224,22 @@ protected:
     }
 
 private:
+    /// Whether a connection is heavier than the bound, and nobody waits for it.
+    bool is_too_heavy(const entry& lent) const noexcept {
+        return lent.weight() > core::weight_bound(capacity_) && !admission_.is_awaited(lent.of());
+    }
+
     /// Whether a lent connection that comes back now is kept, as far as is known.
     bool would_keep(entry& lent) {
         if (connection_traits<Conn>::closed(lent.conn())) return false;
+        lent.weigh();
         moment now = this->now();
         const own_deadline own = deadline_of(lent, now);
         const time_point time = base::entry_time(now);
         const std::lock_guard guard{lock_};
         lent.count_use();
-        if (is_closed() || store().is_outdated(lent) || admission_.is_over_bounds(lent, capacity_)) return false;
+        if (is_closed() || store().is_outdated(lent) || is_too_heavy(lent)) return false;
+        if (admission_.is_over_bounds(lent, capacity_)) return false;
         return capacity_.max_idle() != 0 && capacity_.max_idle_for(lent.key()) != 0 &&
                !store_type::is_due(expiry_.of(lent, time, own), time);
     }

@@ -20,7 +20,7 @@ namespace pool {
 
 /// The result of a `prewarm`.
 struct prewarmed {
-    std::size_t opened = 0;      ///< how many connections it has opened
+    std::size_t opened = 0;      ///< how many connections it has opened, and the pool has kept
     std::exception_ptr error{};  ///< what the first dial threw that failed; null if none did
 };
 
@@ -43,7 +43,7 @@ struct min_idle_target {
 };
 
 /// Dials connections of `key`, which become idle, one after the other, until there are as many as `wanted`, a bound is
-/// reached, a dial fails, or the context ends it.
+/// reached, a dial fails, a connection is not kept, or the context ends it.
 template <class State, class Dial>
 prewarmed open_ahead(State& state, const typename State::hashed& key, const ahead& wanted, Dial& dial,
     const dial_context& context) {
@@ -60,7 +60,8 @@ prewarmed open_ahead(State& state, const typename State::hashed& key, const ahea
     return done;
 }
 
-/// Opens what is missing of the idle connections that a pool keeps up. A dial that fails is tried again at the next call.
+/// Opens what is missing of the idle connections that a pool keeps up. After a dial that fails, or whose connection is not
+/// kept, the next call tries again.
 template <class State>
 void keep_up(State& state) {
     using key_type = typename State::key_type;

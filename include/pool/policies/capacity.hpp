@@ -62,7 +62,7 @@ template <class Policy>
 concept declares_weight_bound = requires { requires bool{Policy::bounds_weight}; };
 
 /// A capacity policy that also bounds the weight of the idle connections, for all keys together: `max_idle_weight()`. The
-/// weight is what `connection_traits<Conn>::weight` says, such as a number of bytes. A connection is asked once, when it
+/// weight is what `connection_traits<Conn>::weight` says, such as a number of bytes. A connection is asked when it
 /// is given back. To make room for it, the oldest idle connections are evicted. One that is heavier than the bound alone
 /// is not kept, and neither is one for which more than 128 would have to be evicted.
 template <class Policy, class Key>
