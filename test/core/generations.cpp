@@ -222,15 +222,16 @@ TEST_CASE("generations: a key that requests wait for, without entries, is not ou
         generation_fixture f;
         auto& first = f.lent("a");
         const outdated_store::kept_group kept{f.store, generation_fixture::hashed{"a"}};
+        const auto lent_of_it = [&]() -> auto& { return f.end(f.store.make_entry(*kept, {})); };
         for (int i = 0; i != 254; ++i) f.invalidate("a");
         f.remove(first);
         auto& other = f.lent("b");
         for (int i = 0; i <= later; ++i) f.store.invalidate();  // the count begins anew
-        auto& fresh = f.lent("a");
+        auto& fresh = lent_of_it();
         CHECK_FALSE(f.store.is_outdated(fresh));
         f.store.invalidate();
         CHECK(f.store.is_outdated(fresh));
-        auto& next = f.lent("a");
+        auto& next = lent_of_it();
         CHECK_FALSE(f.store.is_outdated(next));
         f.invalidate("a");
         CHECK(f.store.is_outdated(next));
