@@ -14,8 +14,8 @@ namespace figures {
 
 /// Where all connections went that came into the pool. At every instant, this is equal to `puts`.
 inline std::uint64_t accounted_puts(const pool::stats& s) {
-    return s.idle + s.hits + s.checking + s.evicted + s.expired + s.refused + s.cleared + s.found_closed +
-           s.found_unhealthy + s.failed_keep_alives;
+    return s.idle + s.hits + s.checking + s.evicted + s.expired + s.refused + s.cleared + s.invalidated +
+           s.found_closed + s.found_unhealthy + s.failed_keep_alives;
 }
 
 /// Checks the identities of `stats` for a pool whose calls have made this many look-ups.

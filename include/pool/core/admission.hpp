@@ -265,8 +265,10 @@ public:
     /// A dial was outdated, and its connection is closed, if it had one: its request dials again, if it is still needed.
     template <class Moment>
     void dial_outdated(request& asking, Moment& now) noexcept {
-        if (asking.state_ == request_state::dialing && ++asking.outdated_dials_ == most_outdated)
+        if (asking.state_ == request_state::dialing && ++asking.outdated_dials_ == most_outdated) {
+            base::see(asking);
             end_request(asking, is_closed_ ? request_state::closed : request_state::invalidated);
+        }
         if (asking.state_ != request_state::dialing) return end_dial(asking, now);
         asking.state_ = request_state::may_dial;
         announce(asking);

@@ -5,6 +5,7 @@
 #include <exception>
 #include <mutex>
 
+#include <pool/core/acquire_errors.hpp>
 #include <pool/core/idle_upkeep.hpp>
 #include <pool/core/opening_store.hpp>
 #include <pool/core/request.hpp>
@@ -72,27 +73,33 @@ public:
     }
 
     /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
-    /// whether it did, and has kept it. Throws what the dial throws, and `std::bad_alloc`.
+    /// whether it did, and has kept it. If its dial was outdated, asks again. Throws what the dial throws, `std::bad_alloc`, and
+    /// `acquire_invalidated`.
     template <class Dial>
     bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context) {
         struct silent_request final : request {
             silent_request() : request{true} {}
             bool notified() noexcept override { return true; }
-        } asking;
-        bool may_dial = false;
-        step(closing::later,
-            [&](moment& now) { may_dial = admission_.take_permit(asking, key, store().find(key), wanted, now); });
-        if (!may_dial) return false;
-        entry* fresh = nullptr;
-        try {
-            fresh = &this->dial(asking, dial, context);
-        } catch (...) {
-            dial_failed(asking, core::kept_text(std::current_exception()));
-            throw;
+        };
+        for (int n = 0; n != most_outdated; ++n) {
+            silent_request asking;
+            bool may_dial = false;
+            step(closing::later,
+                [&](moment& now) { may_dial = admission_.take_permit(asking, key, store().find(key), wanted, now); });
+            if (!may_dial) return false;
+            entry* fresh = nullptr;
+            try {
+                fresh = &this->dial(asking, dial, context);
+            } catch (...) {
+                dial_failed(asking, core::kept_text(std::current_exception()));
+                throw;
+            }
+            const dial_end end = fresh->has_conn() ? dial_succeeded(asking, *fresh, true) : dial_end::outdated;
+            if (end != dial_end::outdated) return end == dial_end::kept;
+            dial_outdated(asking, *fresh);
         }
-        const dial_end end = fresh->has_conn() ? dial_succeeded(asking, *fresh, true) : dial_end::outdated;
-        if (end == dial_end::outdated) dial_outdated(asking, *fresh);
-        return end == dial_end::kept;
+        core::throw_refusal(request_state::invalidated, *this, key);
+        return false;
     }
 
     /// Makes an entry for the connection of a dial that is about to begin. Strong guarantee.
