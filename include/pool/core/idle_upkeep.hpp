@@ -284,6 +284,7 @@ private:
             step(closing::later, [&](moment& now) {
                 const time_point before = saturating_add(now.now(), -keep_alive_every_);
                 if (lends()) found = store().next_to_tend(before, oldest_kept_alive_, now.budget);
+                else oldest_kept_alive_ = clock_time_point::min();  // it has not looked at all
                 is_all = found == nullptr && !now.is_over();
             });
             if (found == nullptr) continue;
