@@ -201,7 +201,8 @@ protected:
         if (store().is_outdated(lent)) [[unlikely]]
             return store().retire_outdated(lent, now.retired);
         const time_point time = base::entry_time(now), at = expiry_.of(lent, time, own);
-        const bool is_too_heavy = lent.weight() > core::weight_bound(capacity_) && !admission_.is_awaited(lent.of());
+        const bool has_taker = lends() && admission_.is_awaited(lent.of());
+        const bool is_too_heavy = lent.weight() > core::weight_bound(capacity_) && !has_taker;
         if (is_too_heavy || (may_exceed && admission_.is_over_bounds(lent, capacity_)))
             return store().refuse(lent, now.retired);
         if (!admission_.is_uncontended(lent.of())) return admission_.give_back(lent, at, now);
