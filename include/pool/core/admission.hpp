@@ -293,15 +293,16 @@ private:
     template <class Moment>
     void stand_still(request& asking, Moment& now) noexcept {
         if (!lets_wait_) return leave(asking, request_state::paused, now);
-        if (asking.state_ != request_state::may_dial) return;
         queue& of = asking.queue();
-        if (asking.by_age_.is_linked()) of.dialers.erase(of.dialers.iterator_to(asking));
-        --of.dialing;
-        --dialing_;
-        order_.put_back(asking);
-        asking.since_ = now.now();
-        ++waiting_;
-        changed(of, now);
+        if (asking.state_ == request_state::may_dial) {
+            if (asking.by_age_.is_linked()) of.dialers.erase(of.dialers.iterator_to(asking));
+            --of.dialing;
+            --dialing_;
+            order_.put_back(asking);
+            asking.since_ = now.now();
+            ++waiting_;
+        }
+        changed(of, now);  // so it is not nudged any more
     }
 
     /// A request joins the end of a queue.

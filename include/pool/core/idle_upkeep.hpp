@@ -293,6 +293,7 @@ private:
             step(closing::later, [&](moment& now) {
                 const time_point before = saturating_add(now.now(), -keep_alive_every_);
                 if (lends()) found = store().next_to_tend(before, oldest_kept_alive_, now.budget);
+                else oldest_kept_alive_ = clock_time_point::min();  // it has not looked at all
                 if (found != nullptr) admission_.changed(found->of(), now);
                 is_all = found == nullptr && !now.is_over();
             });

@@ -226,7 +226,8 @@ protected:
 private:
     /// Whether a connection is heavier than the bound, and nobody waits for it.
     bool is_too_heavy(const entry& lent) const noexcept {
-        return lent.weight() > core::weight_bound(capacity_) && !admission_.is_awaited(lent.of());
+        const bool has_taker = lends() && admission_.is_awaited(lent.of());
+        return lent.weight() > core::weight_bound(capacity_) && !has_taker;
     }
 
     /// Whether a lent connection that comes back now is kept, as far as is known.

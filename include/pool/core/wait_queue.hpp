@@ -87,7 +87,8 @@ public:
     void pause(bool lets_wait) noexcept {
         is_paused_ = true;
         lets_wait_ = lets_wait;
-        if (!lets_wait) refuse_waiting(request_state::paused);
+        if (lets_wait) bounds_changed();
+        else refuse_waiting(request_state::paused);
     }
 
     /// The end of that: everything is given in the next `serve`.
@@ -193,7 +194,8 @@ protected:
     template <class Moment>
     bool fit(queue& of, Moment& now) noexcept {
         const std::size_t nudged = of.group->nudged;
-        const bool is_fit = order_.fit(of, of.group->usable(), room(of, now), Moment::batch);
+        const std::size_t usable = is_paused_ ? 0 : of.group->usable();  // so nobody is nudged in vain, but again later
+        const bool is_fit = order_.fit(of, usable, room(of, now), Moment::batch);
         if (of.group->nudged < nudged) store_.add_spare(*of.group);
         const bool awaits_blocked = !of.group->blocked.empty() && (!of.waiting.empty() || of.has_takers());
         if (awaits_blocked != of.in_blocked.is_linked()) {
