@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: pool: each of closed, unblocked, reusable and why_dead of a handle's Checks must be a static function that takes the handle
+// expect: pool: each of closed, unblocked, reusable, why_dead and abandon of a handle's Checks must be a static function that takes the handle
 #include <pool/adapters/handle.hpp>
 
 struct db;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: pool: the Checks of a handle need one of closed, unblocked, reusable, why_dead and none
+// expect: pool: the Checks of a handle need one of closed, unblocked, reusable, why_dead, abandon and none
 #include <pool/adapters/handle.hpp>
 
 struct db;

@@ -41,19 +41,24 @@ concept checks_reusable = requires(T value) { Checks::reusable(value); };
 template <class Checks, class T>
 concept checks_why_dead = requires(T value) { Checks::why_dead(value); };
 
+/// Has an `abandon`.
+template <class Checks, class T>
+concept checks_abandon = requires(T value) { Checks::abandon(value); };
+
 /// Whether each function of `Checks` takes the handle. Otherwise it would be left out, and nobody would notice.
 template <class Checks, class T>
 inline constexpr bool checks_take_handle =
     (checks_closed<Checks, T> || !requires { &Checks::closed; }) &&
     (checks_unblocked<Checks, T> || !requires { &Checks::unblocked; }) &&
     (checks_reusable<Checks, T> || !requires { &Checks::reusable; }) &&
-    (checks_why_dead<Checks, T> || !requires { &Checks::why_dead; });
+    (checks_why_dead<Checks, T> || !requires { &Checks::why_dead; }) &&
+    (checks_abandon<Checks, T> || !requires { &Checks::abandon; });
 
 /// Whether `Checks` has any of the functions, so that none of a class is misspelt without notice.
 template <class Checks, class T>
 inline constexpr bool has_checks = checks_closed<Checks, T> || checks_unblocked<Checks, T> ||
                                    checks_reusable<Checks, T> || checks_why_dead<Checks, T> ||
-                                   requires { Checks::none; };
+                                   checks_abandon<Checks, T> || requires { Checks::none; };
 
 }  // namespace core
 
@@ -64,8 +69,8 @@ struct no_checks {};
 /// pool can close it, and a caller that takes it out of the pool cannot leak it.
 ///
 /// `Checks` has static functions that take a T. Each is optional, and means what the function of the same name in
-/// `connection_traits` means: `closed`, `unblocked`, `reusable` and `why_dead`. Only the last may throw. `Checks::none`
-/// is the value that stands for no handle. Without it, that is a null pointer, or -1 for an integer.
+/// `connection_traits` means: `closed`, `unblocked`, `reusable`, `why_dead` and `abandon`. Only `why_dead` may throw.
+/// `Checks::none` is the value that stands for no handle. Without it, that is a null pointer, or -1 for an integer.
 ///
 /// @code
 /// struct checks {
@@ -82,10 +87,10 @@ class handle {
     static_assert(
         std::invocable<decltype(Close), T>, "pool: the Close of a handle must be a function that takes the handle");
     static_assert(core::checks_take_handle<Checks, T>,
-        "pool: each of closed, unblocked, reusable and why_dead of a handle's Checks must be a static function that takes "
-        "the handle");
+        "pool: each of closed, unblocked, reusable, why_dead and abandon of a handle's Checks must be a static function that "
+        "takes the handle");
     static_assert(std::same_as<Checks, no_checks> || !core::checks_take_handle<Checks, T> || core::has_checks<Checks, T>,
-        "pool: the Checks of a handle need one of closed, unblocked, reusable, why_dead and none");
+        "pool: the Checks of a handle need one of closed, unblocked, reusable, why_dead, abandon and none");
 
 public:
     using value_type = T;        ///< the parameter
@@ -142,6 +147,13 @@ public:
         requires core::checks_reusable<Checks, T>
     {
         return value_ != none && Checks::reusable(value_);
+    }
+
+    /// In the child of a fork: `Checks::abandon` forgets the handle, and it is never ended.
+    void abandon() noexcept
+        requires core::checks_abandon<Checks, T>
+    {
+        if (value_ != none) Checks::abandon(release());
     }
 
 private:

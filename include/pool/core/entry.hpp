@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -90,10 +91,12 @@ public:
         has_conn_ = true;
     }
 
-    /// Destroys the connection, if there is one.
+    /// Destroys the connection, if there is one. From the begin of that there is none: a fork may come in between.
     void destroy() noexcept {
-        if (has_conn_) std::destroy_at(std::addressof(conn_));
+        if (!has_conn_) return;
         has_conn_ = false;
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        std::destroy_at(std::addressof(conn_));
     }
 
     bool has_conn() const noexcept { return has_conn_; }                  ///< from `construct` to `destroy`
@@ -142,7 +145,7 @@ public:
             if (worn_.uses != wear::most_uses) worn_.uses = (worn_.uses + 1) & wear::most_uses;
     }
 
-    /// How often processes have forked until the process that has opened it: see `guarded_store::abandon`.
+    /// How often processes have forked until the process that has opened it: see `guarded_parts::abandon`.
     unsigned forks() const noexcept { return forks_; }
     static constexpr unsigned most_forks = 0x1f;  ///< more are not told apart
 

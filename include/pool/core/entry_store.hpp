@@ -308,11 +308,11 @@ public:
         index_.reserve(count);
     }
 
-    /// Calls `visit` for each connection that is idle or lent. O(n).
+    /// Calls `visit` for each connection that is idle or lent, but not for one that is being moved out. O(n).
     template <class Visit>
     void for_each_conn(const Visit& visit) {
         for (const entry& each : index_.ordered())
-            if (each.is_idle() || each.is_lent()) visit(index_.unconst(each).conn());
+            if ((each.is_idle() || each.is_lent()) && each.has_conn()) visit(index_.unconst(each).conn());
     }
 
 private:

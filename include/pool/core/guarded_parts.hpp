@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cassert>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -74,6 +75,9 @@ public:
     /// The bits of `entry::exceptions` that a lease begins with: all, if it is given back only after `lease::keep`.
     int unkept_bits() const noexcept { return unkept_bits_; }
 
+    /// Whether a connection is of the process that this one was forked from. Then nothing may be done with it.
+    bool is_forgotten(const entry& e) const noexcept { return forks_ != 0 && e.forks() != forks_; }
+
     /// Whether nothing is lent.
     bool is_paused() const noexcept {
         const std::lock_guard guard{lock_};
@@ -136,6 +140,7 @@ protected:
         if (is_whole()) {
             store_.for_each_conn([](Conn& c) { core::abandon_conn(c); });
             for (entry& each : unclosed_) core::abandon_conn(each.conn());
+            lock_.unlock();  // it may count its holders
         }
         auto rules = store_.rules();
         forks_ = rules.forks = rules.forks % entry::most_forks + 1;
@@ -144,15 +149,15 @@ protected:
         std::construct_at(std::addressof(store_), rules);
         std::construct_at(std::addressof(unclosed_));
         if constexpr (bounds_open) {
+            const bool lets_wait = admission_.lets_wait();
             std::construct_at(std::addressof(admission_), store_);
+            if (is_closed()) admission_.close();
+            else if (!lends()) admission_.pause(lets_wait);
             somebody_waits_ = false;
         }
         if constexpr (can_wait) std::construct_at(std::addressof(drainers_));
         unfinished_ = 1;
     }
-
-    /// Whether a connection is of the process that this one was forked from. Then nothing may be done with it.
-    bool is_forgotten(const entry& e) const noexcept { return forks_ != 0 && e.forks() != forks_; }
 
     bool is_closed() const noexcept { return service_ == service::closed; }  ///< for ever
     bool lends() const noexcept { return service_ == service::open; }        ///< neither paused nor closed
@@ -186,8 +191,7 @@ private:
     /// In the child of a fork: whether no other thread of the parent was in the middle of a step. Only a lock with a
     /// `try_lock` can tell.
     bool is_whole() noexcept {
-        if constexpr (std::is_empty_v<LockPolicy>) return true;
-        else if constexpr (requires { { lock_.try_lock() } -> std::same_as<bool>; }) return lock_.try_lock();
+        if constexpr (requires { { lock_.try_lock() } -> std::same_as<bool>; }) return lock_.try_lock();
         else return false;
     }
 

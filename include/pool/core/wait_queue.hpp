@@ -91,6 +91,8 @@ public:
         else refuse_waiting(request_state::paused);
     }
 
+    bool lets_wait() const noexcept { return lets_wait_; }  ///< if it is paused: whether requests may wait
+
     /// The end of that: everything is given in the next `serve`.
     void resume() noexcept {
         is_paused_ = false;
