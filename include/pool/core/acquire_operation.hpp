@@ -321,26 +321,34 @@ private:
 
     /// The caller has left without a connection.
     void request_stop() noexcept {
-        this->stop_dial();
+        if constexpr (has_context()) this->stop_dial();
     }
 
-    /// Calls the dial. Returns whether the request is over already, or dials again: then no turn follows.
+    /// Calls the dial. Returns whether the request is over already, or dials again: then no turn follows. If the call of
+    /// an outdated dial has not returned in another thread, that thread makes this call, too: there is one at a time.
     bool dial() {
-        dials_in_ = std::this_thread::get_id();
-        is_over_in_dial_ = false;
-        if (this->template begin_dial<has_context()>()) {
-            const dial_owner<acquire_operation> owner{this->shared_from_this()};
-            try {
-                if constexpr (takes_handler()) core::call_dial(dial_, key_, this->context(), handler_of_dial{owner});
-                else co_spawn_dial(owner);
-            } catch (...) {
-                owner.failed(std::current_exception());
-            }
-        }
-        dials_in_ = std::thread::id{};
-        return is_over_in_dial_;
+        if (calls_of_dial_.fetch_add(1) != 0) return false;
+        bool is_over = false;
+        do {
+            dials_in_ = std::this_thread::get_id();
+            is_over_in_dial_ = false;
+            call_dial();
+            dials_in_ = std::thread::id{};
+            is_over = is_over_in_dial_;
+        } while (calls_of_dial_.fetch_sub(1) != 1);
+        return is_over;
     }
 
+    void call_dial() noexcept {
+        if (!this->template begin_dial<has_context()>()) return;
+        const dial_owner<acquire_operation> owner{this->shared_from_this()};
+        try {
+            if constexpr (takes_handler()) core::call_dial(dial_, key_, this->context(), handler_of_dial{owner});
+            else co_spawn_dial(owner);
+        } catch (...) {
+            owner.failed(std::current_exception());
+        }
+    }
 
 #ifdef BOOST_ASIO_HAS_CO_AWAIT
     void co_spawn_dial(const dial_owner<acquire_operation>& owner) {
@@ -369,6 +377,7 @@ private:
     dial_failure failure_;
     std::atomic<std::thread::id> dials_in_{};  ///< the thread that calls the dial
     bool is_over_in_dial_ = false;             ///< only of that thread
+    std::atomic<int> calls_of_dial_ = 0;       ///< that have not returned, or not begun
     reserved_memory turn_memory_;
     std::conditional_t<has_timer, reserved_memory, nothing> timer_memory_;
     std::conditional_t<has_timer, deadline_timer<executor_type>, nothing> timer_;

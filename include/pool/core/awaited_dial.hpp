@@ -63,10 +63,11 @@ protected:
     template <bool has_context>
     bool begin_dial() noexcept {
         State& state = its_state();
+        std::stop_source stop{std::nostopstate};
         try {
             if constexpr (has_context) {
-                running_.stop = std::stop_source{};
-                context_ = {real_time_of(state.clock(), self().deadline()), running_.stop.get_token()};
+                stop = std::stop_source{};
+                context_ = {real_time_of(state.clock(), self().deadline()), stop.get_token()};
             }
             fresh_ = &state.make_entry_for(self());
         } catch (...) {
@@ -74,12 +75,12 @@ protected:
             return false;
         }
         has_context_ = has_context;
-        if constexpr (has_context) state.begin_dial(running_, *fresh_);
+        if constexpr (has_context) state.begin_dial(running_, *fresh_, std::move(stop));
         return true;
     }
 
-    const dial_context& context() const noexcept { return context_; }  ///< of the dial
-    void stop_dial() noexcept { running_.stop.request_stop(); }        ///< nobody needs its connection
+    const dial_context& context() const noexcept { return context_; }    ///< of the dial
+    void stop_dial() noexcept { its_state().stop_dial(running_); }  ///< nobody needs its connection
 
 private:
     Operation& self() noexcept { return static_cast<Operation&>(*this); }

@@ -49,12 +49,27 @@ public:
     using typename base::time_point;
     using running_dial = core::running_dial<entry>;  ///< a dial that gets a context
 
-    /// A dial begins, with the stop token of `begun.stop` in its context.
-    void begin_dial(running_dial& begun, entry& fresh) noexcept {
+    /// A dial begins, with the stop token of `stop` in its context. An earlier invalidation does not outdate it: nobody
+    /// would interrupt it.
+    void begin_dial(running_dial& begun, entry& fresh, std::stop_source stop) noexcept {
         const std::lock_guard guard{lock_};
+        store().renew(fresh);
         begun.fresh = &fresh;
         begun.is_interrupted = false;
+        begun.stop.swap(stop);
+        if (begun.is_unneeded) begun.stop.request_stop();  // which calls nobody yet
         running_.push_back(begun);
+    }
+
+    /// Nobody needs the connection of a dial, which may be running, or about to begin: requests a stop.
+    void stop_dial(running_dial& unneeded) noexcept {
+        std::stop_source stop{std::nostopstate};
+        {
+            const std::lock_guard guard{lock_};
+            unneeded.is_unneeded = true;
+            stop = unneeded.stop;
+        }
+        stop.request_stop();
     }
 
     /// It has ended. Returns whether it was interrupted.
@@ -229,10 +244,10 @@ private:
         interruptible(opening_store& state, entry& fresh, const dial_context& of_caller, bool& was_interrupted)
             : was_interrupted_{was_interrupted},
               state_{state} {
-            dial_.stop = std::stop_source{};
-            context = {of_caller.deadline, dial_.stop.get_token()};
-            state_.begin_dial(dial_, fresh);
-            if (of_caller.stop.stop_possible()) asked_.emplace(of_caller.stop, pass_on{dial_.stop});
+            const std::stop_source stop;
+            context = {of_caller.deadline, stop.get_token()};
+            state_.begin_dial(dial_, fresh, stop);
+            if (of_caller.stop.stop_possible()) asked_.emplace(of_caller.stop, pass_on{stop});
         }
         interruptible(const interruptible&) = delete;
         interruptible& operator=(const interruptible&) = delete;

@@ -18,6 +18,7 @@ struct running_dial : boost::intrusive::list_base_hook<> {
     Entry* fresh = nullptr;                   ///< what it opens
     std::stop_source stop{std::nostopstate};  ///< of its context
     bool is_interrupted = false;              ///< an `invalidate` has told it to stop
+    bool is_unneeded = false;                 ///< its caller has left
 };
 
 }  // namespace pool::core
