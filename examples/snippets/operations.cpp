@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -57,8 +58,9 @@ int with_a_dial_of_its_own() {
 // [ahead]
 void start(databases& conns) {
     const auto warm = conns.prewarm("db:5432", 4, {.deadline = std::chrono::steady_clock::now() + 5s});
-    if (warm.error) std::rethrow_exception(warm.error);  // the database cannot be reached: say so before the first request
-    conns.min_idle("db:5432", 2);                        // from now on, the reaper opens what is missing
+    if (warm.error)
+        std::rethrow_exception(warm.error);  // the database cannot be reached: say so before the first request
+    conns.min_idle("db:5432", 2);            // from now on, the reaper opens what is missing
 }
 // [/ahead]
 
@@ -148,6 +150,71 @@ void maintenance(connections& conns) {
 }
 // [/maintenance]
 
+// [fail_over]
+void fail_over(databases& conns, const std::function<void()>& move_server) {
+    conns.pause(pool::wait_for_resume);  // callers wait from now on, within their deadlines
+    move_server();
+    conns.invalidate();  // what is open is of the old server
+    conns.resume();      // callers are served in their order
+}
+// [/fail_over]
+
+int after_a_fail_over() {
+    databases conns{{.max_open = 2}, dial};
+    (void)conns.acquire("db:5432");
+    fail_over(conns, [&] {
+        try {
+            (void)conns.acquire("db:5432", 1ms);
+        } catch (const pool::acquire_timeout&) {  // it has waited for resume
+            (void)conns.prewarm("db:5432", 2);    // opens nothing
+        }
+    });
+    (void)conns.acquire("db:5432");
+    return static_cast<int>(conns.stats().dials);  // 2: one for each server
+}
+
+// [pauses]
+/// A dial for `min_idle`. If it fails, what is idle is closed, and callers fail at once.
+auto pauses_if_it_fails(auto& conns, auto dial) {
+    return [&conns, dial](const std::string& host) mutable {
+        try {
+            return dial(host);
+        } catch (...) {
+            conns.invalidate();
+            conns.pause();
+            throw;
+        }
+    };
+}
+// [/pauses]
+
+bool is_paused_by_a_failed_dial() {
+    bool is_down = false;
+    const auto dial_or_fail = [&](const std::string& host) {
+        if (is_down) throw std::runtime_error{"connection refused"};
+        return dial(host);
+    };
+    connections conns{pool::bounded{.max_idle_per_key = 2}, 30s};
+    conns.min_idle("db:5432", 2, pauses_if_it_fails(conns, dial_or_fail));
+    conns.upkeep();
+    auto lent = conns.acquire("db:5432", dial_or_fail);
+    is_down = true;
+    conns.upkeep();
+    bool is_right = conns.is_paused() && conns.stats().idle == 0 && conns.stats().failed_dials == 1;
+    try {
+        (void)conns.acquire("db:5432", dial_or_fail);
+        is_right = false;
+    } catch (const pool::pool_paused&) {
+    }
+    conns.upkeep();  // dials nothing
+    is_right = is_right && conns.stats().failed_dials == 1;
+
+    is_down = false;
+    conns.resume();
+    conns.upkeep();
+    return is_right && !conns.is_paused() && conns.stats().idle == 2;
+}
+
 }  // namespace
 
 int main() {
@@ -159,9 +226,12 @@ int main() {
     start(warm);
     const bool is_warm = warm.stats("db:5432").idle == 4;
     const int dials = dials_of_a_server_that_is_down();
+    const bool stands_still = after_a_fail_over() == 2 && is_paused_by_a_failed_dial();
     with_leases(conns);
     by_hand(conns);
     conns.put("db:5432", database{});
     maintenance(conns);
-    return sum == 10 && own == 16 && limited == 4 && is_warm && dials == 2 && conns.stats().cleared == 1 ? 0 : 1;
+    return sum == 10 && own == 16 && limited == 4 && is_warm && dials == 2 && stands_still && conns.stats().cleared == 1
+               ? 0
+               : 1;
 }

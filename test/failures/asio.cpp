@@ -103,6 +103,41 @@ TEST_CASE_TEMPLATE(
             false));
 }
 
+TEST_CASE("failures, asio: a caller of a pool that is paused [C12, C26]") {
+    using world = async_world<open_pool>;
+    scenarios all;
+    const auto paused = [](world& w) { w.conns->pause(pool::wait_for_resume); };
+    const auto resumes = [](world& w) {
+        w.poll();
+        w.conns->resume();
+        w.poll();
+    };
+    const auto pauses_and_resumes = [resumes](world& w) {
+        w.conns->pause(pool::wait_for_resume);
+        resumes(w);
+    };
+    all.add_run<world>("it waits from its start", promise::basic, paused, [resumes](world& w, failure_run& run) {
+        const bool is_started = fails_from_the_start(starts, resumes)(w, run);
+        w.conns->resume();
+        return is_started;
+    });
+    all.add_run<world>(
+        "it gives its permit back", promise::strong, nothing, fails_from_the_start(starts, pauses_and_resumes));
+    all.add_run<world>("it dials", promise::basic, nothing, fails_later(starts_slowly, [pauses_and_resumes](world& w) {
+        pauses_and_resumes(w);
+        ends_dial(w);
+    }));
+    all.add_run<world>("it is refused", promise::basic, nothing,
+        fails_from_the_start(
+            starts,
+            [](world& w) {
+                w.conns->pause();
+                w.poll();
+                w.conns->resume();
+            },
+            false));
+}
+
 TEST_CASE("failures, asio: a caller that waits, and who serves it [C12]") {
     using world = async_world<open_pool>;
     scenarios all;

@@ -218,6 +218,32 @@ TEST_CASE("failures: an operation that serves a caller who waits [C12, C13]") {
     }
 }
 
+TEST_CASE("failures: a caller that waits while the pool is paused [C12, C26]") {
+    scenarios all;
+    const auto resumes = [](world& w, waiter&) {
+        w.conns->pause(pool::wait_for_resume);
+        w.held.clear();
+        w.conns->resume();
+    };
+    for (const auto which : {&world::a, &world::b}) {
+        all.add_run<world>("it is served at resume", promise::basic, one_lent, fails_in_waiter(which, resumes));
+        all.add_run<world>("it is refused", promise::basic, one_lent, fails_in_waiter(which, [](world& w, waiter&) {
+            w.conns->pause();
+            w.conns->resume();
+        }));
+        all.add_run<world>("the pause lets it wait", promise::none, one_lent, fails_in_other(which, [](world& w) {
+            w.conns->pause(pool::wait_for_resume);
+            w.held.clear();
+            w.conns->resume();
+        }));
+        all.add_run<world>("the pause refuses it", promise::none, one_lent, fails_in_other(which, [](world& w) {
+            w.conns->pause();
+            w.held.clear();
+            w.conns->resume();
+        }));
+    }
+}
+
 TEST_CASE("failures: drain [C12]") {
     scenarios all;
     all.add_run<world>("waits for the last one", promise::none, one_lent, [](world& w, failure_run& run) {

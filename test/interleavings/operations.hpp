@@ -98,6 +98,12 @@ std::vector<operation<Pool>> common_operations() {
             [](scene& all, std::size_t) { all.conns->reconfigure(pool::after_idle{time_to_live / 2}); }},
         {"close", close},
         {.name = "close, with a lease", .act = close, .needs_lease = true, .keeps_lease = true},
+        {"pause and resume",
+            [](scene& all, std::size_t) {
+                all.conns->pause();
+                all.counted.test.at("stands still");
+                all.conns->resume();
+            }},
         {.name = "end of the pool", .act = [](scene& all, std::size_t) { all.conns.reset(); }, .ends_pool = true},
     };
 }
@@ -145,6 +151,14 @@ inline std::vector<operation<open_pool>> open_operations() {
                 all.permits = all.most.load();
             }},
         {"fewer connections", fewer_connections<open_pool>},
+        {"pause with wait_for_resume, and resume",
+            [](scene& all, std::size_t) {
+                ++all.pauses;
+                all.conns->pause(pool::wait_for_resume);
+                all.counted.test.at("stands still");
+                all.conns->resume();
+                --all.pauses;
+            }},
         {.name = "drain",
             .act =
                 [](scene& all, std::size_t) {

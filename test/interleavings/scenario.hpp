@@ -209,6 +209,7 @@ struct scene {
     std::size_t puts = 0;
     std::size_t outside = 0;                      ///< at most so many open connections are not the pool's
     std::atomic<std::size_t> other_sleepers = 0;  ///< at most so many threads sleep that do not wait for a connection
+    std::atomic<std::size_t> pauses = 0;          ///< while there are any, callers may wait for their end
     std::atomic<bool> is_closed = false;
     std::atomic<std::size_t> lent_at_close = 0;
     std::atomic<std::size_t> ended = 0;  ///< operations
@@ -236,6 +237,7 @@ void may_fail(const F& call) {
     try {
         call();
     } catch (const pool::pool_closed&) {
+    } catch (const pool::pool_paused&) {
     } catch (const pool::acquire_timeout&) {
     } catch (const pool::acquire_cancelled&) {
     } catch (const dial_failed&) {
@@ -263,7 +265,8 @@ void check(scene<Pool>& all) {
         test.require(open <= all.most + all.puts, "for the time of a close, each put may exceed that by one");
         const auto truly_open = static_cast<std::size_t>(all.counted.open.load());
         test.require(truly_open <= all.most + all.outside, "no more are open than the pool says");
-        const bool all_sleep = now.waiting > 0 && test.asleep() == now.waiting + all.other_sleepers;
+        const bool all_sleep =
+            now.waiting > 0 && all.pauses == 0 && test.asleep() == now.waiting + all.other_sleepers;
         test.require(!all_sleep || now.idle == 0 || now.closing >= now.waiting,
             "nobody sleeps while one is idle, unless a permit is on its way");
         test.require(!all_sleep || open >= all.permits, "nobody sleeps while there is a permit");

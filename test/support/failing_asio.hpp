@@ -117,12 +117,12 @@ struct async_world : world_of<Pool> {
 };
 
 /// Starts a caller by `start(w)`, which may throw. Then `go_on(w)` must not throw. All of it fails.
-auto fails_from_the_start(auto start, auto go_on) {
-    return [start, go_on](auto& w, failure_run& run) {
+auto fails_from_the_start(auto start, auto go_on, bool is_served = true) {
+    return [start, go_on, is_served](auto& w, failure_run& run) {
         const bool is_started = run.during([&] { start(w); });
         const bool went_on = !is_started || run.during([&] { go_on(w); });
         run.require(went_on, "nothing is thrown out of the loop, or into who serves");
-        if (w.is_started) w.finish(run, w.first, true);
+        if (w.is_started) w.finish(run, w.first, is_served);
         else run.require(w.first.calls == 0, "a call that throws gives no answer");
         return is_started;
     };

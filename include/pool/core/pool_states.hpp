@@ -136,7 +136,8 @@ public:
 
     /// From now on nothing is lent, dialled or kept up. Callers fail with `pool_paused`, those that wait, too.
     /// `try_acquire` and `take` find nothing. What is lent may be used and given back, and a dial that has begun goes
-    /// on; its caller gets the connection. Idle connections expire as always. Thread-safe.
+    /// on; its caller gets the connection. Idle connections expire as always. Does nothing if the pool is closed. O(1),
+    /// and O(log n) for each caller that waits.
     void pause() noexcept {
         const std::array kept = states_;
         for (const state_ptr& state : kept) state->pause(false);
@@ -149,13 +150,14 @@ public:
         if constexpr (bounds_open) states_.front()->pause(true);
     }
 
-    /// The end of a pause. Without one it does nothing.
+    /// The end of a pause: callers that wait are served in their order. Without a pause it does nothing. O(1), and
+    /// O(log n) for each caller that waits.
     void resume() noexcept {
         const std::array kept = states_;
         for (const state_ptr& state : kept) state->resume();
     }
 
-    /// Whether the pool is paused.
+    /// Whether the pool is paused. A closed pool is not. O(1).
     bool is_paused() const noexcept { return states_.front()->is_paused(); }
 
     /// In the child of a fork, forgets all connections of the parent, without a word to their peers, whatever other

@@ -23,7 +23,7 @@ namespace pool::core {
 /// The state of a request.
 ///
 /// - `held`, `able`, `promised` and `nudged` become each other: its key has changed, or a permit was promised or
-///   withdrawn.
+///   withdrawn. No request is `nudged` in a paused pool.
 /// - These four, `may_dial` and `dialing` become `lent`: it gets an idle connection (`dialing` not if its dial blocks
 ///   it).
 /// - `promised` becomes `closing`: its caller begins to close a connection.
