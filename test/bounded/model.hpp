@@ -19,23 +19,22 @@
 namespace bounded_models {
 
 /// What a pool does.
-class model : public model_steps {
+class model final : public model_steps {
 public:
     using model_steps::model_steps;
 
     // The operations.
 
-    void try_acquire(std::size_t of, std::optional<int>& found) {
-        begin({[&] { return found = look_up(of), closes{later}; }});
+    void try_acquire(std::size_t of, std::optional<int>& found, const step& at_end = nullptr) {
+        const step looks = [this, of, &found] { return found = look_up(of), closes{later}; };
+        begin({.steps = {looks}, .found = &found, .look_up = looks, .at_end = at_end});
     }
 
     void take(std::size_t of, std::optional<int>& found) {
-        begin({[&, of] { return found = look_up(of), closes{later}; },
-            [&, of] {
-                if (!found) return closes{later};
-                no_longer_lent(*found);
-                return touch(of), closes{later};
-            }});
+        try_acquire(of, found, [this, of, &found] {
+            no_longer_lent(*found);
+            return touch(of), closes{later};
+        });
     }
 
     void put(int id, std::size_t of) {
@@ -47,8 +46,10 @@ public:
         }});
     }
 
+    /// Also if it is unchecked: its caller has not come to use it.
     void give_back(int id) {
         begin({[=, this] {
+            passed_check(id);
             if (is_dead(id) || is_closed_) refuse(id);
             else come_back(id, was_reconfigured_);
             return own();
@@ -106,7 +107,7 @@ public:
         begin({[this] {
                    is_closed_ = true;
                    for (request& each : callers_)
-                       if (each.waits() || each.takes_while_dialing()) leave(each, request_state::closed);
+                       if (each.waits() || each.leaves_while_dialing()) leave(each, request_state::closed);
                    return closes{later};
                },
             [this] { return clear_idle(std::nullopt); }});
@@ -127,8 +128,7 @@ public:
     // The operations of callers that may wait.
 
     model_request& submit(std::size_t of, bool blocked_by_dial, time_point deadline) {
-        request& asking =
-            callers_.emplace_back(request{.of = of, .blocked_by_dial = blocked_by_dial, .deadline = deadline});
+        request& asking = add_request(of, blocked_by_dial, deadline);
         begin({[&] {
             asking.since = now();
             asking.ticket = next_ticket_++;
@@ -163,7 +163,7 @@ public:
                 if (asking.waits() && usable(asking.of) != 0 && lend_to(asking)) figures_.overtaken += !is_first;
             } else if (asking.state == request_state::may_dial) {
                 serve();
-                const bool is_spare = usable(asking.of) > nudged(asking.of);
+                const bool is_spare = usable(asking.of) > nudged(asking.of) && !asking.prefers_dial;
                 if (is_spare && asking.state == request_state::may_dial) lend_to(asking);
             }
             serve();
@@ -178,35 +178,55 @@ public:
     void cancel(request& asking) {
         begin({[&] {
             if (asking.state == request_state::closing) asking.is_stopped = true;
-            if (asking.waits() || asking.state == request_state::may_dial || asking.takes_while_dialing())
+            if (asking.waits() || asking.state == request_state::may_dial || asking.leaves_while_dialing())
                 leave(asking, request_state::cancelled);
             return closes{later};
         }});
     }
 
     void dial_succeeded(request& dialing, int id) {
-        begin({[&, id] {
-            ++figures_.dials;
-            lent_.push_back({id, dialing.of});
-            std::uint64_t uncounted = 0;
-            if (is_closed_) retire(id, uncounted);
-            const bool is_needed = dialing.state == request_state::dialing;
-            if (is_needed && !is_closed_) {
-                dialing.lent = id;
-                ++figures_.misses;
-            }
-            end_dial(dialing, is_closed_ ? request_state::closed : request_state::lent);
-            if (!is_needed && !is_closed_) come_back(id, true);
-            return closes{retired_in_step_.size()};
-        }});
+        begin({[&, id] { return has_dialled(dialing, id); }});
     }
 
     void dial_failed(request& dialing) {
-        begin({[&] {
-            ++figures_.failed_dials;
-            end_dial(dialing, request_state::failed);
-            return closes{later};
+        begin({[&] { return has_failed_to_dial(dialing); }});
+    }
+
+    /// Sets how many connections it opens.
+    void prewarm(std::size_t of, std::size_t wanted, std::size_t& opened) {
+        begin({.dial_ahead = [=, this] { return take_permit(of, wanted); }, .opened = &opened});
+    }
+
+    // The checks of connections that requests were lent.
+
+    void pass_check(int id) { passed_check(id); }
+
+    /// It is not healthy, and its caller has given up: closes one.
+    void give_up_unhealthy(int id) {
+        begin({[=, this] { return ++figures_.misses, retire_unhealthy(id), closes{1}; }});
+        operations_.back().closes_one = true;
+    }
+
+    /// It is not healthy, and the pool is closed.
+    void drop_unhealthy(int id) {
+        begin({[this] { return ++figures_.misses, closes{later}; }, [=, this] { return drop(id); }});
+        operations_.back().closes_one = true;
+    }
+
+    /// It is not healthy: its caller closes one, and is to dial with the permit of that.
+    model_request& replace(int id, bool blocked_by_dial, time_point deadline, bool prefers_dial) {
+        request& asking = add_request(of_lent(id), blocked_by_dial, deadline);
+        asking.prefers_dial = prefers_dial;
+        begin({[this, &asking, id] {
+            asking.since = now();
+            asking.ticket = next_ticket_++;
+            asking.state = request_state::closing;
+            operations_.back().closer = &asking;
+            operations_.back().closes_one = true;
+            retire_unhealthy(id);
+            return closes{1};
         }});
+        return asking;
     }
 
     /// Returns whether the caller closes one.
@@ -216,6 +236,7 @@ public:
             if (asking.state != request_state::promised || retired_.empty() || left_late(asking)) return closes{later};
             asking.state = request_state::closing;
             operations_.back().closer = &asking;
+            operations_.back().closes_one = true;
             does = true;
             return closes{1};
         }});
@@ -276,6 +297,59 @@ private:
         exceeds_idle_ = true;
         touch(of);
         serve();
+    }
+
+    request& add_request(std::size_t of, bool blocked_by_dial, time_point deadline) {
+        return callers_.emplace_back(
+            request{.of = of, .blocked_by_dial = blocked_by_dial, .deadline = deadline, .checks = has_check_});
+    }
+
+    closes has_dialled(request& dialing, int id) {
+        ++figures_.dials;
+        lent_.push_back({id, dialing.of});
+        std::uint64_t uncounted = 0;
+        if (is_closed_) retire(id, uncounted);
+        const bool is_needed = dialing.state == request_state::dialing;
+        if (is_needed && !is_closed_) {
+            dialing.lent = id;
+            ++figures_.misses;
+        }
+        end_dial(dialing, is_closed_ ? request_state::closed : request_state::lent);
+        if (!is_needed && !is_closed_) come_back(id, true);
+        return {retired_in_step_.size()};
+    }
+
+    closes has_failed_to_dial(request& dialing) {
+        ++figures_.failed_dials;
+        end_dial(dialing, request_state::failed);
+        return {later};
+    }
+
+    /// A request that nobody waits for gets a permit, if one is free.
+    closes take_permit(std::size_t of, std::size_t wanted) {
+        const std::size_t present = held(of) + dialing(of);
+        const bool is_free = !is_closed_ && waiting() == 0 && present < wanted && idle_.size() < capacity_.max_idle() &&
+                             count(idle_, of) < capacity_.max_idle_for(of) && room(of) != 0 &&
+                             open() < capacity_.max_open();
+        touch(of);
+        if (!is_free) {
+            operations_.back().dial_ahead = nullptr;
+            return {later};
+        }
+        request& asking = add_request(of, true, time_point::max());
+        asking.ticket = next_ticket_++;
+        asking.state = request_state::cancelled;
+        asking.dials = true;
+        operations_.back().dials_for = &asking;
+        return {later};
+    }
+
+    closes end_dial_ahead(request& asking, int id) override {
+        if (id == 0) operations_.back().dial_ahead = nullptr;
+        else ++*operations_.back().opened;
+        const closes all = id != 0 ? has_dialled(asking, id) : has_failed_to_dial(asking);
+        forget(asking);
+        return all;
     }
 
     bool is_quiet(std::size_t of) const { return waiting() == 0 && !is_used(of); }
