@@ -1,131 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <optional>
-#include <utility>
-#include <vector>
-
-#include <range/v3/algorithm/find.hpp>
+#include <cstdint>
 
 #include <pool/stats.hpp>
 
-#include <bounded/model_steps.hpp>
+#include <bounded/model_idle.hpp>
 
 /// @file
 /// A reference model of a pool that bounds the open connections.
 
 namespace bounded_models {
 
-/// What a pool does.
-class model final : public model_steps {
+/// What a pool does. Here are the operations of callers that may wait.
+class model final : public model_idle {
 public:
-    using model_steps::model_steps;
-
-    // The operations.
-
-    void try_acquire(std::size_t of, std::optional<int>& found, const step& at_end = nullptr) {
-        const step looks = [this, of, &found] { return found = look_up(of), closes{later}; };
-        begin({.steps = {looks}, .found = &found, .look_up = looks, .at_end = at_end});
-    }
-
-    void take(std::size_t of, std::optional<int>& found) {
-        try_acquire(of, found, [this, of, &found] {
-            no_longer_lent(*found);
-            return touch(of), closes{later};
-        });
-    }
-
-    void put(int id, std::size_t of) {
-        begin({[=, this] {
-            lent_.push_back({id, of});
-            if (is_dead(id) || is_closed_) refuse(id);
-            else come_back(id, true);
-            return own();
-        }});
-    }
-
-    /// Also if it is unchecked: its caller has not come to use it.
-    void give_back(int id) {
-        begin({[=, this] {
-            passed_check(id);
-            if (is_dead(id) || is_closed_) refuse(id);
-            else come_back(id, was_reconfigured_);
-            return own();
-        }});
-    }
-
-    void discard(int id) {
-        begin({[=, this] { return retire(id, figures_.discarded), own(); }});
-    }
-
-    void detach(int id) {
-        begin({[=, this] {
-            ++figures_.detached;
-            touch(of_lent(id));
-            no_longer_lent(id);
-            return closes{1};
-        }});
-    }
-
-    void expire() {
-        begin({[this] {
-            for (const entry& each : std::vector{idle_})
-                if (each.due <= now()) retire(each.id, figures_.expired);
-            return counted();
-        }});
-    }
-
-    void clear(std::optional<std::size_t> of) {
-        begin({[=, this] { return clear_idle(of); }});
-    }
-
-    void reconfigure(const bounds& capacity) {
-        begin({[=, this] {
-                   capacity_ = capacity;
-                   was_reconfigured_ = true;
-                   touch_all();
-                   return closes{later};
-               },
-            [this] {
-                for (const entry& each : std::vector{idle_}) {
-                    const std::size_t open = count(lent_, each.of) + dialing(each.of);
-                    const std::size_t most =
-                        std::min(capacity_.max_idle_for(each.of), left(capacity_.max_open_for(each.of), open));
-                    if (is_dead(each.id)) retire(each.id, figures_.found_closed);
-                    else if (count(idle_, each.of) > most) retire(each.id, figures_.evicted);
-                }
-                while (
-                    idle_.size() > std::min(capacity_.max_idle(), left(capacity_.max_open(), lent_.size() + dialing())))
-                    retire(idle_.front().id, figures_.evicted);
-                return counted();
-            }});
-    }
-
-    void close() {
-        begin({[this] {
-                   is_closed_ = true;
-                   for (request& each : callers_)
-                       if (each.waits() || each.leaves_while_dialing()) leave(each, request_state::closed);
-                   return closes{later};
-               },
-            [this] { return clear_idle(std::nullopt); }});
-    }
-
-    void look_again() {
-        begin({[] { return closes{later}; },  // requests that have given up leave first
-            [this] {
-                for (const std::size_t of : std::exchange(awaiting_blocked_, {})) {
-                    ask_again(of);
-                    note_blocked(of);
-                    touch(of);
-                }
-                return closes{later};
-            }});
-    }
-
-    // The operations of callers that may wait.
+    using model_idle::model_idle;
 
     model_request& submit(std::size_t of, bool blocked_by_dial, time_point deadline) {
         request& asking = add_request(of, blocked_by_dial, deadline);
@@ -247,8 +138,6 @@ public:
         callers_.remove_if([&](const request& each) { return &each == &gone; });
     }
 
-    bool is_closed() const { return is_closed_; }
-
     pool::stats stats() const {
         pool::stats all = store_stats();
         all.dialing = dialing();
@@ -261,44 +150,6 @@ public:
     }
 
 private:
-    closes clear_idle(std::optional<std::size_t> of) {
-        for (const entry& each : std::vector{idle_})
-            if (!of || each.of == *of) retire(each.id, figures_.cleared);
-        return counted();
-    }
-
-    std::optional<int> look_up(std::size_t of) {
-        std::optional<int> found;
-        if (!is_closed_ && is_quiet(of)) {
-            found = reuse(of);
-        } else if (!is_closed_) {
-            ask_again(of);
-            touch(of);
-            serve();
-            if (usable(of) != 0) found = reuse(of);
-            if (found) figures_.overtaken += waiting(of) != 0;
-            touch(of);
-            serve();
-        }
-        figures_.misses += !found;
-        return found;
-    }
-
-    /// A lent connection comes back, or one that nobody has asked for.
-    void come_back(int id, bool may_exceed) {
-        const std::size_t of = of_lent(id);
-        const bool is_over =
-            open() - closing() > capacity_.max_open() || held(of) + dialing(of) > capacity_.max_open_for(of);
-        if (may_exceed && is_over) return refuse(id);
-        if (is_quiet(of)) return keep_within_bounds(id);
-        keep(id);
-        if (is_used(of)) exceeds_idle_of_[of] = true;
-        else if (count(idle_, of) > capacity_.max_idle_for(of)) evict_spare_of(of);
-        exceeds_idle_ = true;
-        touch(of);
-        serve();
-    }
-
     request& add_request(std::size_t of, bool blocked_by_dial, time_point deadline) {
         return callers_.emplace_back(
             request{.of = of, .blocked_by_dial = blocked_by_dial, .deadline = deadline, .checks = has_check_});
@@ -352,8 +203,6 @@ private:
         return all;
     }
 
-    bool is_quiet(std::size_t of) const { return waiting() == 0 && !is_used(of); }
-
     void end_dial(request& dialing, request_state outcome) {
         dialing.dials = false;
         if (dialing.state == request_state::dialing) {
@@ -366,7 +215,6 @@ private:
     }
 
     std::uint64_t next_ticket_ = 0;
-    bool was_reconfigured_ = false;
 };
 
 }  // namespace bounded_models

@@ -79,7 +79,7 @@ public:
     }
     bool has_min_idle() const { return !targets_.empty(); }
 
-    /// Whether a new connection is kept, if there is room. Only then may connections be opened ahead.
+    /// Whether a new connection is kept, if there is room, and stays. Only then may connections be opened ahead.
     bool keeps_new() const { return !bounds_.has_weight && due_of_new() > now(); }
 
     /// The time at which the next idle connection has to be checked, and that at which the next one has to be kept
