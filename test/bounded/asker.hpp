@@ -4,6 +4,8 @@
 #include <string>
 
 #include <pool/basic_pool.hpp>
+#include <pool/connection.hpp>
+#include <pool/testing/tended_connection.hpp>
 
 #include <bounded/model.hpp>
 #include <support/chance.hpp>
@@ -15,16 +17,21 @@
 
 namespace bounded_models {
 
-using pool_type =
-    pool::basic_pool<std::string, fake::connection, bounds, pool::after_idle, pool::null_mutex, pool::manual_clock>;
-using state_type = requests::state_of<pool_type>;
-using entry_type = state_type::entry;
+/// A connection that is checked, and neither reset nor kept alive.
+struct checked_connection : pool::testing::tended_connection {
+    using tended_connection::tended_connection;
+};
+
+template <class Conn>
+using pool_with = pool::basic_pool<std::string, Conn, bounds, pool::after_idle, pool::null_mutex, pool::manual_clock>;
 
 /// A caller's request in the pool, and in the model.
-struct asker final : requests::request<pool_type> {
+template <class Conn>
+struct asker final : requests::request<pool_with<Conn>> {
     asker(int its_number, bool blocked_by_dial, time_point deadline, chance* luck)
-        : request{blocked_by_dial, deadline},
+        : requests::request<pool_with<Conn>>{blocked_by_dial, deadline},
           number{its_number},
+          is_blocked_by_dial{blocked_by_dial},
           refusals{blocked_by_dial ? nullptr : luck} {}
 
     bool notified() noexcept override {
@@ -36,6 +43,8 @@ struct asker final : requests::request<pool_type> {
     bool is_stop_requested() const noexcept override { return is_stopped; }
 
     int number;
+    bool is_blocked_by_dial;
+    int unhealthy = 0;        ///< connections that its caller was lent
     chance* refusals;         ///< when it has no memory to be notified; nullptr is never
     bool is_pending = false;  ///< a notification could not be delivered
     int deliveries = 0;
@@ -46,3 +55,10 @@ struct asker final : requests::request<pool_type> {
 };
 
 }  // namespace bounded_models
+
+/// Its health.
+template <>
+struct pool::connection_traits<bounded_models::checked_connection>
+    : pool::member_connection_traits<bounded_models::checked_connection> {
+    static bool healthy(bounded_models::checked_connection& c) { return c.check(); }
+};

@@ -17,28 +17,36 @@
 namespace bounded_models {
 
 /// A checked pool with callers.
-class callers : protected checked_pool {
+template <class Conn>
+class callers : protected checked_pool<Conn> {
 protected:
-    using checked_pool::checked_pool;
+    using base = checked_pool<Conn>;
+    using base::askers_, base::below, base::calls_, base::capacity_, base::check, base::checkers_, base::clock_;
+    using base::compare, base::hashed, base::is_checked, base::is_closing_own_, base::is_trimming_, base::leases_;
+    using base::look_ups_, base::model_, base::most_open_, base::net_, base::play, base::pool_, base::state_;
+    using base::taken_of_, base::tell_, base::text, base::any_out_of;
+    using typename base::caller_type, typename base::checker, typename base::lease;
+
+    using base::base;
 
     ~callers() = default;
 
     /// A caller for which this holds, or nullptr.
     template <class Which>
-    asker* any_asker(const Which& which) {
-        std::vector<asker*> all;
+    caller_type* any_asker(const Which& which) {
+        std::vector<caller_type*> all;
         for (const auto& each : askers_)
             if (each->is_submitted() && which(*each)) all.push_back(each.get());
         return all.empty() ? nullptr : all[below(all.size())];
     }
-    asker* any_asker() {
-        return any_asker([](const asker&) { return true; });
+    caller_type* any_asker() {
+        return any_asker([](const caller_type&) { return true; });
     }
 
     /// Who has no memory to be notified, decides `luck`, unless it is nullptr.
     void submit(std::size_t of, bool blocked_by_dial, time_point deadline, chance* luck) {
-        auto own = std::make_unique<asker>(++last_number_, blocked_by_dial, deadline, luck);
-        asker& asking = *own;
+        auto own = std::make_unique<caller_type>(++last_number_, blocked_by_dial, deadline, luck);
+        caller_type& asking = *own;
         tell_("caller ", asking.number, " asks for ", keys[of], blocked_by_dial ? "" : ", asynchronously",
             deadline == time_point::max() ? "" : ", with a deadline");
         askers_.push_back(std::move(own));
@@ -46,7 +54,7 @@ protected:
             [&] { state_->submit(asking, hashed(of)); });
     }
 
-    void look(asker& caller) {
+    void look(caller_type& caller) {
         if (caller.is_pending) return;  // its turn is still to come
         tell_("caller ", caller.number, " looks");
         request_state expected{};
@@ -54,29 +62,29 @@ protected:
             [&] { check(state_->look(caller) == expected, "what a caller sees"); });
     }
 
-    void close_for(asker& caller) {
+    void close_for(caller_type& caller) {
         tell_("caller ", caller.number, " closes one for its permit");
         bool closes = false;
         play([&] { closes = model_->close_for(*caller.expected); },
             [&] { check(state_->close_for(caller) == closes, "whether it closes one"); });
     }
 
-    void cancel(asker& caller) {
+    void cancel(caller_type& caller) {
         tell_("caller ", caller.number, " cancels");
         play([&] { model_->cancel(*caller.expected); }, [&] { state_->cancel(caller); });
     }
 
     /// The pool learns it when it looks.
-    void stop(asker& caller) {
+    void stop(caller_type& caller) {
         tell_("caller ", caller.number, " is to stop");
         caller.is_stopped = caller.expected->is_stopped = true;
     }
 
-    static bool has_begun_to_dial(const asker& caller) {
+    static bool has_begun_to_dial(const caller_type& caller) {
         return caller.expected->dials && caller.expected->state != request_state::may_dial;
     }
 
-    void end_dial(asker& caller, bool fails) {
+    void end_dial(caller_type& caller, bool fails) {
         tell_("the dial of caller ", caller.number, fails ? " fails" : " succeeds");
         if (fails) {
             play([&] { model_->dial_failed(*caller.expected); },
@@ -93,15 +101,39 @@ protected:
         }
     }
 
-    static bool is_over(const asker& caller) { return caller.expected->is_over() && !caller.is_pending; }
+    static bool is_over(const caller_type& caller) { return caller.expected->is_over() && !caller.is_pending; }
 
     /// The request is over, and its caller takes what it has got.
-    void leave(const asker& caller) {
+    void leave(const caller_type& caller) {
         tell_("caller ", caller.number, caller.state() == request_state::lent ? " has a connection" : " has none");
-        if (caller.state() == request_state::lent) leases_.emplace_back(*state_, caller.lent());
-        ++look_ups_;
+        const bool has_to_check = caller.state() == request_state::lent && caller.lent().is_unchecked;
+        if (has_to_check)
+            checkers_.push_back(
+                {&caller.lent(), caller.number, caller.is_blocked_by_dial, caller.deadline(), caller.unhealthy});
+        else if (caller.state() == request_state::lent) leases_.emplace_back(*state_, caller.lent());
+        look_ups_ += !has_to_check;
         model_->forget(*caller.expected);
         std::erase_if(askers_, [&](const auto& each) { return each.get() == &caller; });
+    }
+
+    // What callers do that check the connection that they were lent.
+
+    void end_check(checker its, bool is_good) {
+        const int id = its.conn->conn().id();
+        if (net_[id].dead) is_good = false;
+        tell_("caller ", its.number, " finds ", id, is_good ? " healthy" : " unhealthy");
+        if (is_good) pass_check(its, id);
+        else if (model_->is_closed()) end_by_close(its, id);
+        else replace(its, id);
+    }
+
+    /// Its caller has given up meanwhile.
+    void end_check_alone(checker its, bool is_good) {
+        const int id = its.conn->conn().id();
+        tell_("caller ", its.number, " does not need ", id, is_good ? ", which is healthy" : ", which is unhealthy");
+        ++look_ups_;
+        play([&] { is_good ? model_->give_back(id) : model_->give_up_unhealthy(id); },
+            [&] { pool::core::end_unneeded_check(*state_, *its.conn, is_good); });
     }
 
     // What needs no caller.
@@ -111,12 +143,13 @@ protected:
         std::optional<int> expected;
         lease got;
         ++look_ups_;
+        const std::uint64_t calls = calls_;
         play([&] { model_->try_acquire(of, expected); },
             [&] {
                 got = pool_->try_acquire(keys[of]);
                 check(
                     static_cast<bool>(got) == expected.has_value() && (!got || got->id() == *expected), "try_acquire");
-                if (got) taken_of_ = of;
+                if (got && calls == calls_) taken_of_ = of;
             });
         if (got) leases_.push_back(std::move(got));
     }
@@ -139,6 +172,16 @@ protected:
         tell_("put ", id, conn.closed() ? ", which is closed," : "", " for ", keys[of]);
         ++most_open_;  // its caller has opened it
         play([&] { model_->put(id, of); }, [&] { pool_->put(keys[of], std::move(conn)); });
+    }
+
+    void prewarm(std::size_t of, std::size_t count) {
+        tell_("prewarm ", keys[of], " to ", count);
+        std::size_t expected = 0, opened = 0;
+        play([&] { model_->prewarm(of, count, expected); },
+            [&] {
+                opened = pool_->prewarm(keys[of], count, [this](const auto&) { return this->dial_ahead(); }).opened;
+            });
+        check(opened == expected, "how many are opened ahead");
     }
 
     void give_back(lease ending) {
@@ -220,12 +263,13 @@ protected:
     bool wind_up(const Choose& choose) {
         std::vector<std::function<void()>> all;
         for (const auto& each : askers_) {
-            asker& caller = *each;
+            caller_type& caller = *each;
             if (is_over(caller)) all.emplace_back([&] { leave(caller); });
             else if (has_begun_to_dial(caller)) all.emplace_back([&] { end_dial(caller, false); });
             else if (!caller.is_pending) all.emplace_back([&] { look(caller); });
             else all.emplace_back([&] { look_again(); });  // any step notifies it again
         }
+        if (!checkers_.empty()) all.emplace_back([&] { end_check(any_out_of(checkers_), choose(2) == 1); });
         if (!leases_.empty()) all.emplace_back([&] { give_back(any_out_of(leases_)); });
         if (all.empty()) return false;
         all[choose(all.size())]();
@@ -233,6 +277,35 @@ protected:
     }
 
 private:
+    void pass_check(const checker& its, int id) {
+        ++look_ups_;
+        model_->pass_check(id);
+        state_->passed_check(*its.conn);
+        leases_.emplace_back(*state_, *its.conn);
+        compare();
+    }
+
+    void end_by_close(const checker& its, int id) {
+        ++look_ups_;
+        caller_type never_asks{0, its.is_blocked_by_dial, its.deadline, nullptr};
+        play([&] { model_->drop_unhealthy(id); },
+            [&] {
+                check(!state_->replace(never_asks, *its.conn), "a closed pool replaces nothing");
+                state_->drop(*its.conn);
+            });
+    }
+
+    void replace(const checker& its, int id) {
+        auto own = std::make_unique<caller_type>(its.number, its.is_blocked_by_dial, its.deadline, nullptr);
+        caller_type& asking = *own;
+        asking.unhealthy = its.unhealthy + 1;
+        const bool prefers_dial = asking.unhealthy >= pool::core::most_unhealthy;
+        if (prefers_dial) asking.prefer_dial();
+        askers_.push_back(std::move(own));
+        play([&] { asking.expected = &model_->replace(id, its.is_blocked_by_dial, its.deadline, prefers_dial); },
+            [&] { check(state_->replace(asking, *its.conn), "an open pool replaces it"); });
+    }
+
     int last_number_ = 0;
 };
 

@@ -31,20 +31,39 @@ namespace bounded_models {
 using namespace std::chrono_literals;
 
 /// A pool and its model. Both take the same steps. Whatever differs ends the program.
+template <class Conn>
 class checked_pool : protected chance {
 public:
     checked_pool(choice_source& from, histories::teller& tell) : chance{from}, tell_{tell} {
-        net_.prepare([this](fake::line& far) { far.on_close = [this, id = far.id] { closing(id); }; });
+        net_.prepare([this](fake::line& far) {
+            far.on_close = [this, id = far.id] { closing(id); };
+            if (is_checked) far.on_check = [this, &far] { return check_health(far); };
+        });
     }
     checked_pool(const checked_pool&) = delete;
     checked_pool& operator=(const checked_pool&) = delete;
 
 protected:
-    using lease = pool_type::lease_type;
+    using pool_type = pool_with<Conn>;
+    using state_type = requests::state_of<pool_type>;
+    using entry_type = typename state_type::entry;
+    using lease = typename pool_type::lease_type;
+    using caller_type = asker<Conn>;
+
+    static constexpr bool is_checked = pool::core::has_check<Conn>;
+
+    /// A caller that was lent a connection, and checks it.
+    struct checker {
+        entry_type* conn;
+        int number;
+        bool is_blocked_by_dial;
+        time_point deadline;
+        int unhealthy;  ///< connections that it was lent before
+    };
 
     ~checked_pool() = default;
 
-    /// Happens while a connection is closed: other operations, perhaps.
+    /// Happens while a connection is closed, checked, or opened ahead: other operations, perhaps.
     virtual void meanwhile() = 0;
 
     /// A new pool.
@@ -52,10 +71,12 @@ protected:
         if (tell_.is_heard()) {
             const auto ttl = chosen.ttl.ttl();
             tell_.note("a pool: ", text(chosen.capacity), ttl == ttl.max() ? ", for ever" : ", for a time",
-                chosen.reuse == pool::reuse_order::oldest_first ? ", oldest first" : ", newest first");
+                chosen.reuse == pool::reuse_order::oldest_first ? ", oldest first" : ", newest first",
+                is_checked ? ", checked after " + std::to_string(chosen.check_after.count()) : "");
         }
         capacity_ = chosen.capacity;
-        pool_.emplace(capacity_, chosen.ttl, pool::pool_settings{.reuse = chosen.reuse}, clock_);
+        pool_.emplace(capacity_, chosen.ttl,
+            pool::pool_settings{.reuse = chosen.reuse, .check_after = chosen.check_after}, clock_);
         state_ = pool::core::pool_access::state(*pool_);
         model_.emplace(chosen, net_, clock_);
         most_open_ = 0;
@@ -72,7 +93,7 @@ protected:
 
     /// Nothing is left but leases: these end, and then the state of the pool.
     void end_state() {
-        check(askers_.empty(), "no request is left");
+        check(askers_.empty() && checkers_.empty(), "no request is left");
         check(state_->stats().dialing + state_->stats().waiting == 0, "the end");
         model_.reset();
         is_over_ = true;
@@ -107,6 +128,21 @@ protected:
         return count;
     }
 
+    /// The dial of a connection ahead.
+    fake::connection dial_ahead() {
+        check(model_->is_dialing_ahead(), "whether a connection is opened ahead");
+        run_meanwhile("opened ahead", net_.dials() + 1);
+        clock_.advance(1ns);  // as in `play`
+        const bool fails = this->one_in(3);
+        if (fails) {
+            model_->dial_ahead_ends(0);
+            throw std::runtime_error{"no answer"};
+        }
+        auto fresh = net_.dial();
+        model_->dial_ahead_ends(fresh.id());
+        return fresh;
+    }
+
     static void check(bool holds, const char* what) {
         if (!holds) histories::fail(std::string{"differs: "} + what);
     }
@@ -118,7 +154,7 @@ protected:
                text(all.max_dials_per_key) + " dials of one key, patience " + std::to_string(all.patience().count());
     }
 
-    static state_type::hashed hashed(std::size_t of) { return state_type::hashed{keys[of]}; }
+    static typename state_type::hashed hashed(std::size_t of) { return typename state_type::hashed{keys[of]}; }
 
     histories::teller& tell_;
     int depth_ = 0;  ///< operations that are under way
@@ -128,22 +164,53 @@ protected:
     std::optional<model> model_;
     std::optional<pool_type> pool_;
     std::shared_ptr<state_type> state_;
-    std::vector<std::unique_ptr<asker>> askers_;
+    std::vector<std::unique_ptr<caller_type>> askers_;
+    std::vector<checker> checkers_;
     std::vector<lease> leases_;
     std::optional<std::size_t> taken_of_;  ///< the key of the connection that try_acquire got in this step
     std::uint64_t look_ups_ = 0;           ///< without those of the requests in `askers_`
+    std::uint64_t calls_ = 0;              ///< checks and dials within operations
     int is_trimming_ = 0;                  ///< new bounds are set, and not all that exceeds them has gone
     std::size_t most_open_ = 0;            ///< after the last step
     bool is_closing_own_ = false;
     bool is_over_ = false;  ///< the pool and its model have gone
 
+    void compare() {
+        const pool::stats seen = state_->stats();
+        const pool::stats expected = model_->stats();
+        if (seen != expected) histories::fail("differs: the figures of the pool: " + differences::of(seen, expected));
+        for (std::size_t of = 0; of != keys.size(); ++of) {
+            const pool::key_stats its = state_->stats(hashed(of)), right = model_->stats(of);
+            if (its != right)
+                histories::fail("differs: the figures of key " + keys[of] + ": " + differences::of(its, right));
+        }
+        for (const auto& each : askers_)
+            if (each->is_submitted()) compare_caller(*each);
+        check_sums(seen);
+        check_bounds(seen);
+        check_waiting(seen);
+        check_given_up();
+        look_at_all();
+    }
+
 private:
     /// A caller, as it was before a step.
     struct seen_before {
-        const asker* who;
+        const caller_type* who;
         request_state state;
         bool has_given_up;
     };
+
+    /// The pool checks a connection in an operation that does not wait. That look-up is not over.
+    bool check_health(fake::line& far) {
+        check(model_->is_checking(far.id), "which connection is checked");
+        --look_ups_;
+        run_meanwhile("checked", far.id);
+        ++look_ups_;
+        const bool is_good = !this->one_in(2);
+        model_->check_ends(is_good && !far.dead);
+        return is_good;
+    }
 
     /// The pool closes a connection.
     void closing(int id) {
@@ -160,9 +227,22 @@ private:
         if (close_throws(id)) throw std::runtime_error{"the close of a connection"};
     }
 
+    void run_meanwhile(const char* what, int id) {
+        ++calls_;
+        compare();
+        tell_.note(id, " is being ", what);
+        ++tell_.depth;
+        meanwhile();
+        --tell_.depth;
+        look_at_all();
+    }
+
     // What is checked.
 
-    bool has_given_up(const asker& each) const { return each.is_stopped || clock_.now() >= each.deadline(); }
+    bool has_to_check(const caller_type& each) const {
+        return each.state() == request_state::lent && model_->is_unchecked(each.expected->lent);
+    }
+    bool has_given_up(const caller_type& each) const { return each.is_stopped || clock_.now() >= each.deadline(); }
 
     /// Before each step.
     void look_at_all() {
@@ -172,25 +252,7 @@ private:
         taken_of_.reset();
     }
 
-    void compare() {
-        const pool::stats seen = state_->stats();
-        const pool::stats expected = model_->stats();
-        if (seen != expected) histories::fail("differs: the figures of the pool: " + differences::of(seen, expected));
-        for (std::size_t of = 0; of != keys.size(); ++of) {
-            const pool::key_stats its = state_->stats(hashed(of)), right = model_->stats(of);
-            if (its != right)
-                histories::fail("differs: the figures of key " + keys[of] + ": " + differences::of(its, right));
-        }
-        for (const auto& each : askers_)
-            if (each->is_submitted()) compare(*each);
-        check_sums(seen);
-        check_bounds(seen);
-        check_waiting(seen);
-        check_given_up();
-        look_at_all();
-    }
-
-    void compare(const asker& each) const {
+    void compare_caller(const caller_type& each) const {
         const model_request& expected = *each.expected;
         check(each.state() == expected.state, "the state of a caller");
         check(each.is_notified() == expected.is_notified, "whether a caller is notified");
@@ -207,7 +269,8 @@ private:
     /// C16.
     void check_sums(const pool::stats& all) const {
         std::uint64_t over = look_ups_;
-        for (const auto& each : askers_) over += each->is_submitted() && each->state() >= request_state::lent;
+        for (const auto& each : askers_)
+            over += each->is_submitted() && each->state() >= request_state::lent && !has_to_check(*each);
         check(all.hits + all.misses == over, "each look-up is a hit or a miss [C16]");
         check(all.puts == figures::accounted_puts(all), "what was put is idle, or has left [C16]");
     }
@@ -231,7 +294,7 @@ private:
     }
 
     void check_waiting(const pool::stats& all) {
-        std::vector<waiting_rules<entry_type>::request*> queued;
+        std::vector<typename waiting_rules<entry_type>::request*> queued;
         for (const auto& each : askers_) {
             const bool has_queue =
                 each->is_submitted() && (each->state() <= request_state::closing || each->expected->dials);

@@ -1,134 +1,25 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <optional>
-#include <utility>
-#include <vector>
-
-#include <range/v3/algorithm/find.hpp>
+#include <cstdint>
 
 #include <pool/stats.hpp>
 
-#include <bounded/model_steps.hpp>
+#include <bounded/model_idle.hpp>
 
 /// @file
 /// A reference model of a pool that bounds the open connections.
 
 namespace bounded_models {
 
-/// What a pool does.
-class model : public model_steps {
+/// What a pool does. Here are the operations of callers that may wait.
+class model final : public model_idle {
 public:
-    using model_steps::model_steps;
-
-    // The operations.
-
-    void try_acquire(std::size_t of, std::optional<int>& found) {
-        begin({[&] { return found = look_up(of), closes{later}; }});
-    }
-
-    void take(std::size_t of, std::optional<int>& found) {
-        begin({[&, of] { return found = look_up(of), closes{later}; },
-            [&, of] {
-                if (!found) return closes{later};
-                no_longer_lent(*found);
-                return touch(of), closes{later};
-            }});
-    }
-
-    void put(int id, std::size_t of) {
-        begin({[=, this] {
-            lent_.push_back({id, of});
-            if (is_dead(id) || is_closed_) refuse(id);
-            else come_back(id, true);
-            return own();
-        }});
-    }
-
-    void give_back(int id) {
-        begin({[=, this] {
-            if (is_dead(id) || is_closed_) refuse(id);
-            else come_back(id, was_reconfigured_);
-            return own();
-        }});
-    }
-
-    void discard(int id) {
-        begin({[=, this] { return retire(id, figures_.discarded), own(); }});
-    }
-
-    void detach(int id) {
-        begin({[=, this] {
-            ++figures_.detached;
-            touch(of_lent(id));
-            no_longer_lent(id);
-            return closes{1};
-        }});
-    }
-
-    void expire() {
-        begin({[this] {
-            for (const entry& each : std::vector{idle_})
-                if (each.due <= now()) retire(each.id, figures_.expired);
-            return counted();
-        }});
-    }
-
-    void clear(std::optional<std::size_t> of) {
-        begin({[=, this] { return clear_idle(of); }});
-    }
-
-    void reconfigure(const bounds& capacity) {
-        begin({[=, this] {
-                   capacity_ = capacity;
-                   was_reconfigured_ = true;
-                   touch_all();
-                   return closes{later};
-               },
-            [this] {
-                for (const entry& each : std::vector{idle_}) {
-                    const std::size_t open = count(lent_, each.of) + dialing(each.of);
-                    const std::size_t most =
-                        std::min(capacity_.max_idle_for(each.of), left(capacity_.max_open_for(each.of), open));
-                    if (is_dead(each.id)) retire(each.id, figures_.found_closed);
-                    else if (count(idle_, each.of) > most) retire(each.id, figures_.evicted);
-                }
-                while (
-                    idle_.size() > std::min(capacity_.max_idle(), left(capacity_.max_open(), lent_.size() + dialing())))
-                    retire(idle_.front().id, figures_.evicted);
-                return counted();
-            }});
-    }
-
-    void close() {
-        begin({[this] {
-                   is_closed_ = true;
-                   for (request& each : callers_)
-                       if (each.waits() || each.takes_while_dialing()) leave(each, request_state::closed);
-                   return closes{later};
-               },
-            [this] { return clear_idle(std::nullopt); }});
-    }
-
-    void look_again() {
-        begin({[] { return closes{later}; },  // requests that have given up leave first
-            [this] {
-                for (const std::size_t of : std::exchange(awaiting_blocked_, {})) {
-                    ask_again(of);
-                    note_blocked(of);
-                    touch(of);
-                }
-                return closes{later};
-            }});
-    }
-
-    // The operations of callers that may wait.
+    using model_idle::model_idle;
 
     model_request& submit(std::size_t of, bool blocked_by_dial, time_point deadline) {
-        request& asking =
-            callers_.emplace_back(request{.of = of, .blocked_by_dial = blocked_by_dial, .deadline = deadline});
+        request& asking = add_request(of, blocked_by_dial, deadline);
         begin({[&] {
             asking.since = now();
             asking.ticket = next_ticket_++;
@@ -163,7 +54,7 @@ public:
                 if (asking.waits() && usable(asking.of) != 0 && lend_to(asking)) figures_.overtaken += !is_first;
             } else if (asking.state == request_state::may_dial) {
                 serve();
-                const bool is_spare = usable(asking.of) > nudged(asking.of);
+                const bool is_spare = usable(asking.of) > nudged(asking.of) && !asking.prefers_dial;
                 if (is_spare && asking.state == request_state::may_dial) lend_to(asking);
             }
             serve();
@@ -178,35 +69,55 @@ public:
     void cancel(request& asking) {
         begin({[&] {
             if (asking.state == request_state::closing) asking.is_stopped = true;
-            if (asking.waits() || asking.state == request_state::may_dial || asking.takes_while_dialing())
+            if (asking.waits() || asking.state == request_state::may_dial || asking.leaves_while_dialing())
                 leave(asking, request_state::cancelled);
             return closes{later};
         }});
     }
 
     void dial_succeeded(request& dialing, int id) {
-        begin({[&, id] {
-            ++figures_.dials;
-            lent_.push_back({id, dialing.of});
-            std::uint64_t uncounted = 0;
-            if (is_closed_) retire(id, uncounted);
-            const bool is_needed = dialing.state == request_state::dialing;
-            if (is_needed && !is_closed_) {
-                dialing.lent = id;
-                ++figures_.misses;
-            }
-            end_dial(dialing, is_closed_ ? request_state::closed : request_state::lent);
-            if (!is_needed && !is_closed_) come_back(id, true);
-            return closes{retired_in_step_.size()};
-        }});
+        begin({[&, id] { return has_dialled(dialing, id); }});
     }
 
     void dial_failed(request& dialing) {
-        begin({[&] {
-            ++figures_.failed_dials;
-            end_dial(dialing, request_state::failed);
-            return closes{later};
+        begin({[&] { return has_failed_to_dial(dialing); }});
+    }
+
+    /// Sets how many connections it opens.
+    void prewarm(std::size_t of, std::size_t wanted, std::size_t& opened) {
+        begin({.dial_ahead = [=, this] { return take_permit(of, wanted); }, .opened = &opened});
+    }
+
+    // The checks of connections that requests were lent.
+
+    void pass_check(int id) { passed_check(id); }
+
+    /// It is not healthy, and its caller has given up: closes one.
+    void give_up_unhealthy(int id) {
+        begin({[=, this] { return ++figures_.misses, retire_unhealthy(id), closes{1}; }});
+        operations_.back().closes_one = true;
+    }
+
+    /// It is not healthy, and the pool is closed.
+    void drop_unhealthy(int id) {
+        begin({[this] { return ++figures_.misses, closes{later}; }, [=, this] { return drop(id); }});
+        operations_.back().closes_one = true;
+    }
+
+    /// It is not healthy: its caller closes one, and is to dial with the permit of that.
+    model_request& replace(int id, bool blocked_by_dial, time_point deadline, bool prefers_dial) {
+        request& asking = add_request(of_lent(id), blocked_by_dial, deadline);
+        asking.prefers_dial = prefers_dial;
+        begin({[this, &asking, id] {
+            asking.since = now();
+            asking.ticket = next_ticket_++;
+            asking.state = request_state::closing;
+            operations_.back().closer = &asking;
+            operations_.back().closes_one = true;
+            retire_unhealthy(id);
+            return closes{1};
         }});
+        return asking;
     }
 
     /// Returns whether the caller closes one.
@@ -216,6 +127,7 @@ public:
             if (asking.state != request_state::promised || retired_.empty() || left_late(asking)) return closes{later};
             asking.state = request_state::closing;
             operations_.back().closer = &asking;
+            operations_.back().closes_one = true;
             does = true;
             return closes{1};
         }});
@@ -225,8 +137,6 @@ public:
     void forget(const request& gone) {
         callers_.remove_if([&](const request& each) { return &each == &gone; });
     }
-
-    bool is_closed() const { return is_closed_; }
 
     pool::stats stats() const {
         pool::stats all = store_stats();
@@ -240,45 +150,58 @@ public:
     }
 
 private:
-    closes clear_idle(std::optional<std::size_t> of) {
-        for (const entry& each : std::vector{idle_})
-            if (!of || each.of == *of) retire(each.id, figures_.cleared);
-        return counted();
+    request& add_request(std::size_t of, bool blocked_by_dial, time_point deadline) {
+        return callers_.emplace_back(
+            request{.of = of, .blocked_by_dial = blocked_by_dial, .deadline = deadline, .checks = has_check_});
     }
 
-    std::optional<int> look_up(std::size_t of) {
-        std::optional<int> found;
-        if (!is_closed_ && is_quiet(of)) {
-            found = reuse(of);
-        } else if (!is_closed_) {
-            ask_again(of);
-            touch(of);
-            serve();
-            if (usable(of) != 0) found = reuse(of);
-            if (found) figures_.overtaken += waiting(of) != 0;
-            touch(of);
-            serve();
+    closes has_dialled(request& dialing, int id) {
+        ++figures_.dials;
+        lent_.push_back({id, dialing.of});
+        std::uint64_t uncounted = 0;
+        if (is_closed_) retire(id, uncounted);
+        const bool is_needed = dialing.state == request_state::dialing;
+        if (is_needed && !is_closed_) {
+            dialing.lent = id;
+            ++figures_.misses;
         }
-        figures_.misses += !found;
-        return found;
+        end_dial(dialing, is_closed_ ? request_state::closed : request_state::lent);
+        if (!is_needed && !is_closed_) come_back(id, true);
+        return {retired_in_step_.size()};
     }
 
-    /// A lent connection comes back, or one that nobody has asked for.
-    void come_back(int id, bool may_exceed) {
-        const std::size_t of = of_lent(id);
-        const bool is_over =
-            open() - closing() > capacity_.max_open() || held(of) + dialing(of) > capacity_.max_open_for(of);
-        if (may_exceed && is_over) return refuse(id);
-        if (is_quiet(of)) return keep_within_bounds(id);
-        keep(id);
-        if (is_used(of)) exceeds_idle_of_[of] = true;
-        else if (count(idle_, of) > capacity_.max_idle_for(of)) evict_spare_of(of);
-        exceeds_idle_ = true;
+    closes has_failed_to_dial(request& dialing) {
+        ++figures_.failed_dials;
+        end_dial(dialing, request_state::failed);
+        return {later};
+    }
+
+    /// A request that nobody waits for gets a permit, if one is free.
+    closes take_permit(std::size_t of, std::size_t wanted) {
+        const std::size_t present = held(of) + dialing(of);
+        const bool is_free = !is_closed_ && waiting() == 0 && present < wanted && idle_.size() < capacity_.max_idle() &&
+                             count(idle_, of) < capacity_.max_idle_for(of) && room(of) != 0 &&
+                             open() < capacity_.max_open();
         touch(of);
-        serve();
+        if (!is_free) {
+            operations_.back().dial_ahead = nullptr;
+            return {later};
+        }
+        request& asking = add_request(of, true, time_point::max());
+        asking.ticket = next_ticket_++;
+        asking.state = request_state::cancelled;
+        asking.dials = true;
+        operations_.back().dials_for = &asking;
+        return {later};
     }
 
-    bool is_quiet(std::size_t of) const { return waiting() == 0 && !is_used(of); }
+    closes end_dial_ahead(request& asking, int id) override {
+        if (id == 0) operations_.back().dial_ahead = nullptr;
+        else ++*operations_.back().opened;
+        const closes all = id != 0 ? has_dialled(asking, id) : has_failed_to_dial(asking);
+        forget(asking);
+        return all;
+    }
 
     void end_dial(request& dialing, request_state outcome) {
         dialing.dials = false;
@@ -292,7 +215,6 @@ private:
     }
 
     std::uint64_t next_ticket_ = 0;
-    bool was_reconfigured_ = false;
 };
 
 }  // namespace bounded_models

@@ -32,6 +32,8 @@ struct model_request {
     std::uint64_t ticket = 0;
     request_state state = request_state::held;
     bool is_stopped = false;
+    bool prefers_dial = false;
+    bool checks = false;  ///< what it is lent may have to be checked
     bool is_notified = true;
     int notifications = 0;
     bool dials = false;  ///< has a permit, even if it does not need it any more
@@ -40,9 +42,12 @@ struct model_request {
 
     bool waits() const { return is_waiting(state); }
     bool is_able() const { return state == request_state::able || state == request_state::promised; }
-    bool takes_while_dialing() const {
+    /// It can leave before its dial ends.
+    bool leaves_while_dialing() const {
         return !blocked_by_dial && (state == request_state::may_dial || state == request_state::dialing);
     }
+    /// It can take an idle connection meanwhile, but not one that has to be checked.
+    bool takes_while_dialing() const { return leaves_while_dialing() && !checks; }
     bool is_over() const { return state >= request_state::lent && !dials; }
 };
 

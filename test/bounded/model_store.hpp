@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <range/v3/algorithm/count_if.hpp>
@@ -42,6 +44,8 @@ struct model_settings {
     bounds capacity;
     pool::after_idle ttl;
     pool::reuse_order reuse;
+    std::chrono::nanoseconds check_after{};
+    bool has_check = false;  ///< its connections are checked
 };
 
 /// Which connections are idle, lent, retired or being closed. The model of the pool says when they change.
@@ -52,12 +56,16 @@ public:
         std::size_t of;
         time_point due{};
         std::uint64_t blocked_since = 0;  ///< the lower, the longer; 0 if it was not blocked when it was last asked
+        time_point since{};               ///< when it became idle
+        bool is_unchecked = false;        ///< it is lent, and its caller has to check it
     };
 
     model_store(const model_settings& settings, fake::network& net, const pool::manual_clock& clock)
         : capacity_{settings.capacity},
           ttl_{settings.ttl},
           reuse_{settings.reuse},
+          check_after_{settings.check_after},
+          has_check_{settings.has_check},
           net_{net},
           clock_{clock} {}
 
@@ -70,6 +78,12 @@ public:
     }
 
     std::size_t unclosed() const { return retired_.size(); }
+
+    /// Whether a connection is lent, and has to be checked.
+    bool is_unchecked(int id) const {
+        const auto found = ranges::find(lent_, id, &entry::id);
+        return found != lent_.end() && found->is_unchecked;
+    }
 
 protected:
     static std::size_t left(std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; }
@@ -123,7 +137,8 @@ protected:
             } else {
                 idle_.erase(ranges::find(idle_, each.id, &entry::id));
                 lent_.push_back({each.id, of});
-                ++figures_.hits;
+                lent_.back().is_unchecked = has_check_ && now() - each.since >= check_after_;
+                ++(lent_.back().is_unchecked ? checking_ : figures_.hits);
                 return each.id;
             }
         }
@@ -133,6 +148,20 @@ protected:
     std::size_t of_lent(int id) const { return ranges::find(lent_, id, &entry::id)->of; }
     void no_longer_lent(int id) { lent_.erase(ranges::find(lent_, id, &entry::id)); }
 
+    /// A connection that was lent has passed its check, or its caller does not need one.
+    void passed_check(int id) {
+        const auto found = ranges::find(lent_, id, &entry::id);
+        if (!std::exchange(found->is_unchecked, false)) return;
+        --checking_;
+        ++figures_.hits;
+    }
+
+    /// It has failed it.
+    void retire_unhealthy(int id) {
+        --checking_;
+        retire(id, figures_.found_unhealthy);
+    }
+
     /// A lent connection becomes idle, unless it would be due at once.
     void keep(int id) {
         ++figures_.puts;
@@ -140,7 +169,7 @@ protected:
         if (due <= clock_.now()) return retire(id, figures_.expired);
         const std::size_t of = of_lent(id);
         no_longer_lent(id);
-        idle_.push_back({id, of, due});
+        idle_.push_back({.id = id, .of = of, .due = due, .since = now()});
         ask(idle_.back());
     }
 
@@ -193,6 +222,7 @@ protected:
         pool::stats all = figures_;
         all.idle = idle_.size();
         all.lent = lent_.size();
+        all.checking = checking_;
         all.closing = closing();
         for (std::size_t of = 0; of != keys.size(); ++of) all.keys += held(of) != 0;
         return all;
@@ -217,9 +247,16 @@ private:
     }
 
     std::uint64_t times_blocked_ = 0;
+    std::uint64_t checking_ = 0;
 
     pool::after_idle ttl_;
     pool::reuse_order reuse_;
+    std::chrono::nanoseconds check_after_;
+
+protected:
+    const bool has_check_;
+
+private:
     fake::network& net_;
     const pool::manual_clock& clock_;
 };

@@ -33,13 +33,20 @@ constexpr std::size_t operations = 2'500;        ///< in each history
 constexpr std::size_t crowd_operations = 1'000;  ///< in each with hundreds of callers
 
 /// Random operations.
-class random_history final : callers {
+template <class Conn>
+class random_history final : callers<Conn> {
+    using base = callers<Conn>;
+    using base::any_of, base::any_out_of, base::askers_, base::begin_operation, base::below, base::checkers_;
+    using base::clock_, base::depth_, base::is_over_, base::leases_, base::model_, base::net_, base::one_in;
+    using base::pool_;
+    using typename base::caller_type, typename base::lease;
+
 public:
     /// `most_askers` is how many callers there may be at once.
     random_history(choice_source& from, histories::teller& tell, std::size_t most_askers)
-        : callers{from, tell},
+        : base{from, tell},
           most_ever_{most_askers} {
-        begin(any_settings());
+        this->begin(any_settings());
         change_mood();
     }
 
@@ -60,8 +67,11 @@ private:
     model_settings any_settings() {
         const std::array<pool::after_idle, 8> ttls{
             pool::after_idle{}, pool::after_idle{}, pool::after_idle{}, 0ns, 30ns, 200ns, 1us, 3us};
-        return {any_bounds(), ttls[below(ttls.size())],
-            any_of(pool::reuse_order::oldest_first, pool::reuse_order::newest_first)};
+        const pool::after_idle ttl = ttls[below(ttls.size())];
+        ttl_ = ttl.ttl();
+        const bounds capacity = any_bounds();
+        const pool::reuse_order reuse = any_of(pool::reuse_order::oldest_first, pool::reuse_order::newest_first);
+        return {capacity, ttl, reuse, base::is_checked ? any_of(0ns, 0ns, 5ns, 50ns) : 0ns, base::is_checked};
     }
 
     bounds any_bounds() {
@@ -81,13 +91,13 @@ private:
 
     /// Destroys the pool while requests and leases exist. Then all that is under way ends.
     void end() {
-        if (one_in(2)) close();
-        end_pool();
-        while (!askers_.empty() || (!leases_.empty() && !one_in(20))) {
+        if (one_in(2)) this->close();
+        this->end_pool();
+        while (!askers_.empty() || !checkers_.empty() || (!leases_.empty() && !one_in(20))) {
             if (one_in(2)) operate();
-            else wind_up([this](std::size_t count) { return below(count); });
+            else this->wind_up([this](std::size_t count) { return below(count); });
         }
-        end_state();
+        this->end_state();
     }
 
     void meanwhile() override {
@@ -104,11 +114,11 @@ private:
 
     /// What the pool sees only in its next step: while a close hangs, callers give up, and connections die.
     void change_unseen() {
-        advance(std::chrono::nanoseconds{below(100)});
+        this->advance(std::chrono::nanoseconds{below(100)});
         for (const auto& each : askers_)
-            if (each->is_submitted() && one_in(4)) stop(*each);
+            if (each->is_submitted() && one_in(4)) this->stop(*each);
         for (const auto& each : model_->open_ones())
-            if (one_in(3)) kill(each.id);
+            if (one_in(3)) this->kill(each.id);
     }
 
     /// Some things happen more often for a while, and others never.
@@ -121,7 +131,7 @@ private:
     }
 
     void operate() {
-        if (one_in(20)) advance(std::chrono::nanoseconds{below(60)});
+        if (one_in(20)) this->advance(std::chrono::nanoseconds{below(60)});
         const auto weight = [&](const happening& each) {
             return pool_ ? each.weight : each.needs_pool ? 0 : each.often;
         };
@@ -138,12 +148,12 @@ private:
     std::size_t any_key() { return one_in(3) ? changed_ : below(used_keys_); }
 
     void close_once() {
-        if (!model_->is_closed() && one_in(40)) close();
+        if (!model_->is_closed() && one_in(40)) this->close();
     }
 
     void submit_any() {
         for (std::size_t left = 1 + most_askers_ / 20; left != 0 && askers_.size() < most_askers_; --left)
-            submit(any_key(), one_in(2), any_deadline(), this);
+            this->submit(any_key(), one_in(2), any_deadline(), this);
     }
 
     /// A crowd gives up all at once.
@@ -153,42 +163,43 @@ private:
     }
 
     /// Mostly one in this state, if there is one.
-    asker* any_asker(request_state state) {
-        asker* const found = callers::any_asker([=](const asker& each) { return each.state() == state; });
+    caller_type* any_asker(request_state state) {
+        caller_type* const found = base::any_asker([=](const caller_type& each) { return each.state() == state; });
         return found != nullptr && !one_in(8) ? found : any_asker();
     }
-    using callers::any_asker;
+    using base::any_asker;
 
     void look_of_notified() {
-        if (asker* const caller = any_asker([](const asker& each) { return each.is_notified(); })) look(*caller);
+        if (caller_type* const caller = any_asker([](const caller_type& each) { return each.is_notified(); }))
+            this->look(*caller);
     }
     void look_of_any() {
-        if (asker* const caller = any_asker()) look(*caller);
+        if (caller_type* const caller = any_asker()) this->look(*caller);
     }
     void close_for_any() {
-        if (asker* const caller = any_asker(request_state::promised)) close_for(*caller);
+        if (caller_type* const caller = any_asker(request_state::promised)) this->close_for(*caller);
     }
     void cancel_any() {
-        if (asker* const caller = any_asker(request_state::closing)) cancel(*caller);
+        if (caller_type* const caller = any_asker(request_state::closing)) this->cancel(*caller);
     }
     void stop_any() {
-        if (asker* const caller = any_asker()) stop(*caller);
+        if (caller_type* const caller = any_asker()) this->stop(*caller);
     }
     void end_any_dial() {
-        if (asker* const caller = any_asker(has_begun_to_dial)) end_dial(*caller, one_in(4));
+        if (caller_type* const caller = any_asker(base::has_begun_to_dial)) this->end_dial(*caller, one_in(4));
     }
     void any_leaves() {
-        if (asker* const caller = any_asker(is_over)) leave(*caller);
+        if (caller_type* const caller = any_asker(base::is_over)) this->leave(*caller);
     }
-    void try_acquire_any() { try_acquire(any_key()); }
+    void try_acquire_any() { this->try_acquire(any_key()); }
 
     void take_any() {
-        if (auto got = take(any_key())) keep_or_close(std::move(*got));
+        if (auto got = this->take(any_key())) keep_or_close(std::move(*got));
     }
 
     void keep_or_close(fake::connection conn) {
         if (one_in(2)) put_any(below(keys.size()), std::move(conn));
-        else hang_up(std::move(conn));
+        else this->hang_up(std::move(conn));
     }
 
     /// The model does not do a large sweep in batches.
@@ -199,7 +210,19 @@ private:
     void put_any(std::size_t of, fake::connection conn) {
         if (one_in(10)) net_[conn.id()].dead = true;
         if (one_in(8)) net_[conn.id()].blocked = true;
-        put(of, std::move(conn));
+        this->put(of, std::move(conn));
+    }
+
+    void end_any_check() {
+        if (!checkers_.empty()) this->end_check(any_out_of(checkers_), one_in(2));
+    }
+    void end_any_check_alone() {
+        if (!checkers_.empty()) this->end_check_alone(any_out_of(checkers_), one_in(2));
+    }
+
+    /// Only if a new connection is kept for a while.
+    void prewarm_any() {
+        if (ttl_ > 0ns) this->prewarm(any_key(), below(4));
     }
 
     void end_any_lease() {
@@ -207,15 +230,15 @@ private:
         lease ending = any_out_of(leases_);
         switch (below(10)) {
         case 8:
-            return discard(std::move(ending));
+            return this->discard(std::move(ending));
         case 9: {
-            fake::connection kept = detach(std::move(ending));
+            fake::connection kept = this->detach(std::move(ending));
             if (pool_) keep_or_close(std::move(kept));
-            else hang_up(std::move(kept));
+            else this->hang_up(std::move(kept));
             return;
         }
         default:
-            return give_back(std::move(ending));
+            return this->give_back(std::move(ending));
         }
     }
 
@@ -224,14 +247,16 @@ private:
         if (open.empty()) return;
         const auto& changed = open[below(open.size())];
         changed_ = changed.of;
-        one_in(8) ? kill(changed.id) : block(changed.id);
+        one_in(8) ? this->kill(changed.id) : this->block(changed.id);
     }
 
-    void clear_all() { clear(); }
-    void clear_one_key() { clear(any_key()); }
-    void reconfigure_any() { reconfigure(any_bounds()); }
+    void look_again_at_all() { this->look_again(); }
+    void expire_all() { this->expire(); }
+    void clear_all() { this->clear(); }
+    void clear_one_key() { this->clear(any_key()); }
+    void reconfigure_any() { this->reconfigure(any_bounds()); }
 
-    std::array<happening, 20> happenings_{{
+    std::array<happening, 23> happenings_{{
         {&random_history::submit_any, 50},
         {&random_history::end_any_lease, 80, false},
         {&random_history::look_of_notified, 100, false},
@@ -245,24 +270,29 @@ private:
         {&random_history::take_any, 3},
         {&random_history::put_new, 12},
         {&random_history::change_a_line, 30, false},
-        {&random_history::look_again, 12, false},
-        {&random_history::expire, 6},
+        {&random_history::look_again_at_all, 12, false},
+        {&random_history::expire_all, 6},
         {&random_history::clear_all, 1},
         {&random_history::clear_one_key, 2},
         {&random_history::reconfigure_any, 2},
         {&random_history::change_mood, 3, false},
         {&random_history::close_once, 1},
+        {&random_history::end_any_check, base::is_checked ? 50u : 0u, false},
+        {&random_history::end_any_check_alone, base::is_checked ? 8u : 0u, false},
+        {&random_history::prewarm_any, 6},
     }};
     const std::size_t most_ever_;
+    std::chrono::nanoseconds ttl_{};
     std::size_t most_askers_ = 0;
     std::size_t used_keys_ = 1;
     std::size_t changed_ = 0;  ///< the key of the connection that changed last
 };
 
+template <class Conn>
 void run_all(std::size_t most_askers, std::uint64_t count, std::size_t length) {
     const std::uint64_t last = is_full_tier() ? 10 * count : count;
     const auto run = [=](choice_source& from, const auto&, histories::teller& tell) {
-        random_history{from, tell, most_askers}.run();
+        random_history<Conn>{from, tell, most_askers}.run();
     };
     const histories::counts all = histories::run_at_random(run, 1, last, length);
     MESSAGE("seeds 1 to " << last << ", " << length << " choices of an operation each: " << all.operations
@@ -272,10 +302,14 @@ void run_all(std::size_t most_askers, std::uint64_t count, std::size_t length) {
 }  // namespace
 
 TEST_CASE("bounded model: many random operations have the results that the model has [C1, C2, C16]") {
-    run_all(14, seeds, operations);
+    run_all<fake::connection>(14, seeds, operations);
 }
 
 // A step of the pool then ends early, and goes on in another one.
 TEST_CASE("bounded model: hundreds of callers have the results that the model has [C1, C2, C16]") {
-    run_all(400, crowds, crowd_operations);
+    run_all<fake::connection>(400, crowds, crowd_operations);
+}
+
+TEST_CASE("bounded model: many random operations on connections that are checked have the results that the model has") {
+    run_all<checked_connection>(14, seeds, operations);
 }

@@ -44,7 +44,7 @@ public:
     }
 
     /// Whether a request of this key dials although it could take an idle connection that nobody waits for.
-    bool dials_in_vain() const { return of_.group->usable() > of_.waiting.size() && !of_.dialers.empty(); }
+    bool dials_in_vain() const { return of_.group->usable() > of_.waiting.size() && of_.has_takers(); }
 
     /// How many of its idle connections no nudged request is to take.
     std::size_t spare() const { return of_.group->idle.size() - of_.group->nudged; }

@@ -30,20 +30,24 @@ Capacity capacity_of([[maybe_unused]] const settings& chosen) {
 }
 
 /// Implements `some_pool`.
-template <class Capacity, class Expiry, class Lock>
+template <class Capacity, class Expiry, class Lock, class Conn>
 class pool_of final : public some_pool {
-    using pool_type = pool::basic_pool<std::string, fake::connection, Capacity, Expiry, Lock, clock>;
+    using pool_type = pool::basic_pool<std::string, Conn, Capacity, Expiry, Lock, clock>;
     using lease = typename pool_type::lease_type;
 
 public:
     pool_of(const settings& chosen, const clock& now)
-        : conns_{std::in_place, capacity_of<Capacity>(chosen), expiry(chosen), pool::pool_settings{chosen.reuse, {}},
+        : conns_{std::in_place, capacity_of<Capacity>(chosen), expiry(chosen),
+              pool::pool_settings{.reuse = chosen.reuse,
+                  .check_after = chosen.check_after,
+                  .keep_alive_every = chosen.keep_alive_every},
               now} {}
 
     static idle_bounds bounds(const settings& chosen) {
         const Capacity capacity = capacity_of<Capacity>(chosen);
         idle_bounds all{capacity.max_idle(), {}};
         for (std::size_t of = 0; of != keys.size(); ++of) all.of[of] = capacity.max_idle_for(keys[of]);
+        all.bounds_open = pool_type::bounds_open;
         if constexpr (pool::declares_weight_bound<Capacity>) {
             all.has_weight = true;
             all.weight = capacity.max_idle_weight();
@@ -67,13 +71,18 @@ public:
     void invoke(std::size_t of, const dial& by, const use& act) override { conns_->get(keys[of], by).invoke(act); }
     void stream(std::size_t of, const dial& by, const std::function<void()>& half_way, bool is_dropped,
         const std::function<void()>& at_end) override {
-        auto rows = conns_->get(keys[of], by).open_stream([](fake::connection& conn) { return fake::stream{conn, 2}; });
+        auto rows = conns_->get(keys[of], by).open_stream([](Conn& conn) { return fake::stream{conn, 2}; });
         rows.next();
         half_way();
         if (is_dropped) return;
         rows.next();
         at_end();
     }
+
+    pool::prewarmed prewarm(std::size_t of, std::size_t count, const dial& by) override {
+        return conns_->prewarm(keys[of], count, by);
+    }
+    void min_idle(std::size_t of, std::size_t count, const dial& by) override { conns_->min_idle(keys[of], count, by); }
 
     void give_back(int id) override { find_out(id).give_back(); }
     void discard(int id) override { find_out(id).discard(); }
@@ -88,6 +97,7 @@ public:
         if constexpr (Expiry::can_expire) return conns_->next_expiry();
         else return time_point::max();
     }
+    time_point next_upkeep() const override { return conns_->next_upkeep(); }
     std::size_t clear(std::size_t of) override { return conns_->clear(keys[of]); }
     std::size_t clear() override { return conns_->clear(); }
     std::size_t reconfigure(const settings& chosen) override {
@@ -127,10 +137,11 @@ private:
 };
 
 /// A combination, and its name. The clock is the one that a test can set: the others keep real time.
-template <class Capacity, class Expiry, class Lock>
+template <class Capacity, class Expiry, class Lock, class Conn = fake::connection>
 constexpr policies policies_of(const char* name) {
-    using type = pool_of<Capacity, Expiry, Lock>;
-    return {name, Expiry::can_expire, std::is_same_v<Expiry, aging>, &type::bounds, &type::make};
+    using type = pool_of<Capacity, Expiry, Lock, Conn>;
+    return {name, Expiry::can_expire, std::is_same_v<Expiry, aging>, pool::core::has_check<Conn>, &type::bounds,
+        &type::make};
 }
 
 }  // namespace histories

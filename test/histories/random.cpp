@@ -12,7 +12,7 @@
 
 #include <pool/policies/capacity.hpp>
 
-#include <histories/checked_pool.hpp>
+#include <histories/operations.hpp>
 #include <support/chance.hpp>
 #include <support/tier.hpp>
 
@@ -29,10 +29,10 @@ constexpr std::size_t choices_in_all = 1'500'000;
 #endif
 constexpr std::size_t choices_of_one = 2'000;  ///< of an operation. Some cannot be done then
 
-class random_history : checked_pool, chance {
+class random_history : operations, chance {
 public:
     random_history(const policies& kind, choice_source& from, std::function<bool()> is_new, teller& tell)
-        : checked_pool{kind, std::move(is_new), tell},
+        : operations{kind, std::move(is_new), tell},
           chance{from} {
         begin(any_settings());
     }
@@ -65,11 +65,13 @@ private:
             .ttl = ttls[below(ttls.size())],
             .lifetime = lifetimes[below(one_in(4) ? 5 : 4)],
             .max_uses = uses[below(one_in(4) ? 4 : 2)],
-            .reuse = any_of(pool::reuse_order::oldest_first, pool::reuse_order::newest_first)};
+            .reuse = any_of(pool::reuse_order::oldest_first, pool::reuse_order::newest_first),
+            .check_after = any_of(0, 20, 90, 1'000) * tick,
+            .keep_alive_every = any_of(0, 20, 90, 300) * tick};
     }
 
     void operate() {
-        switch (below(23)) {  // the simplest come first
+        switch (below(26)) {  // the simplest come first
         case 0:
             return put_any();
         case 1:
@@ -98,7 +100,7 @@ private:
         case 15:
             return advance(static_cast<int>(below(100)) * tick);
         case 16:
-            return one_in(2) ? upkeep() : expire();
+            return one_in(2) ? upkeep(any_good_dials()) : expire();
         case 17:
             return ask_next_expiry();
         case 18:
@@ -116,6 +118,14 @@ private:
             // By a part of a tick, so that no two connections expire at the same time.
             if (one_in(10)) advance(-static_cast<int>(below(300)) * tick + std::chrono::nanoseconds{1});
             return;
+        case 22:
+            if (model_->keeps_new() && one_in(4)) prewarm(any_key(), below(5), any_good_dials());
+            return;
+        case 23:
+            if (model_->keeps_new() && one_in(10)) min_idle(any_key(), below(4));
+            return;
+        case 24:
+            return change_a_condition();
         default:
             if (one_in(400)) close();
             return;
@@ -135,18 +145,30 @@ private:
         put(any_key(), std::move(conn));
     }
 
-    void change_a_line() {
-        if (net_.dials() == 0) return;
+    std::size_t any_good_dials() { return one_in(3) ? below(3) : pool::no_limit; }
+
+    /// One that was dialled not long ago; 0 if that is closed.
+    int any_recent() {
+        if (net_.dials() == 0) return 0;
         const int recent = std::min(net_.dials(), 20);
         const int id = net_.dials() - static_cast<int>(below(static_cast<std::size_t>(recent)));
-        if (net_[id].closes > 0) return;
-        one_in(3) ? kill(id) : block(id);
+        return net_[id].closes > 0 ? 0 : id;
+    }
+
+    void change_a_line() {
+        if (const int id = any_recent()) one_in(3) ? kill(id) : block(id);
+    }
+
+    void change_a_condition() {
+        if (const int id = kind_.is_tended ? any_recent() : 0)
+            set_condition(id, any_of(condition::well, condition::sick, condition::dying));
     }
 };
 
-void run_all(std::span<const policies> kinds, std::size_t kinds_in_all) {
+/// Each gets one part of `parts` of all choices.
+void run_all(std::span<const policies> kinds, std::size_t parts) {
     const std::size_t most = is_full_tier() ? 10 * choices_in_all : choices_in_all;
-    const std::uint64_t seeds = most / choices_of_one / kinds_in_all + 1;
+    const std::uint64_t seeds = most / choices_of_one / parts + 1;
     counts all;
     for (const policies& kind : kinds) {
         const auto run = [&](choice_source& from, const std::function<bool()>& is_new, teller& tell) {
@@ -174,4 +196,8 @@ TEST_CASE("random histories: pools that never expire have the results that the m
 
 TEST_CASE("random histories: pools that could bound what is open have the results that the model has") {
     run_all(pools_that_bound_open(), kinds_in_all());
+}
+
+TEST_CASE("random histories: pools whose connections have hooks have the results that the model has [C20, C21, C22]") {
+    run_all(pools_with_hooks(), 2 * pools_with_hooks().size());
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include <pool/core/warmth.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/clock.hpp>
 #include <pool/policies/expiry.hpp>
@@ -36,6 +38,8 @@ struct settings {
     pool::after_lifetime lifetime{};        ///< for pools whose policy depends on the age
     std::size_t max_uses = pool::no_limit;  ///< likewise
     pool::reuse_order reuse = pool::reuse_order::oldest_first;
+    std::chrono::nanoseconds check_after{0};       ///< for pools of tended connections
+    std::chrono::nanoseconds keep_alive_every{0};  ///< likewise
 };
 
 /// The policy that depends on all of them.
@@ -45,8 +49,9 @@ using aging = pool::any_of<pool::after_idle, pool::after_lifetime, pool::after_u
 struct idle_bounds {
     std::size_t in_all;
     std::array<std::size_t, keys.size()> of;
-    bool has_weight = false;     ///< the pool knows what its idle connections weigh
+    bool has_weight = false;  ///< the pool knows what its idle connections weigh
     std::size_t weight = pool::no_limit;
+    bool bounds_open = false;  ///< the pool could bound what is open, too
 };
 
 /// A pool and its leases. A lease is known by the number of its connection, and may outlive the pool.
@@ -76,6 +81,9 @@ public:
     virtual void stream(std::size_t of, const dial& by, const std::function<void()>& half_way, bool is_dropped,
         const std::function<void()>& at_end) = 0;
 
+    virtual pool::prewarmed prewarm(std::size_t of, std::size_t count, const dial& by) = 0;
+    virtual void min_idle(std::size_t of, std::size_t count, const dial& by) = 0;
+
     virtual void give_back(int id) = 0;
     virtual void discard(int id) = 0;
     virtual fake::connection detach(int id) = 0;
@@ -83,6 +91,7 @@ public:
     virtual std::size_t expire() = 0;  ///< as `upkeep`, if nothing can expire
     virtual std::size_t upkeep() = 0;
     virtual time_point next_expiry() const = 0;
+    virtual time_point next_upkeep() const = 0;
     virtual std::size_t clear(std::size_t of) = 0;
     virtual std::size_t clear() = 0;
     virtual std::size_t reconfigure(const settings& chosen) = 0;
@@ -96,7 +105,8 @@ public:
 struct policies {
     const char* name;
     bool can_expire;
-    bool can_age;  ///< the policy is `aging`
+    bool can_age;    ///< the policy is `aging`
+    bool is_tended;  ///< its connections have hooks
     idle_bounds (*bounds)(const settings&);
     std::unique_ptr<some_pool> (*make)(const settings&, const clock&);
 };
@@ -106,5 +116,7 @@ struct policies {
 std::span<const policies> pools_that_expire();
 std::span<const policies> pools_that_never_expire();
 std::span<const policies> pools_that_bound_open();
+/// Some combinations with connections that are checked, reset and kept alive.
+std::span<const policies> pools_with_hooks();
 
 }  // namespace histories
