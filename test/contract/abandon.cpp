@@ -124,8 +124,8 @@ TEST_CASE_TEMPLATE("abandon: a lease of afterwards may outlive the pool [C27]", 
     CHECK(f.all.spoken == numbers{1});
 }
 
-TEST_CASE_TEMPLATE("abandon: a lazy connection of before works on [C27]", Pool, idle_pool<session, std::mutex>,
-    open_pool<session, std::mutex>, shards<session, std::mutex>, idle_pool<session, pool::null_mutex>) {
+TEST_CASE_TEMPLATE("abandon: a lazy connection of before works on [C27]", Pool, idle_sessions<session, std::mutex>,
+    open_sessions<session, std::mutex>, shard_sessions<session, std::mutex>, idle_sessions<session, pool::null_mutex>) {
     fixture<Pool> f;
     auto peer = f.conns->get("a", f.dial());
     const auto number = [](session& s) { return s.number(); };
@@ -140,7 +140,7 @@ TEST_CASE_TEMPLATE("abandon: a lazy connection of before works on [C27]", Pool, 
 }
 
 TEST_CASE("abandon: permits and bounds are free again [C27]") {
-    fixture<open_pool<session, std::mutex>> f;
+    fixture<open_sessions<session, std::mutex>> f;
     const auto one = f.lend(), two = f.lend(), three = f.lend();
     f.conns->abandon();
     const auto four = f.conns->acquire("a", f.dial()), five = f.conns->acquire("b", f.dial());
@@ -165,8 +165,8 @@ TEST_CASE("abandon: the weight of what was idle is forgotten [C27]") {
 // Whether it is certain that nothing was being changed.
 
 TEST_CASE_TEMPLATE("abandon: if another thread has the lock, no connection is touched, and the lock is new [C27]", Pool,
-    idle_pool<session, other_threads_lock>, open_pool<session, other_threads_lock>,
-    shards<session, other_threads_lock>) {
+    idle_sessions<session, other_threads_lock>, open_sessions<session, other_threads_lock>,
+    shard_sessions<session, other_threads_lock>) {
     fixture<Pool> f;
     f.put("a"), f.put("b");
     auto lent = f.lend("c");
@@ -183,7 +183,7 @@ TEST_CASE_TEMPLATE("abandon: if another thread has the lock, no connection is to
 }
 
 TEST_CASE_TEMPLATE("abandon: a lock that cannot tell leaves the connections alone [C27]", Pool,
-    idle_pool<session, silent_lock>, open_pool<session, silent_lock>, shards<session, silent_lock>) {
+    idle_sessions<session, silent_lock>, open_sessions<session, silent_lock>, shard_sessions<session, silent_lock>) {
     fixture<Pool> f;
     f.put();
     auto lent = f.lend("b");
@@ -197,7 +197,7 @@ TEST_CASE_TEMPLATE("abandon: a lock that cannot tell leaves the connections alon
 }
 
 TEST_CASE("abandon: a lock that counts its holders has none afterwards [C27]") {
-    fixture<idle_pool<session, counted_lock>> f;
+    fixture<idle_sessions<session, counted_lock>> f;
     f.put();
     f.conns->abandon();
     CHECK(counted_lock::held == 0);
@@ -206,7 +206,7 @@ TEST_CASE("abandon: a lock that counts its holders has none afterwards [C27]") {
 }
 
 TEST_CASE_TEMPLATE("abandon: a connection that is being moved out is not touched [C27]", Pool,
-    idle_pool<session, std::mutex>, open_pool<session, std::mutex>, shards<session, std::mutex>) {
+    idle_sessions<session, std::mutex>, open_sessions<session, std::mutex>, shard_sessions<session, std::mutex>) {
     fixture<Pool> f;
     bool is_abandoned = false;
     const auto abandon_once = [&] {

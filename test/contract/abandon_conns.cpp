@@ -186,7 +186,7 @@ pool::hook_done take_only(std::vector<pool::hook_done>& from) {
 }  // namespace abandoning
 
 TEST_CASE_TEMPLATE("abandon: the end of a reset of before does nothing [C27]", Pool,
-    idle_pool<slow_session, std::mutex>, open_pool<slow_session, std::mutex>, shards<slow_session, std::mutex>) {
+    idle_sessions<slow_session, std::mutex>, open_sessions<slow_session, std::mutex>, shard_sessions<slow_session, std::mutex>) {
     for (const auto& [name, end] : ends) {
         for (const bool pool_ends : {false, true}) {
             CAPTURE(name);
@@ -202,7 +202,7 @@ TEST_CASE_TEMPLATE("abandon: the end of a reset of before does nothing [C27]", P
 }
 
 TEST_CASE_TEMPLATE("abandon: the end of a keep-alive of before does nothing [C27]", Pool,
-    idle_pool<slow_session, std::mutex>, open_pool<slow_session, std::mutex>, shards<slow_session, std::mutex>) {
+    idle_sessions<slow_session, std::mutex>, open_sessions<slow_session, std::mutex>, shard_sessions<slow_session, std::mutex>) {
     for (const auto& [name, end] : ends) {
         for (const bool pool_ends : {false, true}) {
             CAPTURE(name);

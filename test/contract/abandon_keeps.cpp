@@ -27,7 +27,7 @@ TEST_CASE_TEMPLATE("abandon: a paused pool stays paused, and a closed one closed
 }
 
 TEST_CASE_TEMPLATE("abandon: callers of a paused pool, or of a closed one, fail as before [C27]", Pool,
-    idle_pool<session, std::mutex>, open_pool<session, std::mutex>, shards<session, std::mutex>) {
+    idle_sessions<session, std::mutex>, open_sessions<session, std::mutex>, shard_sessions<session, std::mutex>) {
     fixture<Pool> f;
     f.conns->pause();
     f.conns->abandon();
@@ -41,7 +41,7 @@ TEST_CASE_TEMPLATE("abandon: callers of a paused pool, or of a closed one, fail 
 }
 
 TEST_CASE("abandon: callers of a paused pool wait as before [C27]") {
-    using pool_type = open_pool<session, std::mutex>;
+    using pool_type = open_sessions<session, std::mutex>;
     fixture<pool_type> f;
     f.conns->pause(pool::wait_for_resume);
     f.conns->abandon();
@@ -54,8 +54,8 @@ TEST_CASE("abandon: callers of a paused pool wait as before [C27]") {
     requests::dial_failed(*f.conns, asking);
 }
 
-TEST_CASE_TEMPLATE("abandon: callers that wait or dial are forgotten [C27]", Pool, open_pool<session, std::mutex>,
-    open_pool<session, pool::null_mutex>) {
+TEST_CASE_TEMPLATE("abandon: callers that wait or dial are forgotten [C27]", Pool, open_sessions<session, std::mutex>,
+    open_sessions<session, pool::null_mutex>) {
     fixture<Pool> f;
     auto lent = f.lend();
     std::vector<forgotten_request<Pool>*> before;
@@ -79,7 +79,7 @@ TEST_CASE_TEMPLATE("abandon: callers that wait or dial are forgotten [C27]", Poo
 }
 
 TEST_CASE_TEMPLATE("abandon: asynchronous callers of a pool without a queue are forgotten [C27]", Pool,
-    idle_pool<session, std::mutex>, shards<session, std::mutex>) {
+    idle_sessions<session, std::mutex>, shard_sessions<session, std::mutex>) {
     fixture<Pool> f;
     auto* const before = new forgotten_request<Pool>;
     requests::submit(*f.conns, *before, "a");
@@ -90,8 +90,8 @@ TEST_CASE_TEMPLATE("abandon: asynchronous callers of a pool without a queue are 
     CHECK(requests::look(*f.conns, *before) == pool::core::request_state::dialing);
 }
 
-TEST_CASE_TEMPLATE("abandon: idle connections are not kept up any more [C27]", Pool, idle_pool<session, std::mutex>,
-    open_pool<session, std::mutex>) {
+TEST_CASE_TEMPLATE("abandon: idle connections are not kept up any more [C27]", Pool, idle_sessions<session, std::mutex>,
+    open_sessions<session, std::mutex>) {
     fixture<Pool> f;
     f.conns->min_idle("a", 2, f.dial());
     f.conns->upkeep();
@@ -117,8 +117,8 @@ TEST_CASE_TEMPLATE("abandon: what is opened afterwards is not outdated by an ear
     CHECK(f.figures().idle == 1);
 }
 
-TEST_CASE_TEMPLATE("abandon: bounds and expiry are as before [C27]", Pool, idle_pool<session, std::mutex>,
-    open_pool<session, std::mutex>) {
+TEST_CASE_TEMPLATE("abandon: bounds and expiry are as before [C27]", Pool, idle_sessions<session, std::mutex>,
+    open_sessions<session, std::mutex>) {
     fixture<Pool> f;
     if constexpr (Pool::bounds_open) f.conns->reconfigure(pool::bounded_open{.max_idle = 1});
     else f.conns->reconfigure(pool::bounded{.max_idle = 1});

@@ -103,18 +103,18 @@ struct counted_lock : std::mutex {
 };
 
 template <class Conn, class Lock>
-using idle_pool = pool::basic_pool<std::string, Conn, pool::bounded, pool::after_idle, Lock, pool::manual_clock>;
+using idle_sessions = pool::basic_pool<std::string, Conn, pool::bounded, pool::after_idle, Lock, pool::manual_clock>;
 template <class Conn, class Lock>
-using open_pool = pool::basic_pool<std::string, Conn, pool::bounded_open, pool::after_idle, Lock, pool::manual_clock>;
+using open_sessions = pool::basic_pool<std::string, Conn, pool::bounded_open, pool::after_idle, Lock, pool::manual_clock>;
 template <class Conn, class Lock>
-using shards = pool::sharded_pool<3, std::string, Conn, pool::bounded, pool::after_idle, Lock, pool::manual_clock>;
+using shard_sessions = pool::sharded_pool<3, std::string, Conn, pool::bounded, pool::after_idle, Lock, pool::manual_clock>;
 
 /// Pools that can tell whether they are whole.
 #define ABANDONED_POOLS                                                                                            \
-    idle_pool<session, std::mutex>, idle_pool<session, pool::null_mutex>, idle_pool<session, other_threads_lock>,  \
-        idle_pool<session, pool::adaptive_mutex>, open_pool<session, std::mutex>,                                  \
-        open_pool<session, pool::null_mutex>, open_pool<session, other_threads_lock>, shards<session, std::mutex>, \
-        shards<session, pool::null_mutex>
+    idle_sessions<session, std::mutex>, idle_sessions<session, pool::null_mutex>, idle_sessions<session, other_threads_lock>,  \
+        idle_sessions<session, pool::adaptive_mutex>, open_sessions<session, std::mutex>,                                  \
+        open_sessions<session, pool::null_mutex>, open_sessions<session, other_threads_lock>, shard_sessions<session, std::mutex>, \
+        shard_sessions<session, pool::null_mutex>
 
 template <class Pool>
 struct fixture {
