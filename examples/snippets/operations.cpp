@@ -125,6 +125,15 @@ void with_leases(connections& conns) {
 }
 // [/leases]
 
+// [anew]
+void after_a_failover(databases& conns) {
+    conns.invalidate();                                // nothing is lent any more that is open now
+    conns.invalidate("db:5432");                       // the same for one key
+    conns.invalidate("db:5432", {.interrupt = true});  // and does not wait for dials to a server that has gone
+    conns.invalidate({.interrupt = true, .fail_waiting = true});  // and those that wait fail at once
+}
+// [/anew]
+
 // [raw]
 void by_hand(connections& conns) {
     conns.put("db:5432", database{});                      // into the pool
@@ -225,13 +234,14 @@ int main() {
     databases warm = databases_that_may_be_down();
     start(warm);
     const bool is_warm = warm.stats("db:5432").idle == 4;
+    after_a_failover(warm);
+    const bool is_anew = warm.stats().invalidated == 4;
     const int dials = dials_of_a_server_that_is_down();
     const bool stands_still = after_a_fail_over() == 2 && is_paused_by_a_failed_dial();
     with_leases(conns);
     by_hand(conns);
     conns.put("db:5432", database{});
     maintenance(conns);
-    return sum == 10 && own == 16 && limited == 4 && is_warm && dials == 2 && stands_still && conns.stats().cleared == 1
-               ? 0
-               : 1;
+    const bool is_right = is_warm && is_anew && stands_still && dials == 2 && conns.stats().cleared == 1;
+    return sum == 10 && own == 16 && limited == 4 && is_right ? 0 : 1;
 }
