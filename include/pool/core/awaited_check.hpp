@@ -80,6 +80,7 @@ private:
     static void answered(void* operation, void* of, bool is_good) noexcept {
         auto& here = static_cast<awaited_check&>(*static_cast<Operation*>(operation));
         auto& lent = *static_cast<entry*>(of);
+        if (here.its_state().is_forgotten(lent)) return;  // and so is the operation, which stays
         const auto alive = std::move(here.alone_);
         if (here.its_state().end_check(here)) {
             here.answer_ = {&lent, is_good && !connection_traits<connection_type>::closed(lent.conn())};

@@ -31,7 +31,7 @@ class pool_state : public opening_store<Key, Conn, CapacityPolicy, ExpiryPolicy,
     using base = opening_store<Key, Conn, CapacityPolicy, ExpiryPolicy, LockPolicy, ClockPolicy>;
 
 public:
-    using base::bounds_open, base::timed;
+    using base::bounds_open, base::timed, base::is_forgotten;
     using typename base::clock_time_point;
     using typename base::entries, typename base::entry, typename base::group;
     using typename base::hashed;
@@ -68,6 +68,7 @@ public:
     /// come to close it, so this does. That may end this state. `ends_look_up`: its caller has given up, and closes one.
     template <bool ends_look_up = false>
     void drop(entry& unusable) noexcept {
+        if (is_forgotten(unusable)) return;
         const auto retires = [&](moment& now) {
             if constexpr (ends_look_up) store().count_lookup_in_vain();
             store().retire_unusable(unusable, now.retired);
@@ -179,7 +180,7 @@ public:
 protected:
     ~pool_state() override = default;
 
-    using base::admission_, base::capacity_, base::is_closed, base::is_forgotten, base::lends, base::lock_;
+    using base::admission_, base::capacity_, base::is_closed, base::lends, base::lock_;
     using base::batch, base::close_uncounted, base::expiry_, base::last_step, base::step, base::store;
 
     /// Asks a connection for its own expiry time, if the policy asks for that. Without the lock.

@@ -114,6 +114,18 @@ consteval bool check_async_hooks() {
     return right_async_healthy<Conn> && right_async_reset<Conn> && right_async_keep_alive<Conn>;
 }
 
+/// Has no `abandon`, or one that the pool calls.
+template <class Conn>
+inline constexpr bool right_abandon = [] {
+    if constexpr (abandonable<Conn>) return true;
+    else if constexpr (requires(Conn& c) { connection_traits<Conn>::abandon(c); }) return false;
+    else if constexpr (!std::derived_from<connection_traits<Conn>, member_connection_traits<Conn>>) return true;
+    else return !requires(Conn& c) { c.abandon(); };
+}();
+template <class Conn>
+    requires std::derived_from<connection_traits<Conn>, pointer_connection_traits<Conn>>
+inline constexpr bool right_abandon<Conn> = right_abandon<typename Conn::element_type>;  ///< that of the pointee
+
 /// Checks the hooks. One that is not declared as it must be would never be called.
 template <class Conn>
 consteval bool check_hooks() {
@@ -121,7 +133,11 @@ consteval bool check_hooks() {
     static_assert(right_reset<Conn>, "pool: reset of a connection_traits<Conn> must be void reset(Conn&)");
     static_assert(
         right_keep_alive<Conn>, "pool: keep_alive of a connection_traits<Conn> must be void keep_alive(Conn&)");
-    constexpr bool are_right = right_healthy<Conn> && right_reset<Conn> && right_keep_alive<Conn>;
+    static_assert(right_abandon<Conn>,
+        "pool: abandon of Conn, or of a connection_traits<Conn>, must return void and be noexcept: after a fork there is "
+        "nobody to tell");
+    constexpr bool are_right =
+        right_healthy<Conn> && right_reset<Conn> && right_keep_alive<Conn> && right_abandon<Conn>;
     if constexpr (are_right) return check_async_hooks<Conn>();
     else return false;
 }
