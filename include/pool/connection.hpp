@@ -119,8 +119,8 @@ struct member_connection_traits {
 ///   bounds that (`weight_capacity_policy`). It is asked once, when the connection is given back.
 /// - `why_dead(c)` says why a connection is `closed`, as something that converts to `std::string`, such as the error
 ///   text of a C library. It is called without the lock, and may throw.
-/// - `void abandon(c) noexcept` forgets the connection in the child of a fork, without a word to its peer: it closes the
-///   descriptor, and nothing else. See `abandon` of a pool, which calls it under its lock.
+/// - `void abandon(c) noexcept` closes the descriptor in the child of a fork, without a word to the peer. The destructor
+///   does nothing then. See `abandon` of a pool, which calls it under its lock, and maybe in the middle of a call.
 /// - `expires(c)` is how long from now the peer keeps the connection open, as `std::chrono::nanoseconds`; their `max()`
 ///   is for ever. An HTTP server says `Keep-Alive: timeout=5`. It is asked when the connection is given back, if the
 ///   expiry policy is `at_own_deadline`, or asks for that otherwise.
@@ -134,7 +134,6 @@ struct member_connection_traits {
 /// The pool calls these three without the lock, and nothing else uses the connection meanwhile. They may block, throw,
 /// and call the pool. Only a specialisation has them, never a member of Conn: many classes have a `reset` that does
 /// something else.
-///
 /// Each has an asynchronous form, which starts an operation and returns. The operation ends with a call of
 /// `done(bool)`, `done(error)` or `done(error, bool)`: see `hook_done`. If `done` is destroyed instead, as by an
 /// exception, the answer is no, and the connection is closed. Until then nothing else uses the connection.
@@ -145,7 +144,6 @@ struct member_connection_traits {
 ///
 /// The pool calls `closed` and `unblocked` under its lock, too. It calls `released`, `reusable`,
 /// `weight` and `expires` only without the lock. These six must be cheap, must not throw and must not call the pool.
-///
 /// The primary template calls the members of the same names. A specialisation has these functions as static members.
 template <class Conn>
 struct connection_traits : member_connection_traits<Conn> {};

@@ -105,8 +105,8 @@ TEST_CASE_TEMPLATE("abandon: idle connections are not kept up any more [C27]", P
     CHECK(f.figures().idle == 1);
 }
 
-TEST_CASE_TEMPLATE("abandon: what is opened afterwards is not outdated by an earlier invalidate [C27]", Pool,
-    ABANDONED_POOLS) {
+TEST_CASE_TEMPLATE(
+    "abandon: what is opened afterwards is not outdated by an earlier invalidate [C27]", Pool, ABANDONED_POOLS) {
     fixture<Pool> f;
     for (int i = 0; i < 300; ++i) f.conns->invalidate();
     f.conns->abandon();

@@ -49,9 +49,7 @@ public:
     bool closed() const noexcept { return std::find(of_->dead.begin(), of_->dead.end(), number_) != of_->dead.end(); }
     bool unblocked() const noexcept { return true; }
     std::size_t weight() const noexcept { return 10; }
-    void abandon() noexcept {
-        of_->abandoned.push_back(std::exchange(number_, 0));
-    }
+    void abandon() noexcept { of_->abandoned.push_back(std::exchange(number_, 0)); }
 
     int number() const noexcept { return number_; }
 
@@ -110,10 +108,10 @@ template <class Conn, class Lock>
 using shards = pool::sharded_pool<3, std::string, Conn, pool::bounded, pool::after_idle, Lock, pool::manual_clock>;
 
 /// Pools that can tell whether they are whole.
-#define ABANDONED_POOLS                                                                                            \
-    idle_pool<session, std::mutex>, idle_pool<session, pool::null_mutex>, idle_pool<session, other_threads_lock>,  \
-        idle_pool<session, pool::adaptive_mutex>, open_pool<session, std::mutex>,                                  \
-        open_pool<session, pool::null_mutex>, open_pool<session, other_threads_lock>, shards<session, std::mutex>, \
+#define ABANDONED_POOLS                                                                                                \
+    idle_pool<session, std::mutex>, idle_pool<session, pool::null_mutex>, idle_pool<session, other_threads_lock>,      \
+        idle_pool<session, pool::adaptive_mutex>, open_pool<session, std::mutex>,                                      \
+        open_pool<session, pool::null_mutex>, open_pool<session, other_threads_lock>, shards<session, std::mutex>,     \
         shards<session, pool::null_mutex>
 
 template <class Pool>

@@ -67,9 +67,7 @@ public:
         if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends_.data()) != 0)
             throw std::system_error{errno, std::generic_category(), "socketpair"};
     }
-    session(session&& other) noexcept
-        : ends_{std::exchange(other.ends_, {-1, -1})},
-          letter_{other.letter_} {}
+    session(session&& other) noexcept : ends_{std::exchange(other.ends_, {-1, -1})}, letter_{other.letter_} {}
     ~session() { close(); }
 
     void use() noexcept {
