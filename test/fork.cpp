@@ -178,7 +178,7 @@ TEST_CASE_TEMPLATE("fork: whatever other threads do, the pool of the child works
         std::vector<std::jthread> threads;
         for (int role = 0; role < 6; ++role)
             threads.emplace_back([&conns = *conns, &is_over, role] { be_busy(conns, is_over, role); });
-        for (int number = 0; number < 500; ++number)
+        for (int number = 0; number < 500 && failed == 0; ++number)
             failed += in_child([&] { check_child(conns, lazy, before, number % 2 == 0); }) != 0;
         is_over = true;
     }

@@ -45,7 +45,7 @@ int in_child(const Act& act) {
     if (child < 0) throw std::system_error{errno, std::generic_category(), "fork"};
     if (child == 0) {
         is_child = true;
-        ::alarm(120);
+        ::alarm(60);
         try {
             act();
         } catch (const std::exception& error) {
