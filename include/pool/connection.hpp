@@ -119,7 +119,8 @@ struct member_connection_traits {
 ///   bounds that (`weight_capacity_policy`). It is asked when the connection is given back, before its reset and after it.
 /// - `why_dead(c)` says why a connection is `closed`, as something that converts to `std::string`, such as the error
 ///   text of a C library. It is called without the lock, and may throw.
-/// - `void abandon(c) noexcept` closes the descriptor in the child of a fork, and nothing else: see `abandon` of a pool.
+/// - `void abandon(c) noexcept` closes the descriptor in the child of a fork, without a word to the peer. The destructor
+///   does nothing then. See `abandon` of a pool, which calls it under its lock, and maybe in the middle of a call.
 /// - `expires(c)` is how long from now the peer keeps the connection open, as `std::chrono::nanoseconds`; their `max()`
 ///   is for ever. It is asked when the connection is given back, if the expiry policy asks for that: `at_own_deadline`.
 /// - `bool healthy(c)` asks the peer of an idle connection, before it is lent, whether the connection still works. If
@@ -132,7 +133,6 @@ struct member_connection_traits {
 /// The pool calls these three without the lock, and nothing else uses the connection meanwhile. They may block, throw,
 /// and call the pool. Only a specialisation has them, never a member of Conn: many classes have a `reset` that does
 /// something else.
-///
 /// Each has an asynchronous form, which starts an operation and returns. The operation ends with a call of
 /// `done(bool)`, `done(error)` or `done(error, bool)`: see `hook_done`. If `done` is destroyed instead, as by an
 /// exception, the answer is no, and the connection is closed. Until then nothing else uses the connection.
@@ -143,7 +143,6 @@ struct member_connection_traits {
 ///
 /// The pool calls `closed` and `unblocked` under its lock, too. It calls `released`, `reusable`,
 /// `weight` and `expires` only without the lock. These six must be cheap, must not throw and must not call the pool.
-///
 /// The primary template calls the members of the same names. A specialisation has these functions as static members.
 template <class Conn>
 struct connection_traits : member_connection_traits<Conn> {};

@@ -11,7 +11,7 @@
 
 // C27 abandon(): what it forgets. The test `fork` has the children.
 
-using namespace abandoning;
+namespace abandoning {
 
 TEST_CASE_TEMPLATE("abandon: the figures are zero, and nothing of before is found [C27]", Pool, ABANDONED_POOLS) {
     fixture<Pool> f;
@@ -223,3 +223,5 @@ TEST_CASE_TEMPLATE("abandon: a connection that is being moved out is not touched
     CHECK(f.all.spoken == numbers{1});  // by its new owner
     f.all.on_destroy = {};
 }
+
+}  // namespace abandoning

@@ -15,9 +15,8 @@
 
 // C27 abandon(): how a connection is abandoned, and hooks that end afterwards.
 
-using namespace abandoning;
-
 namespace abandoning {
+
 namespace {
 
 struct library_session {
@@ -41,6 +40,7 @@ struct ender {
 };
 
 }  // namespace
+
 }  // namespace abandoning
 
 template <>
@@ -50,10 +50,13 @@ struct pool::connection_traits<foreign_session> {
     static bool unblocked(const foreign_session&) noexcept { return true; }
     static void abandon(foreign_session& c) noexcept { ++*c.abandons; }
 };
+
 template <>
 struct pool::connection_traits<library_session> {
     static void abandon(library_session& s) noexcept { abandoned.push_back(s.number); }
 };
+
+namespace abandoning {
 
 TEST_CASE("abandon: traits say how [C27]") {
     leaks_on_purpose leaks;
@@ -144,7 +147,6 @@ TEST_CASE("abandon: a Conn that cannot do it is only forgotten [C27]") {
 
 // Hooks.
 
-namespace abandoning {
 namespace {
 
 /// Its operations end when the test says so.
@@ -155,6 +157,7 @@ struct slow_session : session {
 };
 
 }  // namespace
+
 }  // namespace abandoning
 
 template <>
@@ -166,6 +169,7 @@ struct pool::connection_traits<slow_session> : pool::member_connection_traits<sl
 };
 
 namespace abandoning {
+
 namespace {
 
 /// The ways in which a hook ends.
@@ -183,18 +187,17 @@ pool::hook_done take_only(std::vector<pool::hook_done>& from) {
 }
 
 }  // namespace
-}  // namespace abandoning
 
 TEST_CASE_TEMPLATE("abandon: the end of a reset of before does nothing [C27]", Pool,
     idle_sessions<slow_session, std::mutex>, open_sessions<slow_session, std::mutex>, shard_sessions<slow_session, std::mutex>) {
-    for (const auto& [name, end] : ends) {
+    for (const auto& each : ends) {
         for (const bool pool_ends : {false, true}) {
-            CAPTURE(name);
+            CAPTURE(each.first);
             fixture<Pool> f;
             f.lend().give_back();
             f.conns->abandon();
             if (pool_ends) f.conns.reset();
-            end(take_only(slow_session::resets));
+            each.second(take_only(slow_session::resets));
             if (!pool_ends) CHECK(f.figures() == pool::stats{});
             CHECK(f.all.spoken.empty());
         }
@@ -203,9 +206,9 @@ TEST_CASE_TEMPLATE("abandon: the end of a reset of before does nothing [C27]", P
 
 TEST_CASE_TEMPLATE("abandon: the end of a keep-alive of before does nothing [C27]", Pool,
     idle_sessions<slow_session, std::mutex>, open_sessions<slow_session, std::mutex>, shard_sessions<slow_session, std::mutex>) {
-    for (const auto& [name, end] : ends) {
+    for (const auto& each : ends) {
         for (const bool pool_ends : {false, true}) {
-            CAPTURE(name);
+            CAPTURE(each.first);
             fixture<Pool> f{{.keep_alive_every = 1s}};
             f.put();
             f.clock.advance(1s);
@@ -214,10 +217,12 @@ TEST_CASE_TEMPLATE("abandon: the end of a keep-alive of before does nothing [C27
             f.conns->abandon();
             CHECK(f.figures() == pool::stats{});
             if (pool_ends) f.conns.reset();
-            end(take_only(slow_session::keep_alives));
+            each.second(take_only(slow_session::keep_alives));
             if (!pool_ends) CHECK(f.figures() == pool::stats{});
             CHECK(f.all.abandoned == numbers{1});
             CHECK(f.all.spoken.empty());
         }
     }
 }
+
+}  // namespace abandoning

@@ -8,7 +8,7 @@
 
 // C27 abandon(): what of a pool stays, and which of its callers are forgotten.
 
-using namespace abandoning;
+namespace abandoning {
 
 TEST_CASE_TEMPLATE("abandon: a paused pool stays paused, and a closed one closed [C27]", Pool, ABANDONED_POOLS) {
     fixture<Pool> f;
@@ -105,8 +105,8 @@ TEST_CASE_TEMPLATE("abandon: idle connections are not kept up any more [C27]", P
     CHECK(f.figures().idle == 1);
 }
 
-TEST_CASE_TEMPLATE("abandon: what is opened afterwards is not outdated by an earlier invalidate [C27]", Pool,
-    ABANDONED_POOLS) {
+TEST_CASE_TEMPLATE(
+    "abandon: what is opened afterwards is not outdated by an earlier invalidate [C27]", Pool, ABANDONED_POOLS) {
     fixture<Pool> f;
     for (int i = 0; i < 300; ++i) f.conns->invalidate();
     f.conns->abandon();
@@ -153,3 +153,5 @@ TEST_CASE_TEMPLATE("abandon: a process may be the thirty-first that has forked [
     before.clear();
     CHECK(f.figures().idle == 1);
 }
+
+}  // namespace abandoning

@@ -19,7 +19,7 @@
 
 // C25 invalidate({.interrupt = true}): the dials that it outdates are told to stop.
 
-using namespace invalidated;
+namespace invalidated {
 
 namespace interrupted {
 
@@ -55,6 +55,8 @@ struct asked_dial {
     Act act;
     bool& seen;
 };
+template <class Net, class Act>
+asked_dial(Net&, Act, bool&) -> asked_dial<Net, Act>;  // clang 14 needs it
 
 }  // namespace interrupted
 
@@ -323,3 +325,5 @@ TEST_CASE_TEMPLATE("interrupt: a dial of the pool's own is told, in whatever it 
     SUBCASE("backing off: it was no failure of the peer") { check(pool::backing_off{dial}); }
     SUBCASE("both") { check(pool::backing_off{pool::timed{1h, dial}}); }
 }
+
+}  // namespace invalidated

@@ -14,7 +14,7 @@
 
 // C24 invalidate(): no connection is lent any more that was open, or being opened, when it was called.
 
-using namespace invalidated;
+namespace invalidated {
 
 EACH_INVALIDATED_POOL("invalidate: idle connections are closed at once, the oldest first, and counted [C16, C24]") {
     fixture<Pool> f;
@@ -478,3 +478,5 @@ TEST_CASE("invalidate: the connections of all shards are outdated, and those of 
     CHECK(f.net.open() == 0);
     f.check_sums(5);
 }
+
+}  // namespace invalidated

@@ -2,8 +2,10 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -12,6 +14,7 @@
 #include <pool/policies/clock.hpp>
 
 #include <support/fake.hpp>
+#include <support/leaks.hpp>
 #include <support/refusing_server.hpp>
 
 // When a dial is made, and when its caller fails at once. The times are exact, to the tick of the clock.
@@ -264,4 +267,49 @@ TEST_CASE("backing_off: forgotten keys do not pile up, whoever dials [C17]") {
     all.server.up();
     for (int i = 0; i != 500; ++i) try_to_dial(all.dial, db);
     CHECK(all.dial.remembered() == 0);
+}
+
+namespace {
+
+/// A lock that another thread may have taken.
+struct lock_of_the_parent {
+    void lock() { REQUIRE_FALSE(std::exchange(is_locked, true)); }
+    void unlock() { is_locked = is_taken; }
+
+    bool is_locked = false;
+    static inline bool is_taken = false;  ///< it stays locked
+};
+
+}  // namespace
+
+TEST_CASE("backing_off: after an abandon no key fails, whatever another thread was doing [C27]") {
+    const leaks_on_purpose leaks;
+    fake::refusing_server server;
+    pool::manual_clock clock;
+    pool::backing_off<decltype(server.dial()), pool::manual_clock, lock_of_the_parent> dial{
+        server.dial(), {.jitter = 0}, clock};
+    auto copy = dial;
+    try_to_dial(dial, db);
+    lock_of_the_parent::is_taken = true;
+    CHECK(dial.remembered() == 1);
+    lock_of_the_parent::is_taken = false;
+    copy.abandon();
+    CHECK(dial.remembered() == 0);
+    const int before = server.dials.attempts();
+    try_to_dial(dial, db);
+    CHECK(server.dials.attempts() == before + 1);
+    CHECK(dial.remembered() == 1);
+}
+
+TEST_CASE("backing_off: the probe of a thread that has gone is forgotten by an abandon [C27]") {
+    const leaks_on_purpose leaks;
+    pool::manual_clock clock;
+    pool::core::back_off<pool::manual_clock, std::mutex> keys{{100ms, 1s, 2}, {0, 1}, {}, clock};
+    const pool::core::typed_key<std::string> key{db};
+    keys.failed(key, nullptr, std::make_exception_ptr(std::runtime_error{"no answer"}));
+    clock.advance(100ms);
+    CHECK(keys.begin(key, true) != nullptr);
+    CHECK_THROWS_WITH((void)keys.begin(key, true), "no answer");
+    keys.abandon();
+    CHECK(keys.begin(key, true) == nullptr);
 }

@@ -8,7 +8,8 @@
 
 using namespace later;
 
-TEST_CASE_TEMPLATE("async check: one of before an abandon ends without any effect [C27]", Pool, later_idle, later_open) {
+TEST_CASE_TEMPLATE(
+    "async check: one of before an abandon ends without any effect [C27]", Pool, later_idle, later_open) {
     for (const auto& [name, is_healthy] : {std::pair{"yes", true}, std::pair{"no", false}}) {
         CAPTURE(name);
         const leaks_on_purpose leaks;

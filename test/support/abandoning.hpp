@@ -49,9 +49,7 @@ public:
     bool closed() const noexcept { return std::find(of_->dead.begin(), of_->dead.end(), number_) != of_->dead.end(); }
     bool unblocked() const noexcept { return true; }
     std::size_t weight() const noexcept { return 10; }
-    void abandon() noexcept {
-        of_->abandoned.push_back(std::exchange(number_, 0));
-    }
+    void abandon() noexcept { of_->abandoned.push_back(std::exchange(number_, 0)); }
 
     int number() const noexcept { return number_; }
 

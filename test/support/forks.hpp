@@ -45,7 +45,7 @@ int in_child(const Act& act) {
     if (child < 0) throw std::system_error{errno, std::generic_category(), "fork"};
     if (child == 0) {
         is_child = true;
-        ::alarm(120);
+        ::alarm(60);
         try {
             act();
         } catch (const std::exception& error) {
@@ -67,9 +67,7 @@ public:
         if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends_.data()) != 0)
             throw std::system_error{errno, std::generic_category(), "socketpair"};
     }
-    session(session&& other) noexcept
-        : ends_{std::exchange(other.ends_, {-1, -1})},
-          letter_{other.letter_} {}
+    session(session&& other) noexcept : ends_{std::exchange(other.ends_, {-1, -1})}, letter_{other.letter_} {}
     ~session() { close(); }
 
     void use() noexcept {

@@ -163,11 +163,12 @@ public:
     /// In the child of a fork, forgets all connections of the parent, without a word to their peers, whatever other
     /// threads of the parent were doing. The figures are zero then, nothing is kept up by `min_idle`, and the pool and its
     /// lazy connections work on. Call it first, before anything else uses the pool in this process. Leases of the parent
-    /// must not be used any more, but may be destroyed. See the manual on the correct order.
+    /// must not be used any more, but may be destroyed. See the manual on the correct order. It allocates: without memory,
+    /// the program ends.
     ///
     /// If no thread of the parent was in the middle of a step, it calls `connection_traits::abandon` for each connection
-    /// that was idle or lent, if Conn has that. A lock without a `try_lock` cannot tell, and then it never does. Nothing
-    /// is destroyed, so the memory of the parent's connections is never freed.
+    /// that was idle, lent, or retired and not closed yet, if Conn has that. A lock without a `try_lock` cannot tell, and
+    /// then it never does. Nothing is destroyed, so the memory of the parent's connections is never freed.
     void abandon() noexcept {
         for (const state_ptr& state : states_) state->abandon();
     }

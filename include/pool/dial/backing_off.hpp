@@ -113,6 +113,11 @@ public:
     /// How many keys are remembered: those that fail, and those that are forgotten, but not removed yet. O(1).
     std::size_t remembered() const { return shared_->size(); }
 
+    /// In the child of a fork: forgets the keys that fail, for all copies. Another thread of the parent may have had the
+    /// lock, or may have been the probe of a key. Call it before anything dials in that process. `abandon` of a pool does
+    /// not call it: keep a copy of a wrapper that a pool owns.
+    void abandon() noexcept { shared_->abandon(); }
+
 private:
     using state = core::back_off<Clock, Lock>;
 

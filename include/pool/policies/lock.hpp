@@ -25,8 +25,8 @@ concept lock_policy = std::default_initializable<Lock> && requires(Lock& lock) {
 
 /// No lock, for a pool that only one thread uses. It takes no space.
 struct null_mutex {
-    static constexpr void lock() noexcept {}                      ///< does nothing
-    static constexpr void unlock() noexcept {}                    ///< does nothing
+    static constexpr void lock() noexcept {}                    ///< does nothing
+    static constexpr void unlock() noexcept {}                  ///< does nothing
     static constexpr bool try_lock() noexcept { return true; }  ///< nobody else has it
 };
 

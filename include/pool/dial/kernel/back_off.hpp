@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include <pool/connection.hpp>
@@ -83,6 +84,13 @@ public:
     /// A dial has ended in a way that says nothing about its peer.
     void ended(probe of) noexcept {
         if (of != nullptr) step([&](dropped_errors& dropped) { keys_.probe_ended(of, dropped); });
+    }
+
+    /// In the child of a fork: no key fails. Nothing is destroyed, because another thread of the parent may have been
+    /// changing it.
+    void abandon() noexcept {
+        if constexpr (!std::is_empty_v<Lock>) ::new (static_cast<void*>(std::addressof(lock_))) Lock;
+        std::construct_at(std::addressof(keys_), keys_.lengths(), keys_.random());
     }
 
     std::size_t size() const {

@@ -149,6 +149,9 @@ public:
     /// How many keys have an entry.
     std::size_t size() const noexcept { return records_.size(); }
 
+    delays lengths() const noexcept { return lengths_; }  ///< those that it was made with
+    jitter random() const noexcept { return random_; }    ///< what it draws next
+
 private:
     // The first index has the order: a key moves to the end whenever it fails.
     using index = boost::multi_index_container<record,
