@@ -44,16 +44,16 @@ struct ender {
 }  // namespace abandoning
 
 template <>
-struct pool::connection_traits<foreign_session> {
-    static void close(foreign_session&) { FAIL("it is closed"); }
-    static bool closed(const foreign_session&) noexcept { return false; }
-    static bool unblocked(const foreign_session&) noexcept { return true; }
-    static void abandon(foreign_session& c) noexcept { ++*c.abandons; }
+struct pool::connection_traits<abandoning::foreign_session> {
+    static void close(abandoning::foreign_session&) { FAIL("it is closed"); }
+    static bool closed(const abandoning::foreign_session&) noexcept { return false; }
+    static bool unblocked(const abandoning::foreign_session&) noexcept { return true; }
+    static void abandon(abandoning::foreign_session& c) noexcept { ++*c.abandons; }
 };
 
 template <>
-struct pool::connection_traits<library_session> {
-    static void abandon(library_session& s) noexcept { abandoned.push_back(s.number); }
+struct pool::connection_traits<abandoning::library_session> {
+    static void abandon(abandoning::library_session& s) noexcept { abandoning::abandoned.push_back(s.number); }
 };
 
 namespace abandoning {
@@ -161,10 +161,10 @@ struct slow_session : session {
 }  // namespace abandoning
 
 template <>
-struct pool::connection_traits<slow_session> : pool::member_connection_traits<slow_session> {
-    static void async_reset(slow_session&, pool::hook_done done) { slow_session::resets.push_back(std::move(done)); }
-    static void async_keep_alive(slow_session&, pool::hook_done done) {
-        slow_session::keep_alives.push_back(std::move(done));
+struct pool::connection_traits<abandoning::slow_session> : pool::member_connection_traits<abandoning::slow_session> {
+    static void async_reset(abandoning::slow_session&, pool::hook_done done) { abandoning::slow_session::resets.push_back(std::move(done)); }
+    static void async_keep_alive(abandoning::slow_session&, pool::hook_done done) {
+        abandoning::slow_session::keep_alives.push_back(std::move(done));
     }
 };
 
