@@ -56,6 +56,43 @@ TEST_CASE_TEMPLATE("failures: expire, upkeep, clear and reserve [C12, C13]", Poo
     });
 }
 
+TEST_CASE_TEMPLATE("failures: invalidate, and the dials that it outdates [C12, C24, C25]", Pool, idle_pool, open_pool, shards) {
+    using world = world_of<Pool>;
+    constexpr pool::invalidate_options all_of_it{.interrupt = true, .fail_waiting = true};
+    scenarios all;
+    all.add<world>("all", promise::none, used, [](world& w) { w.conns->invalidate(); });
+    all.add<world>("all, and what is lent comes back", promise::none, used, [=](world& w) {
+        w.conns->invalidate(all_of_it);
+        w.held.clear();
+    });
+    all.add<world>("a key", promise::basic, used, [=](world& w) { w.conns->invalidate(w.a, all_of_it); });
+    all.add<world>("a key with nothing idle", promise::strong, used, [](world& w) { w.conns->invalidate(w.b); });
+    all.add<world>("a dial that is outdated", promise::basic, used, [](world& w) {
+        w.held.push_back(w.conns->acquire(w.c, [&, n = 0](const key& wanted) mutable {
+            if (++n == 1) w.conns->invalidate();
+            return typename world::conn{w.dials(wanted)};
+        }));
+    });
+    all.add<world>("a dial that is interrupted", promise::basic, used, [](world& w) {
+        w.held.push_back(
+            w.conns->acquire(w.c, [&, n = 0](const key& wanted, const pool::dial_context& context) mutable {
+                if (++n == 1) w.conns->invalidate({.interrupt = true});
+                if (context.stop.stop_requested()) throw pool::testing::injected_failure{point::dial};
+                return typename world::conn{w.dials(wanted)};
+            }));
+    });
+    all.add<world>("one that is opened ahead", promise::none, nothing, [](world& w) {
+        try {
+            (void)w.conns->prewarm(w.c, 1, [&, n = 0](const key& wanted) mutable {
+                if (++n == 1) w.conns->invalidate();
+                return typename world::conn{w.dials(wanted)};
+            });
+        } catch (const std::bad_alloc&) {
+        } catch (const pool::testing::injected_failure&) {
+        }
+    });
+}
+
 TEST_CASE_TEMPLATE("failures: new bounds [C12]", Pool, idle_pool, open_pool, shards) {
     using world = world_of<Pool>;
     scenarios all;

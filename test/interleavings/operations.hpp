@@ -62,13 +62,22 @@ std::vector<operation<Pool>> common_operations() {
     return {
         {.name = "acquire",
             .act = [](scene& all,
-                       std::size_t i) { may_fail([&] { (void)all.conns->acquire(all.key(i), all.dial()); }); },
+                       std::size_t i) {
+                may_fail([&] { all.checked([&] { return all.conns->acquire(all.key(i), all.dial()); }); });
+            },
+            .waits = true},
+        {.name = "acquire, a dial that heeds a stop",
+            .act =
+                [](scene& all, std::size_t i) {
+                    may_fail([&] { all.checked([&] { return all.conns->acquire(all.key(i), all.heeding_dial()); }); });
+                },
             .waits = true},
         {.name = "acquire, the dial fails",
             .act = [](scene& all,
                        std::size_t i) { may_fail([&] { (void)all.conns->acquire(all.key(i), all.failing_dial()); }); },
             .waits = true},
-        {"try_acquire", [](scene& all, std::size_t i) { (void)all.conns->try_acquire(all.key(i)); }},
+        {"try_acquire",
+            [](scene& all, std::size_t i) { all.checked([&] { return all.conns->try_acquire(all.key(i)); }); }},
         {.name = "give back",
             .act = [](scene& all, std::size_t i) { all.leases[i]->give_back(); },
             .needs_lease = true},
@@ -94,6 +103,9 @@ std::vector<operation<Pool>> common_operations() {
         {"upkeep", [](scene& all, std::size_t) { all.conns->upkeep(); }},
         {"prewarm", [](scene& all, std::size_t i) { (void)all.conns->prewarm(all.key(i), 2, all.dial()); }},
         {"clear", [](scene& all, std::size_t) { all.conns->clear(); }},
+        {"invalidate", [](scene& all, std::size_t) { all.invalidate({}); }},
+        {"invalidate, which interrupts, and fails those that wait",
+            [](scene& all, std::size_t) { all.invalidate({.interrupt = true, .fail_waiting = true}); }},
         {"reconfigure the expiry",
             [](scene& all, std::size_t) { all.conns->reconfigure(pool::after_idle{time_to_live / 2}); }},
         {"close", close},

@@ -131,6 +131,7 @@ public:
     }
     bool closed() const noexcept { return is_closed_; }
     static bool unblocked() noexcept { return true; }
+    int number() const noexcept { return number_; }
 
 protected:
     connection_count* all_;
@@ -187,11 +188,32 @@ struct scene {
             throw dial_failed{};
         };
     }
+    /// It fails if it is told to stop.
+    auto heeding_dial() {
+        return [this](const int&, const pool::dial_context& context) {
+            counted.test.at("dials connection #", counted.dialled + 1);
+            if (context.stop.stop_requested()) throw dial_failed{};
+            return connection{counted};
+        };
+    }
     auto slow_dial() {
         return [this](const int&) {
             counted.test.advance(2 * soon);
             return connection{counted};
         };
+    }
+    /// What was invalidated before a call began is not lent to it.
+    template <class Acquire>
+    void checked(const Acquire& acquire) {
+        const int before = outdated;
+        const lease got = acquire();
+        if (got) counted.test.require(got->number() > before, "C24: what was invalidated is not lent");
+    }
+    void invalidate(const pool::invalidate_options& options) {
+        const int before = counted.dialled;
+        conns->invalidate(options);
+        for (int seen = outdated; seen < before && !outdated.compare_exchange_weak(seen, before);) {
+        }
     }
     void lend(std::size_t i) { leases[i].emplace(conns->acquire(key(i), dial())); }
 
@@ -204,6 +226,7 @@ struct scene {
     std::array<std::optional<lease>, most_operations + 1> leases;  ///< the last is that of the start
     std::array<std::optional<connection>, most_operations> own;
     std::stop_source stop;
+    std::atomic<int> outdated = 0;  ///< connections with numbers up to this are not lent any more
 
     // What the invariant has to know.
     std::size_t puts = 0;
@@ -240,6 +263,7 @@ void may_fail(const F& call) {
     } catch (const pool::pool_paused&) {
     } catch (const pool::acquire_timeout&) {
     } catch (const pool::acquire_cancelled&) {
+    } catch (const pool::acquire_invalidated&) {
     } catch (const dial_failed&) {
     }
 }

@@ -88,8 +88,8 @@ public:
         group& group_;
     };
 
-    /// An empty store.
-    explicit lending_store(lending_rules rules = {}) noexcept : rules_{rules} {}
+    /// An empty store. Throws `std::bad_alloc`.
+    explicit lending_store(lending_rules rules = {}) : rules_{rules} {}
 
     lending_rules rules() const noexcept { return rules_; }  ///< those that it was made with
 
