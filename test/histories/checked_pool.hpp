@@ -162,6 +162,8 @@ private:
         const auto next = model_->next_call();
         check(next && next->what == what && next->id == id, "which hook or dial the pool calls");
         if (is_new_()) compare(conns_->stats(), next->figures);
+        if (next->how == condition::outdating) conns_->invalidate();
+        if (next->how == condition::pausing) conns_->pause();
         return next->how;
     }
 
@@ -198,6 +200,7 @@ private:
     void compare() {
         compare_closes();
         if (!has_pool_ || !is_new_()) return;
+        check(conns_->is_paused() == model_->is_paused, "whether it is paused");
         compare(conns_->stats(), model_->stats());
         for (std::size_t of = 0; of != keys.size(); ++of) {
             const pool::key_stats its = conns_->stats(of), right = model_->stats(of);

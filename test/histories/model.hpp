@@ -47,14 +47,16 @@ public:
     void forget_lent(int id) { remove(lent_, id); }
 
     void give_back(int id) {
-        entry its = *find(lent_, id);
-        ++its.uses;
-        const bool would_be_kept = !is_dead(id) && !keeps_none_of(its.of) && due_of(its) > now();
+        ++find(lent_, id)->uses;
+        const entry& its = *find(lent_, id);
+        const bool would_be_kept = !is_dead(id) && !its.is_outdated && !keeps_none_of(its.of) &&
+                                   weight_of(id) <= bounds_.weight && due_of(its) > now();
         const bool is_good = !would_be_kept || is_reset(id);
         closing_own_and_one([&] {
             if (!is_good) return retire_lent(id, figures.failed_resets);
+            const entry back = *find(lent_, id);
             forget_lent(id);
-            keep(its, is_dead(id));
+            keep(back, is_dead(id));
         });
     }
 
@@ -129,6 +131,7 @@ public:
     /// It keeps nothing from now on.
     void close() {
         is_closed = true;
+        is_paused = false;
         end_min_idle();
         clear();
     }
@@ -160,6 +163,7 @@ private:
 
     /// Lends a connection, if there is one that seems to be usable. Sets whether it need not be checked.
     std::optional<int> look_up(std::size_t of, bool& is_checked) {
+        if (is_paused) return std::nullopt;
         std::vector<entry> candidates = idle_;
         if (chosen_.reuse == pool::reuse_order::newest_first) std::reverse(candidates.begin(), candidates.end());
         for (const entry& each : candidates) {

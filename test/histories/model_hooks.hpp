@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <map>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <pool/core/request.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
@@ -25,8 +27,17 @@ namespace histories {
 /// How the hooks of a connection end.
 enum class condition {
     well,
-    sick,   ///< they fail
-    dying,  ///< they end well, and the peer goes during the next one
+    sick,       ///< they fail
+    dying,      ///< they end well, and the peer goes during the next one
+    outdating,  ///< they end well, and the pool is invalidated during each
+    pausing,    ///< they end well, and the pool is paused during each
+};
+
+/// How the dials of connections ahead end.
+struct dial_plan {
+    std::size_t good = pool::no_limit;  ///< so many well
+    std::size_t odd = 0;                ///< so many as `how`, and all others well
+    condition how = condition::sick;
 };
 
 /// One such call.
@@ -61,9 +72,8 @@ public:
     }
     bool expects_calls() const { return !calls_.empty(); }
 
-    /// How many dials of connections ahead end well, before all others fail.
-    std::size_t good_dials = pool::no_limit;
-    /// Whether the last prewarm has ended by such a failure.
+    dial_plan plan;  ///< of the dials ahead that follow
+    /// Whether the last prewarm has ended by a failure.
     bool has_failed_ahead() const { return has_failed_ahead_; }
 
     /// Opens connections until so many are open. Returns how many it has opened.
@@ -78,9 +88,6 @@ public:
         else if (wanted != 0) targets_.push_back({of, wanted});
     }
     bool has_min_idle() const { return !targets_.empty(); }
-
-    /// Whether a new connection is kept, if there is room, and stays. Only then may connections be opened ahead.
-    bool keeps_new() const { return !bounds_.has_weight && due_of_new() > now(); }
 
     /// The time at which the next idle connection has to be checked, and that at which the next one has to be kept
     /// alive, of those that lie ahead; max() if there is none.
@@ -109,19 +116,23 @@ protected:
     /// Keeps the idle connections alive whose peers have heard nothing for long.
     void keep_alive() {
         const auto every = chosen_.keep_alive_every;
-        if (!is_tended_ || every <= every.zero()) return;
+        if (!is_tended_ || every <= every.zero() || is_paused) return;
         oldest_kept_alive_ = now();
         for (const entry& each : std::vector{idle_}) {
+            if (is_paused) break;
+            if (find(idle_, each.id) == idle_.end()) continue;  // a hook has invalidated the pool
             if (is_dead(each.id) || net_[each.id].blocked) continue;
             if (each.heard > now() - every) oldest_kept_alive_ = std::min(oldest_kept_alive_, each.heard);
             else keep_alive(each.id);
         }
+        if (is_paused) oldest_kept_alive_ = time_point::min();
     }
 
     /// When to do that next.
     time_point keep_alive_is_due() const {
         const auto every = chosen_.keep_alive_every;
         if (!is_tended_ || is_closed || every <= every.zero()) return time_point::max();
+        if (is_paused) return now() + std::min<std::chrono::nanoseconds>(every, std::chrono::seconds{1});
         return std::min(now(), oldest_kept_alive_) + every;
     }
 
@@ -136,7 +147,14 @@ private:
         const condition how = condition_of(id);
         calls_.push_back({what, id, how, stats()});
         if (how == condition::dying) gone_.insert(id);
+        happen(how);
         return how != condition::sick;
+    }
+
+    /// What happens to the pool meanwhile.
+    void happen(condition how) {
+        if (how == condition::outdating) invalidate();
+        if (how == condition::pausing) pause();
     }
 
     void keep_alive(int id) {
@@ -148,6 +166,7 @@ private:
         const bool is_alive = call(expected_call::kind::keep_alive, id);
         --figures.checking;
         if (!is_alive) return closing_own_and_one([&] { retire_lent(id, figures.failed_keep_alives); });
+        if (find(lent_, id)->is_outdated) return closing_own_and_one([&] { retire_lent(id, figures.invalidated); });
         ++figures.kept_alive;
         its.heard = now();
         its.due = std::min(its.due, due_of(its));
@@ -159,27 +178,49 @@ private:
         std::size_t opened_ones = 0;
         has_failed_ahead_ = false;
         const auto present = [&] { return idle_of(of) + (includes_lent ? count(lent_, of) : 0); };
-        while (present() < wanted && idle_.size() < bounds_.in_all && idle_of(of) < bounds_.of[of] && !is_closed) {
-            const int id = net_.dials() + 1 + dials_under_way();
-            const bool fails = good_dials == 0;
-            good_dials -= good_dials != 0 && good_dials != pool::no_limit;
-            calls_.push_back({expected_call::kind::dial, id, fails ? condition::sick : condition::well, dialing()});
-            if (fails) {
-                ++figures.failed_dials;
-                has_failed_ahead_ = true;
-                return opened_ones;
-            }
-            ++figures.dials;
-            closing_own_and(bounds_.bounds_open ? 0 : 1, [&] { keep(opened(id, of), false); });
+        while (present() < wanted && idle_.size() < bounds_.in_all && idle_of(of) < bounds_.of[of] &&
+               idle_weight() < bounds_.weight && lends()) {
+            const std::optional<int> id = dial_ahead();
+            has_failed_ahead_ = !id;
+            if (!id) break;
+            closing_own_and(bounds_.bounds_open ? 0 : 1, [&] { keep_ahead(opened(*id, of)); });
+            if (find(idle_, *id) == idle_.end()) break;
             ++opened_ones;
         }
         return opened_ones;
     }
 
-    /// The good dials that the pool has not made yet.
+    /// Returns the connection, unless the dial fails, or too many in a row are outdated.
+    std::optional<int> dial_ahead() {
+        for (int n = 0; n != pool::core::most_outdated; ++n) {
+            const int id = net_.dials() + 1 + dials_under_way();
+            const condition how = next_dial();
+            calls_.push_back({expected_call::kind::dial, id, how, dialing()});
+            happen(how);
+            if (how == condition::sick) return ++figures.failed_dials, std::nullopt;
+            if (how != condition::outdating) return ++figures.dials, id;
+            end_outdated_dial(id);
+        }
+        return std::nullopt;
+    }
+
+    condition next_dial() {
+        std::size_t& left = plan.good != 0 ? plan.good : plan.odd;
+        const condition how = plan.good == 0 && plan.odd != 0 ? plan.how : condition::well;
+        left -= left != 0 && left != pool::no_limit;
+        return how;
+    }
+
+    /// No other one is closed to make room for its weight.
+    void keep_ahead(const entry& fresh) {
+        const bool has_room = weight_of(fresh.id) <= bounds_.weight - std::min(bounds_.weight, idle_weight());
+        keep(fresh, !has_room);
+    }
+
+    /// The dials that end well, and that the pool has not made yet.
     int dials_under_way() const {
         return static_cast<int>(std::count_if(calls_.begin(), calls_.end(), [](const expected_call& each) {
-            return each.what == expected_call::kind::dial && each.how == condition::well;
+            return each.what == expected_call::kind::dial && each.how != condition::sick;
         }));
     }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,7 @@ public:
         time_point due{};
         time_point since{};  ///< when it became idle
         time_point heard{};  ///< when its peer last heard of it
+        bool is_outdated = false;
     };
 
     /// `chosen` has no time to live, no lifetime and no number of uses, if the pool's policy has none.
@@ -68,8 +70,33 @@ public:
     const std::vector<entry>& lent() const { return lent_; }  ///< in the order in which they were lent
     bool has_unclosed() const { return !retired_.empty(); }
 
+    /// What is open is not lent any more. Returns how many it closes.
+    std::size_t invalidate(std::optional<std::size_t> of = std::nullopt) {
+        for (entry& each : lent_) each.is_outdated |= !of || each.of == *of;
+        std::size_t count = 0;
+        for (const entry& each : std::vector{idle_}) {
+            if (of && each.of != *of) continue;
+            retire(each.id, figures.invalidated);
+            ++count;
+        }
+        close_all();
+        return count;
+    }
+
+    /// The dial of this connection has ended, and was outdated.
+    void end_outdated_dial(int id) {
+        ++figures.dials;
+        ++figures.outdated_dials;
+        close(id);
+    }
+
+    void pause() { is_paused = !is_closed; }
+    void resume() { is_paused = false; }
+    bool lends() const { return !is_paused && !is_closed; }
+
     bool is_any_order = false;  ///< some have expired at the same time, so their closes may come in any order
     bool is_closed = false;
+    bool is_paused = false;
     pool::stats figures;  ///< but for what is idle, lent, and the keys
 
 protected:
@@ -113,7 +140,10 @@ protected:
         ++figures.puts;
         fresh.due = due_of(fresh);
         fresh.since = fresh.heard = now();
-        if (is_dead || keeps_none_of(of) || weight_of(id) > bounds_.weight) {
+        if (fresh.is_outdated && !is_dead && !is_closed) {
+            ++figures.invalidated;
+            retired_.push_back(id);
+        } else if (is_dead || keeps_none_of(of) || weight_of(id) > bounds_.weight) {
             ++figures.refused;
             retired_.push_back(id);
         } else if (fresh.due <= now()) {
@@ -168,6 +198,10 @@ private:
     void close_oldest() {
         const int id = retired_.front();
         retired_.pop_front();
+        close(id);
+    }
+
+    void close(int id) {
         closed_.push_back(id);
         figures.failed_closes += fails_to_close(id);
     }

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include <pool/core/request.hpp>
 #include <pool/core/warmth.hpp>
 #include <pool/error.hpp>
 #include <pool/policies/capacity.hpp>
@@ -31,26 +32,49 @@ protected:
     /// How a lease ends.
     enum class lease_end { give_back, discard, detach };
 
-    void acquire(std::size_t of, bool fails = false) {
-        tell_("acquire ", keys[of], fails ? ", the dial would fail" : "");
+    /// If it has to dial: `odd_dials` end so, and the others well.
+    void acquire(std::size_t of, condition how = condition::well, int odd_dials = 1) {
+        tell_("acquire ", keys[of], odd_dials == 1 ? ", a dial" : ", " + std::to_string(odd_dials) + " dials",
+            how == condition::sick        ? " would fail"
+            : how == condition::outdating ? " would be outdated"
+            : how == condition::pausing   ? " would be there when the pool is paused"
+                                          : " would end well");
         step([&] {
-            const int next = net_.dials() + 1;
+            const auto expected = model_->lend(of);
+            const bool dials = !expected && model_->lends();
+            int left = dials && how != condition::well ? odd_dials : 0, outdated = 0;
             const auto dial = [&](const std::string&) {
-                if (fails) throw std::runtime_error{"no answer"};
+                check(dials, "whether it dials");
+                if (left == 0) return net_.dial();
+                --left;
+                if (how == condition::sick) throw std::runtime_error{"no answer"};
+                if (how == condition::pausing) model_->pause(), conns_->pause();
+                if (how == condition::outdating) {
+                    ++outdated;
+                    const std::size_t closed = model_->invalidate(of);
+                    check(conns_->invalidate(of) == closed, "how many it has outdated");
+                    model_->end_outdated_dial(net_.dials() + 1);
+                }
                 return net_.dial();
             };
-            const auto expected = model_->lend(of);
             try {
                 const auto got = conns_->acquire(of, dial);
-                check(got.id == expected.value_or(next), "the connection that is lent");
+                check(got.id == expected.value_or(net_.dials()), "the connection that is lent");
                 check(got.reused == expected.has_value(), "whether it is reused");
-                if (!expected) add_dialled(next, of);
+                check(outdated < pool::core::most_outdated, "how often it dials");
+                if (!expected) add_dialled(got.id, of);
             } catch (const pool::pool_closed&) {
-                check(!expected && model_->is_closed, "only a closed pool refuses");
+                check(!expected && model_->is_closed, "only a closed pool refuses so");
+            } catch (const pool::pool_paused&) {
+                check(!expected && model_->is_paused && !dials, "only a paused pool refuses so");
+            } catch (const pool::acquire_invalidated&) {
+                check(outdated == pool::core::most_outdated, "only too many outdated dials fail");
             } catch (const std::runtime_error&) {
-                check(!expected && fails, "only a dial throws");
+                check(dials && how == condition::sick, "only a dial throws");
                 ++model_->figures.failed_dials;
             }
+            check(outdated == std::min(odd_dials, pool::core::most_outdated) || !dials || how != condition::outdating,
+                "how often it dials again");
         });
     }
 
@@ -148,17 +172,18 @@ protected:
     /// From now on, its hooks end so.
     void set_condition(int id, condition how) {
         tell_("the hooks of ", id,
-            how == condition::well   ? " end well"
-            : how == condition::sick ? " fail"
-                                     : " kill it");
+            how == condition::well        ? " end well"
+            : how == condition::sick      ? " fail"
+            : how == condition::dying     ? " kill it"
+            : how == condition::outdating ? " meet an invalidation"
+                                          : " meet a pause");
         model_->set_condition(id, how);
     }
 
-    /// The dial after so many good ones would fail.
-    void prewarm(std::size_t of, std::size_t count, std::size_t good_dials = pool::no_limit) {
-        tell_("prewarm ", keys[of], " to ", count, told_dials(good_dials));
+    void prewarm(std::size_t of, std::size_t count, const dial_plan& plan = {}) {
+        tell_("prewarm ", keys[of], " to ", count, told(plan));
         step([&] {
-            model_->good_dials = good_dials;
+            model_->plan = plan;
             const std::size_t expected = model_->prewarm(of, count);
             const pool::prewarmed seen = conns_->prewarm(of, count, [this](const auto&) { return dial_ahead(); });
             check(seen.opened == expected, "how many are opened ahead");
@@ -183,17 +208,16 @@ protected:
     void expire() {
         tell_("expire");
         step([&] {
-            model_->good_dials = pool::no_limit;
+            model_->plan = {};
             const std::size_t expected = (kind_.can_expire ? model_->expire() : model_->upkeep());
             check(conns_->expire() == expected, "how many expire");
         });
     }
 
-    /// The dial after so many good ones would fail.
-    void upkeep(std::size_t good_dials = pool::no_limit) {
-        tell_("upkeep", told_dials(good_dials));
+    void upkeep(const dial_plan& plan = {}) {
+        tell_("upkeep", told(plan));
         step([&] {
-            model_->good_dials = good_dials;
+            model_->plan = plan;
             const std::size_t expected = model_->upkeep();
             check(conns_->upkeep() == expected, "how many expire");
         });
@@ -204,6 +228,33 @@ protected:
         step([&] {
             const std::size_t expected = model_->clear(of);
             check((of ? conns_->clear(*of) : conns_->clear()) == expected, "how many are cleared");
+        });
+    }
+
+    /// As often as `times`: the pool has to count that.
+    void invalidate(std::optional<std::size_t> of = std::nullopt, int times = 1) {
+        tell_("invalidate ", of ? keys[*of] : "all keys", times == 1 ? "" : ", " + std::to_string(times) + " times");
+        step([&] {
+            for (; times != 0; --times) {
+                const std::size_t expected = model_->invalidate(of);
+                check((of ? conns_->invalidate(*of) : conns_->invalidate()) == expected, "how many it has outdated");
+            }
+        });
+    }
+
+    void pause() {
+        tell_("pause");
+        step([&] {
+            model_->pause();
+            conns_->pause();
+        });
+    }
+
+    void resume() {
+        tell_("resume");
+        step([&] {
+            model_->resume();
+            conns_->resume();
         });
     }
 
@@ -222,7 +273,6 @@ protected:
             const std::size_t expected = kind_.can_expire ? model_->reconfigure_expiry(for_model(chosen)) : 0;
             check(conns_->reconfigure_expiry(chosen) == expected, "how many expire by the new policy");
         });
-        for (std::size_t of = 0; of != keys.size() && !model_->keeps_new(); ++of) min_idle(of, 0);
     }
 
     void close() {
@@ -244,8 +294,13 @@ protected:
     }
 
 private:
-    static std::string told_dials(std::size_t good) {
-        return good == pool::no_limit ? "" : "; dial " + std::to_string(good + 1) + " would fail";
+    static std::string told(const dial_plan& plan) {
+        if (plan.good == pool::no_limit || plan.odd == 0) return "";
+        return "; after " + std::to_string(plan.good) + " dials, " +
+               (plan.odd == pool::no_limit ? "all" : std::to_string(plan.odd)) +
+               (plan.how == condition::sick        ? " would fail"
+                   : plan.how == condition::pausing ? " would meet a pause"
+                                                    : " would be outdated");
     }
 };
 

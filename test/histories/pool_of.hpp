@@ -100,6 +100,11 @@ public:
     time_point next_upkeep() const override { return conns_->next_upkeep(); }
     std::size_t clear(std::size_t of) override { return conns_->clear(keys[of]); }
     std::size_t clear() override { return conns_->clear(); }
+    std::size_t invalidate(std::size_t of) override { return conns_->invalidate(keys[of]); }
+    std::size_t invalidate() override { return conns_->invalidate(); }
+    void pause() override { conns_->pause(); }
+    void resume() override { conns_->resume(); }
+    bool is_paused() const override { return conns_->is_paused(); }
     std::size_t reconfigure(const settings& chosen) override {
         return conns_->reconfigure(capacity_of<Capacity>(chosen));
     }

@@ -71,14 +71,14 @@ private:
     }
 
     void operate() {
-        switch (below(26)) {  // the simplest come first
+        switch (below(29)) {  // the simplest come first
         case 0:
             return put_any();
         case 1:
         case 2:
         case 3:
         case 4:
-            return acquire(any_key(), one_in(10));
+            return acquire(any_key(), one_in(10) ? condition::sick : condition::well);
         case 5:
         case 6:
         case 7:
@@ -90,17 +90,17 @@ private:
         case 11:
             return take(any_key());
         case 12:
-            if (!model_->is_closed) invoke(any_key(), one_in(6), one_in(2));
+            if (model_->lends()) invoke(any_key(), one_in(6), one_in(2));
             return;
         case 13:
-            if (!model_->is_closed) stream(any_key(), one_in(3));
+            if (model_->lends()) stream(any_key(), one_in(3));
             return;
         case 14:
             return change_a_line();
         case 15:
             return advance(static_cast<int>(below(100)) * tick);
         case 16:
-            return one_in(2) ? upkeep(any_good_dials()) : expire();
+            return one_in(2) ? upkeep(any_plan()) : expire();
         case 17:
             return ask_next_expiry();
         case 18:
@@ -119,13 +119,22 @@ private:
             if (one_in(10)) advance(-static_cast<int>(below(300)) * tick + std::chrono::nanoseconds{1});
             return;
         case 22:
-            if (model_->keeps_new() && one_in(4)) prewarm(any_key(), below(5), any_good_dials());
+            if (one_in(4)) prewarm(any_key(), below(5), any_plan());
             return;
         case 23:
-            if (model_->keeps_new() && one_in(10)) min_idle(any_key(), below(4));
+            if (one_in(10)) min_idle(any_key(), below(4));
             return;
         case 24:
             return change_a_condition();
+        case 25:
+            if (one_in(4)) acquire(any_key(), any_of(condition::outdating, condition::pausing), any_of(1, 2, 15, 16, 17));
+            return;
+        case 26:
+            if (one_in(8)) return invalidate(any_key(), any_times());
+            if (one_in(20)) return invalidate(std::nullopt, any_times());
+            return;
+        case 27:
+            return model_->is_paused ? resume() : one_in(10) ? pause() : void();
         default:
             if (one_in(400)) close();
             return;
@@ -145,7 +154,15 @@ private:
         put(any_key(), std::move(conn));
     }
 
-    std::size_t any_good_dials() { return one_in(3) ? below(3) : pool::no_limit; }
+    /// The pool counts invalidations by bytes.
+    int any_times() { return one_in(20) ? any_of(253, 254, 255) : 1; }
+
+    dial_plan any_plan() {
+        if (!one_in(3)) return {};
+        const condition how = any_of(condition::sick, condition::outdating, condition::pausing);
+        const int odd = any_of(1, 2, pool::core::most_outdated - 1, pool::core::most_outdated);
+        return {below(3), how == condition::sick ? pool::no_limit : static_cast<std::size_t>(odd), how};
+    }
 
     /// One that was dialled not long ago; 0 if that is closed.
     int any_recent() {
@@ -161,7 +178,7 @@ private:
 
     void change_a_condition() {
         if (const int id = kind_.is_tended ? any_recent() : 0)
-            set_condition(id, any_of(condition::well, condition::sick, condition::dying));
+            set_condition(id, any_of(condition::well, condition::sick, condition::dying, condition::outdating, condition::pausing));
     }
 };
 

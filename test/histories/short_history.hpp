@@ -24,7 +24,8 @@ namespace histories {
 enum class alphabet {
     main,    ///< those that lend, give back and retire
     tended,  ///< also those of connections with hooks, and of connections that are opened ahead
-    whole,   ///< also those that differ from another one only in part, and those that end or change the pool
+    paused,  ///< also those of pools that are invalidated and paused
+    whole,   ///< those of `main`, those that differ from another one only in part, and those that end or change the pool
 };
 
 /// One history. Its choices decide which operations it has.
@@ -68,12 +69,17 @@ private:
     void offer(void (short_history::*what)(std::size_t), std::size_t which = 0) { possible_.push_back({what, which}); }
     bool is_whole() const { return letters_ == alphabet::whole; }
     bool is_tended() const { return letters_ == alphabet::tended; }
+    bool is_paused() const { return letters_ == alphabet::paused; }
 
     void offer_of_keys() {
         for (std::size_t of = 0; of != std::min<std::size_t>(used_keys_ + 1, 2); ++of) {
             const bool has_idle = model_->stats(of).idle != 0;
             offer(&short_history::acquires, of);
             offer(&short_history::puts, of);
+            if (is_paused()) {
+                offer_to_invalidate(of, has_idle);
+                continue;
+            }
             if (has_idle || is_whole()) offer(&short_history::takes, of);
             if (has_idle && !is_tended()) offer(&short_history::clears, of);
             if (is_tended()) offer_ahead(of, has_idle);
@@ -81,7 +87,7 @@ private:
             offer(&short_history::tries, of);
             offer(&short_history::dials_in_vain, of);
             offer(&short_history::puts_closed, of);
-            if (model_->is_closed) continue;
+            if (!model_->lends()) continue;
             offer(&short_history::calls, of);
             offer(&short_history::calls_in_vain, of);
             offer(&short_history::streams, of);
@@ -91,9 +97,15 @@ private:
 
     void offer_ahead(std::size_t of, bool has_idle) {
         if (has_idle) offer(&short_history::tries, of);
-        if (!model_->keeps_new()) return;
         offer(&short_history::prewarms, of);
         offer(&short_history::keeps_idle, of);
+    }
+
+    void offer_to_invalidate(std::size_t of, bool has_idle) {
+        if (has_idle) offer(&short_history::tries, of);
+        if (has_idle || model_->stats(of).lent != 0) offer(&short_history::invalidates, of);
+        if (!model_->is_paused && !has_idle) offer(&short_history::dials_outdated, of);
+        offer(&short_history::prewarms_outdated, of);
     }
 
     void offer_of_connections() {
@@ -101,6 +113,10 @@ private:
             const auto id = static_cast<std::size_t>(each.id);
             const bool is_last = each.id == model_->lent().back().id;
             offer(&short_history::gives_back, id);
+            if (is_paused()) {
+                offer_of_hooks(id);
+                continue;
+            }
             if (is_last || is_whole()) offer(&short_history::discards, id);
             if (is_whole()) offer(&short_history::detaches, id);
             if (is_tended()) offer_of_hooks(id);
@@ -110,6 +126,10 @@ private:
         for (const auto& each : model_->idle()) {
             const auto id = static_cast<std::size_t>(each.id);
             if (net_[each.id].dead) continue;
+            if (is_paused()) {
+                offer_of_hooks(id);
+                continue;
+            }
             offer(&short_history::dies, id);
             offer(&short_history::blocks, id);
             if (is_tended()) offer_of_hooks(id);
@@ -118,6 +138,11 @@ private:
 
     void offer_of_hooks(std::size_t id) {
         if (!kind_.is_tended || model_->condition_of(static_cast<int>(id)) != condition::well) return;
+        if (is_paused()) {
+            offer(&short_history::outdates, id);
+            offer(&short_history::stops_all, id);
+            return;
+        }
         offer(&short_history::sickens, id);
         offer(&short_history::is_doomed, id);
     }
@@ -128,6 +153,7 @@ private:
         const bool is_timed = due != time_point::max();
         if (is_timed && due > clock_.now() + tick) offer(&short_history::waits_until_due);
         if (is_tended()) return offer_upkeep();
+        if (is_paused()) return offer_pause();
         if (has_idle || model_->has_unclosed()) offer(&short_history::expires);
         if (!is_whole()) return;
         if (is_timed && due > clock_.now() + 2 * tick) offer(&short_history::waits_until_nearly_due);
@@ -145,6 +171,13 @@ private:
         if (is_ahead(model_->next_check())) offer(&short_history::waits_until_check);
         if (is_ahead(model_->next_keep_alive())) offer(&short_history::waits_until_keep_alive);
     }
+    void offer_pause() {
+        offer(&short_history::invalidates_all);
+        if (model_->is_paused) offer(&short_history::resumes);
+        else offer(&short_history::pauses);
+        offer(&short_history::keeps_up);
+        if (is_ahead(model_->next_keep_alive())) offer(&short_history::waits_until_keep_alive);
+    }
     bool is_ahead(time_point when) const { return when != time_point::max() && when > clock_.now() + tick; }
 
     void use(std::size_t of) { used_keys_ = std::max(used_keys_, of + 1); }
@@ -154,7 +187,8 @@ private:
     void takes(std::size_t of) { use(of), take(of); }
     void clears(std::size_t of) { clear(of); }
     void tries(std::size_t of) { use(of), try_acquire(of); }
-    void dials_in_vain(std::size_t of) { use(of), acquire(of, true); }
+    void dials_in_vain(std::size_t of) { use(of), acquire(of, condition::sick); }
+    void dials_outdated(std::size_t of) { use(of), acquire(of, condition::outdating); }
     void puts_closed(std::size_t of) {
         use(of);
         fake::connection closed = net_.dial();
@@ -166,6 +200,13 @@ private:
     void streams(std::size_t of) { use(of), stream(of, false); }
     void drops_stream(std::size_t of) { use(of), stream(of, true); }
     void prewarms(std::size_t of) { use(of), prewarm(of, 2); }
+    void prewarms_outdated(std::size_t of) { use(of), prewarm(of, 2, {1, 1, condition::outdating}); }
+    void invalidates(std::size_t of) { invalidate(of); }
+    void outdates(std::size_t id) { set_condition(static_cast<int>(id), condition::outdating); }
+    void stops_all(std::size_t id) { set_condition(static_cast<int>(id), condition::pausing); }
+    void invalidates_all(std::size_t) { invalidate(); }
+    void pauses(std::size_t) { pause(); }
+    void resumes(std::size_t) { resume(); }
     void keeps_idle(std::size_t of) { use(of), min_idle(of, 1); }
     void sickens(std::size_t id) { set_condition(static_cast<int>(id), condition::sick); }
     void is_doomed(std::size_t id) { set_condition(static_cast<int>(id), condition::dying); }

@@ -94,6 +94,11 @@ public:
     virtual time_point next_upkeep() const = 0;
     virtual std::size_t clear(std::size_t of) = 0;
     virtual std::size_t clear() = 0;
+    virtual std::size_t invalidate(std::size_t of) = 0;
+    virtual std::size_t invalidate() = 0;
+    virtual void pause() = 0;
+    virtual void resume() = 0;
+    virtual bool is_paused() const = 0;
     virtual std::size_t reconfigure(const settings& chosen) = 0;
     virtual std::size_t reconfigure_expiry(const settings& chosen) = 0;
     virtual std::size_t close() = 0;  ///< how many closes failed
