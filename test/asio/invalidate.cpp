@@ -305,8 +305,7 @@ TEST_CASE("asio, invalidate: a caller can be cancelled between two dials [C24]")
         net::cancellation_signal cancel;
         using fixture_type = std::remove_reference_t<decltype(f)>;
         auto got = std::make_shared<async_calls::result<typename fixture_type::pool_type>>();
-        pool::asio::async_acquire(
-            *f.conns, "a", f.slow(), net::bind_cancellation_slot(cancel.slot(), f.handler(got)));
+        pool::asio::async_acquire(*f.conns, "a", f.slow(), net::bind_cancellation_slot(cancel.slot(), f.handler(got)));
         f.run();
         f.conns->invalidate();
         f.dial_succeeded();
@@ -319,7 +318,8 @@ TEST_CASE("asio, invalidate: a caller can be cancelled between two dials [C24]")
 }
 #endif
 
-TEST_CASE("asio, invalidate: a caller dials again without memory for its turn, and without an executor that has none [C12, C24]") {
+TEST_CASE("asio, invalidate: a caller dials again without memory for its turn, and without an executor that has none "
+          "[C12, C24]") {
     with_each_kind([](auto& f) {
         using fixture_type = std::remove_reference_t<decltype(f)>;
         auto got = std::make_shared<async_calls::result<typename fixture_type::pool_type>>();
@@ -470,8 +470,8 @@ TEST_CASE("asio, invalidate: a dial that is a coroutine is made again [C24, C25]
         bool fails = false;
         SUBCASE("it succeeds, too late") {}
         SUBCASE("it is interrupted, and fails") { fails = true; }
-        auto got = f.ask("a",
-            [&](const std::string&, const pool::dial_context& context) -> net::awaitable<fake::connection> {
+        auto got =
+            f.ask("a", [&](const std::string&, const pool::dial_context& context) -> net::awaitable<fake::connection> {
                 const bool is_first = ++n == 1;
                 CHECK_FALSE(context.stop.stop_requested());
                 if (is_first) f.conns->invalidate({.interrupt = fails});

@@ -40,7 +40,8 @@ auto outdated_dial(Fixture& f, gate& first) {
 
 }  // namespace
 
-TEST_CASE("bounded, invalidate: a lent connection that comes back is closed, and a caller that waits gets its permit [C24]") {
+TEST_CASE(
+    "bounded, invalidate: a lent connection that comes back is closed, and a caller that waits gets its permit [C24]") {
     fixture f{strict({.max_open = 1})};
     auto lent = f.acquire("a");
     auto next = f.waits("a");
@@ -54,7 +55,8 @@ TEST_CASE("bounded, invalidate: a lent connection that comes back is closed, and
     figures::check_exact(f.conns.stats(), 2);
 }
 
-TEST_CASE("bounded, invalidate: an outdated dial keeps its permit while its connection is closed, and for the next [C24]") {
+TEST_CASE(
+    "bounded, invalidate: an outdated dial keeps its permit while its connection is closed, and for the next [C24]") {
     fixture f{strict({.max_open = 1})};
     gate dial;
     gate close;
@@ -81,7 +83,8 @@ TEST_CASE("bounded, invalidate: an outdated dial keeps its permit while its conn
     figures::check_exact(f.conns.stats(), 2);
 }
 
-TEST_CASE("bounded, invalidate: a caller whose dial was outdated may get a connection that has come back instead [C24]") {
+TEST_CASE(
+    "bounded, invalidate: a caller whose dial was outdated may get a connection that has come back instead [C24]") {
     fixture f{strict({.max_open = 2})};
     gate dial;
     decltype(f)::caller first{
@@ -177,7 +180,8 @@ TEST_CASE("bounded, invalidate: those that wait are served later, unless they ar
     SUBCASE("they fail") {
         f.conns.invalidate({.fail_waiting = true});
         CHECK_THROWS_AS((void)other.got(), pool::acquire_invalidated);
-        CHECK(first.error().find("the pool was invalidated (1 open, 0 idle, 1 lent, 0 dialling, ") != std::string::npos);
+        CHECK(
+            first.error().find("the pool was invalidated (1 open, 0 idle, 1 lent, 0 dialling, ") != std::string::npos);
         CHECK(f.conns.stats().waiting == 0);
         auto late = f.waits("a");  // which came later
         lent.give_back();

@@ -279,10 +279,11 @@ EACH_INVALIDATED_POOL("invalidate: after 16 outdated dials their caller fails, a
     CHECK(f.conns->acquire("a", dial)->id() == 16);
     f.conns->clear();
     auto other = most(17);
-    const auto text = Pool::bounds_open ? "pool \"peers\": no connection for key \"a\": the pool was invalidated (1 open, 0 idle, "
-                                          "0 lent, 1 dialling, 0 waiting)"
-                                        : "pool \"peers\": no connection for key \"a\": the pool was invalidated (0 open, 0 idle, "
-                                          "0 lent, 0 dialling, 0 waiting)";
+    const auto text = Pool::bounds_open
+                          ? "pool \"peers\": no connection for key \"a\": the pool was invalidated (1 open, 0 idle, "
+                            "0 lent, 1 dialling, 0 waiting)"
+                          : "pool \"peers\": no connection for key \"a\": the pool was invalidated (0 open, 0 idle, "
+                            "0 lent, 0 dialling, 0 waiting)";
     CHECK_THROWS_WITH_AS((void)f.conns->acquire("a", other), text, pool::acquire_invalidated);
     CHECK(f.net.dials() == 32);
     CHECK(f.stats().outdated_dials == 31);
@@ -433,8 +434,7 @@ TEST_CASE_TEMPLATE("invalidate: a connection that is dialled again begins its li
     CHECK(conns.stats().idle == 0);
 }
 
-TEST_CASE_TEMPLATE(
-    "invalidate: a pool of one peer has one key [C24]", Capacity, pool::bounded, pool::bounded_open) {
+TEST_CASE_TEMPLATE("invalidate: a pool of one peer has one key [C24]", Capacity, pool::bounded, pool::bounded_open) {
     fake::network net;
     pool::basic_pool<pool::no_key, fake::connection, Capacity> conns;
     conns.put(net.dial());
@@ -444,10 +444,12 @@ TEST_CASE_TEMPLATE(
     lent.give_back();
     CHECK(net.closed() == ids{2, 1});
     int dials = 0;
-    CHECK(conns.acquire([&] {
-        if (++dials == 1) conns.invalidate(pool::no_key{}, {.interrupt = true});
-        return net.dial();
-    })->id() == 4);
+    CHECK(conns
+              .acquire([&] {
+                  if (++dials == 1) conns.invalidate(pool::no_key{}, {.interrupt = true});
+                  return net.dial();
+              })
+              ->id() == 4);
     CHECK(conns.invalidate(pool::no_key{}) == 1);
 }
 

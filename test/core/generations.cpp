@@ -76,7 +76,8 @@ struct generation_fixture {
 
 }  // namespace
 
-TEST_CASE("generations: an invalidation outdates all that is open, or being opened, and nothing that comes later [C24]") {
+TEST_CASE(
+    "generations: an invalidation outdates all that is open, or being opened, and nothing that comes later [C24]") {
     generation_fixture f;
     auto& opening = f.begin("a");
     auto& lent = f.lent("b");

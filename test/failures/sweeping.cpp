@@ -56,7 +56,8 @@ TEST_CASE_TEMPLATE("failures: expire, upkeep, clear and reserve [C12, C13]", Poo
     });
 }
 
-TEST_CASE_TEMPLATE("failures: invalidate, and the dials that it outdates [C12, C24, C25]", Pool, idle_pool, open_pool, shards) {
+TEST_CASE_TEMPLATE(
+    "failures: invalidate, and the dials that it outdates [C12, C24, C25]", Pool, idle_pool, open_pool, shards) {
     using world = world_of<Pool>;
     constexpr pool::invalidate_options all_of_it{.interrupt = true, .fail_waiting = true};
     scenarios all;

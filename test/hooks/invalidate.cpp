@@ -11,8 +11,9 @@
 
 using namespace tended;
 
-TEST_CASE_TEMPLATE("hooks, invalidate: a connection that is being checked may be used, and is closed when it comes back "
-                   "[C20, C24]",
+TEST_CASE_TEMPLATE(
+    "hooks, invalidate: a connection that is being checked may be used, and is closed when it comes back "
+    "[C20, C24]",
     Pool, idle_pool, open_pool, shards) {
     fixture<Pool> f;
     f.put("a", 2);
@@ -44,8 +45,9 @@ TEST_CASE_TEMPLATE("hooks, invalidate: a connection that is taken may have been 
     f.check_sums(1);
 }
 
-TEST_CASE_TEMPLATE("hooks, invalidate: a connection that is outdated is not reset, and one that is being reset is closed "
-                   "[C21, C24]",
+TEST_CASE_TEMPLATE(
+    "hooks, invalidate: a connection that is outdated is not reset, and one that is being reset is closed "
+    "[C21, C24]",
     Pool, idle_pool, open_pool, shards) {
     fixture<Pool> f;
     auto lent = f.acquire();
@@ -121,8 +123,9 @@ TEST_CASE_TEMPLATE("hooks, invalidate: an asynchronous hook that is under way en
     f.check_sums(look_ups);
 }
 
-TEST_CASE_TEMPLATE("hooks, invalidate: a connection that was kept alive since is closed with those that are older [C22, C24]",
-    Pool, idle_pool, open_pool, shards) {
+TEST_CASE_TEMPLATE(
+    "hooks, invalidate: a connection that was kept alive since is closed with those that are older [C22, C24]", Pool,
+    idle_pool, open_pool, shards) {
     fixture<Pool> f{{.keep_alive_every = 10s}};
     f.put("a");
     f.clock.advance(10s);

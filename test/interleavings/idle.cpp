@@ -18,6 +18,11 @@ TEST_CASE("a pool that bounds what is idle: every pair of operations on two keys
         .print("pairs");
 }
 
+TEST_CASE("a pool that bounds what is idle: a dial that may be interrupted keeps its promises [C24, C25]") {
+    const pool::testing::limits within{.spurious_wake_ups = 1, .skips_equivalent = true};
+    explore_from_each_start(interrupting_operations<idle_pool>(), 2, {}, within).print("pairs");
+}
+
 TEST_CASE("a pool that bounds what is idle: three operations keep its promises, however often one is stopped") {
     if (!is_plain) {
         MESSAGE("only without sanitizers");

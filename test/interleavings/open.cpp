@@ -16,6 +16,11 @@ TEST_CASE(
     explore_from_each_start(open_operations(), 2, {.patience = patience}, within).print("pairs with patience");
 }
 
+TEST_CASE("a pool that bounds what is open: a dial that may be interrupted keeps its promises [C24, C25]") {
+    const pool::testing::limits within{.spurious_wake_ups = has_thread_sanitizer ? 0 : 1, .skips_equivalent = true};
+    explore_from_each_start(interrupting_operations<open_pool>(), 2, {}, within).print("pairs");
+}
+
 TEST_CASE("a pool that bounds what is open: every pair of operations on two keys keeps its promises") {
     for (const start from : {start::empty, start::one_idle, start::one_lent}) {
         const bool is_here = from == start::one_lent ? is_plain : has_address_sanitizer;  // the last has the most

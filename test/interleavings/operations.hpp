@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -61,15 +62,9 @@ std::vector<operation<Pool>> common_operations() {
     };
     return {
         {.name = "acquire",
-            .act = [](scene& all,
-                       std::size_t i) {
-                may_fail([&] { all.checked([&] { return all.conns->acquire(all.key(i), all.dial()); }); });
-            },
-            .waits = true},
-        {.name = "acquire, a dial that heeds a stop",
             .act =
                 [](scene& all, std::size_t i) {
-                    may_fail([&] { all.checked([&] { return all.conns->acquire(all.key(i), all.heeding_dial()); }); });
+                    may_fail([&] { all.checked([&] { return all.conns->acquire(all.key(i), all.dial()); }); });
                 },
             .waits = true},
         {.name = "acquire, the dial fails",
@@ -118,6 +113,26 @@ std::vector<operation<Pool>> common_operations() {
             }},
         {.name = "end of the pool", .act = [](scene& all, std::size_t) { all.conns.reset(); }, .ends_pool = true},
     };
+}
+
+/// A dial that heeds a stop, and what it may meet.
+template <class Pool>
+std::vector<operation<Pool>> interrupting_operations() {
+    using scene = interleavings::scene<Pool>;
+    std::vector<operation<Pool>> all{
+        {.name = "acquire, a dial that heeds a stop",
+            .act =
+                [](scene& its, std::size_t i) {
+                    may_fail([&] { its.checked([&] { return its.conns->acquire(its.key(i), its.heeding_dial()); }); });
+                },
+            .waits = true},
+    };
+    for (const auto& each : common_operations<Pool>()) {
+        const std::string name = each.name;
+        if (name == "acquire" || name == "give back" || name == "close" || name.starts_with("invalidate"))
+            all.push_back(each);
+    }
+    return all;
 }
 
 inline std::vector<operation<idle_pool>> idle_operations() {

@@ -78,5 +78,5 @@ struct fixture {
 }  // namespace invalidated
 
 /// A case for a pool of each kind.
-#define EACH_INVALIDATED_POOL(name) \
+#define EACH_INVALIDATED_POOL(name)                                                                                    \
     TEST_CASE_TEMPLATE(name, Pool, invalidated::idle_pool, invalidated::open_pool, invalidated::shards)

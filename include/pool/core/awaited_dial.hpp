@@ -79,8 +79,8 @@ protected:
         return true;
     }
 
-    const dial_context& context() const noexcept { return context_; }    ///< of the dial
-    void stop_dial() noexcept { its_state().stop_dial(running_); }  ///< nobody needs its connection
+    const dial_context& context() const noexcept { return context_; }  ///< of the dial
+    void stop_dial() noexcept { its_state().stop_dial(running_); }     ///< nobody needs its connection
 
 private:
     Operation& self() noexcept { return static_cast<Operation&>(*this); }
