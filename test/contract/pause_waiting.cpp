@@ -136,6 +136,14 @@ TEST_CASE("contract: all callers that wait fail, however many, and each is notif
     }
 }
 
+TEST_CASE("contract: a paused pool says that it is paused, even if nobody may wait [C26]") {
+    pausing::busy f{strict({.max_open = 1, .max_waiting = 0})};
+    f.conns.pause();
+    CHECK_THROWS_AS((void)f.acquire("a"), pool::pool_paused);
+    f.lent->give_back();
+    CHECK_THROWS_AS((void)f.acquire("b"), pool::pool_paused);
+}
+
 TEST_CASE("contract: a caller with a permit, which has not begun to dial, fails, and the permit is free [C26]") {
     for (const bool is_blocking : {true, false}) {
         pausing::fixture f{strict({.max_open = 1})};
