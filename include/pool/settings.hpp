@@ -30,7 +30,7 @@ struct pool_settings {
 
 /// What an `invalidate` does besides.
 struct invalidate_options {
-    bool interrupt = false;     ///< requests a stop of the dials that it outdates, by their `dial_context`
+    bool interrupt = false;     ///< requests a stop of the outdated dials, by their `dial_context`
     bool fail_waiting = false;  ///< callers that wait fail with `acquire_invalidated`; else they are served anew
 };
 
