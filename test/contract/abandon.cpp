@@ -205,6 +205,16 @@ TEST_CASE("abandon: a lock that counts its holders has none afterwards [C27]") {
     CHECK(counted_lock::held == 0);
 }
 
+TEST_CASE("abandon: the state that leases of before refer to never ends [C27]") {
+    fixture<idle_pool<session, counted_lock>> f;
+    auto lent = f.lend();
+    const int ends = counted_lock::ends;
+    f.conns->abandon();
+    f.conns.reset();
+    lent.give_back();
+    CHECK(counted_lock::ends == ends);
+}
+
 TEST_CASE_TEMPLATE("abandon: a connection that is being moved out is not touched [C27]", Pool,
     idle_sessions<session, std::mutex>, open_sessions<session, std::mutex>, shard_sessions<session, std::mutex>) {
     fixture<Pool> f;

@@ -91,13 +91,14 @@ struct silent_lock {
     bool is_locked = false;
 };
 
-/// A lock that counts its holders.
+/// A lock that counts its holders, and its ends.
 struct counted_lock : std::mutex {
+    ~counted_lock() { ++ends; }
     void lock() { std::mutex::lock(), ++held; }
     void unlock() { --held, std::mutex::unlock(); }
     bool try_lock() { return std::mutex::try_lock() && ++held != 0; }
 
-    static inline int held = 0;
+    static inline int held = 0, ends = 0;
 };
 
 template <class Conn, class Lock>
