@@ -552,7 +552,7 @@ TEST_CASE("contract: an outdated dial that does not block its caller keeps its p
         f.conns.invalidate();
         f.conns.pause(wait_for_resume);
         fresh.construct([&] { return f.net.dial(); });
-        CHECK_FALSE(requests::state(f.conns).dial_succeeded(first, fresh));
+        CHECK(requests::state(f.conns).dial_succeeded(first, fresh) == pool::core::dial_end::outdated);
         requests::state(f.conns).dial_outdated(first, fresh);
         CHECK(f.net.closed() == ids{1});
         CHECK(is_waiting(f.look(first)));
