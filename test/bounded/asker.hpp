@@ -42,6 +42,8 @@ struct asker final : requests::request<pool_with<Conn>> {
     }
     bool is_stop_requested() const noexcept override { return is_stopped; }
 
+    using state_type = requests::state_of<pool_with<Conn>>;
+
     int number;
     bool is_blocked_by_dial;
     int unhealthy = 0;        ///< connections that its caller was lent
@@ -52,6 +54,8 @@ struct asker final : requests::request<pool_with<Conn>> {
     int old_attempts = 0;  ///< before the operation
     bool is_stopped = false;
     model_request* expected = nullptr;
+    typename state_type::entry* fresh = nullptr;  ///< what it dials, until that has ended
+    typename state_type::running_dial running;
 };
 
 }  // namespace bounded_models

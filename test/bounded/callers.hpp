@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -59,7 +60,10 @@ protected:
         tell_("caller ", caller.number, " looks");
         request_state expected{};
         play([&] { expected = model_->look(*caller.expected); },
-            [&] { check(state_->look(caller) == expected, "what a caller sees"); });
+            [&] {
+                check(state_->look(caller) == expected, "what a caller sees");
+                if (expected == request_state::may_dial) begin_dial(caller);
+            });
     }
 
     void close_for(caller_type& caller) {
@@ -81,22 +85,35 @@ protected:
     }
 
     static bool has_begun_to_dial(const caller_type& caller) {
-        return caller.expected->dials && caller.expected->state != request_state::may_dial;
+        return caller.fresh != nullptr;
     }
 
     void end_dial(caller_type& caller, bool fails) {
         tell_("the dial of caller ", caller.number, fails ? " fails" : " succeeds");
-        if (fails) {
-            play([&] { model_->dial_failed(*caller.expected); },
-                [&] { state_->dial_failed(caller, nullptr, pool::core::count_dial::yes); });
-        } else {
-            auto fresh = net_.dial();
-            const int id = fresh.id();
+        auto& fresh = *std::exchange(caller.fresh, nullptr);
+        const bool is_interrupted = caller.expected->is_interrupted;
+        check(state_->end_dial(caller.running) == is_interrupted, "whether a dial was interrupted");
+        check(caller.running.stop.stop_requested() == is_interrupted, "whether it was asked to stop");
+        if (!fails) {
+            auto conn = net_.dial();
+            const int id = conn.id();
+            fresh.construct([&] { return std::move(conn); });
             play([&] { model_->dial_succeeded(*caller.expected, id); },
                 [&] {
-                    auto& opened = state_->make_entry_for(caller);
-                    opened.construct([&] { return std::move(fresh); });
-                    state_->dial_succeeded(caller, opened);
+                    if (state_->dial_succeeded(caller, fresh) == pool::core::dial_end::outdated)
+                        state_->dial_outdated(caller, fresh);
+                });
+        } else if (is_interrupted) {
+            play([&] { model_->dial_failed(*caller.expected); },
+                [&] {
+                    state_->failed_dial();
+                    state_->dial_outdated(caller, fresh);
+                });
+        } else {
+            play([&] { model_->dial_failed(*caller.expected); },
+                [&] {
+                    state_->erase_unopened(fresh);
+                    state_->dial_failed(caller, nullptr, pool::core::count_dial::yes);
                 });
         }
     }
@@ -246,6 +263,26 @@ protected:
         check(count == expected, "how many are cleared");
     }
 
+    void invalidate(std::optional<std::size_t> of, const pool::invalidate_options& options = {}) {
+        tell_("invalidate ", of ? keys[*of] : "all keys", options.interrupt ? ", interrupts" : "",
+            options.fail_waiting ? ", fails those that wait" : "");
+        std::size_t count = 0;
+        const std::size_t expected = play([&] { model_->invalidate(of, options); },
+            [&] { count = of ? pool_->invalidate(keys[*of], options) : pool_->invalidate(options); });
+        check(count == expected, "how many an invalidation has closed");
+    }
+
+    void pause(bool lets_wait) {
+        tell_("pause", lets_wait ? ", callers wait" : "");
+        play([&] { model_->pause(lets_wait); },
+            [&] { lets_wait ? pool_->pause(pool::wait_for_resume) : pool_->pause(); });
+    }
+
+    void resume() {
+        tell_("resume");
+        play([&] { model_->resume(); }, [&] { pool_->resume(); });
+    }
+
     void reconfigure(const bounds& fresh) {
         if (tell_.is_heard()) tell_("reconfigure: ", text(fresh));
         capacity_ = fresh;
@@ -277,6 +314,12 @@ protected:
     }
 
 private:
+    /// Its entry is made now, so an invalidation outdates it.
+    void begin_dial(caller_type& caller) {
+        caller.fresh = &state_->make_entry_for(caller);
+        state_->begin_dial(caller.running, *caller.fresh, std::stop_source{});
+    }
+
     void pass_check(const checker& its, int id) {
         ++look_ups_;
         model_->pass_check(id);

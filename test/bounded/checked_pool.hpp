@@ -186,6 +186,7 @@ protected:
         }
         for (const auto& each : askers_)
             if (each->is_submitted()) compare_caller(*each);
+        check(state_->is_paused() == model_->is_paused(), "whether it is paused");
         check_sums(seen);
         check_bounds(seen);
         check_waiting(seen);
@@ -301,7 +302,8 @@ private:
             if (has_queue) queued.push_back(each.get());
         }
         if (model_->is_closed()) return;
-        if (const char* const broken = waiting_rules<entry_type>{queued}.broken(capacity_, all)) check(false, broken);
+        if (const char* const broken = waiting_rules<entry_type>{queued}.broken(capacity_, all, model_->is_paused()))
+            check(false, broken);
     }
 
     /// Who has given up got nothing in this step, and nobody was passed who has waited for long enough.

@@ -27,6 +27,8 @@ public:
             ask_again(of);
             touch(of);
             serve();
+            if (asking.waits() && is_paused_ && !lets_wait_)
+                return leave(asking, request_state::paused), closes{later};
             const bool is_helped = asking.state == request_state::promised || asking.state == request_state::nudged;
             const std::size_t helped =
                 in_state(request_state::promised) + in_state(request_state::nudged) + in_state(request_state::closing);
@@ -44,9 +46,11 @@ public:
             asking.is_notified = true;
             if (asking.waits() || asking.state == request_state::may_dial) {
                 if (is_closed_) leave(asking, request_state::closed);
-                else left_late(asking);
+                else if (!left_late(asking) && is_paused_) stand_still(asking);
             }
-            if (asking.waits()) {
+            if (is_paused_) {
+                // It waits, or is over.
+            } else if (asking.waits()) {
                 ask_again(asking.of);
                 touch(asking.of);
                 serve();
@@ -60,7 +64,10 @@ public:
             serve();
             asking.is_notified = false;
             seen = asking.state;
-            if (seen == request_state::may_dial) asking.state = request_state::dialing;
+            if (seen == request_state::may_dial) {
+                asking.state = request_state::dialing;
+                asking.is_outdated = asking.is_interrupted = false;
+            }
             return closes{later};
         }});
         return seen;
@@ -79,8 +86,13 @@ public:
         begin({[&, id] { return has_dialled(dialing, id); }});
     }
 
+    /// If it was interrupted, another dial follows.
     void dial_failed(request& dialing) {
-        begin({[&] { return has_failed_to_dial(dialing); }});
+        begin({[&] {
+            if (!dialing.is_interrupted) return has_failed_to_dial(dialing);
+            ++figures_.failed_dials;
+            return dials_again(dialing);
+        }});
     }
 
     /// Sets how many connections it opens.
@@ -157,6 +169,8 @@ private:
 
     closes has_dialled(request& dialing, int id) {
         ++figures_.dials;
+        if (dialing.is_outdated && !is_closed_)
+            return close_outdated(id, [this, &dialing] { return dials_again(dialing); });
         lent_.push_back({id, dialing.of});
         std::uint64_t uncounted = 0;
         if (is_closed_) retire(id, uncounted);
@@ -170,6 +184,23 @@ private:
         return {retired_in_step_.size()};
     }
 
+    /// The dial of a request was outdated.
+    closes dials_again(request& asking) {
+        const bool is_needed = asking.state == request_state::dialing;
+        if (is_needed && ++asking.outdated_dials == pool::core::most_outdated) {
+            see(asking);
+            end(asking, is_closed_ ? request_state::closed : request_state::invalidated);
+        }
+        if (asking.state != request_state::dialing) {
+            end_dial(asking, asking.state);
+        } else {
+            asking.state = request_state::may_dial;
+            notify(asking);
+            serve();
+        }
+        return {later};
+    }
+
     closes has_failed_to_dial(request& dialing) {
         ++figures_.failed_dials;
         end_dial(dialing, request_state::failed);
@@ -179,7 +210,7 @@ private:
     /// A request that nobody waits for gets a permit, if one is free.
     closes take_permit(std::size_t of, std::size_t wanted) {
         const std::size_t present = held(of) + dialing(of);
-        const bool is_free = !is_closed_ && waiting() == 0 && present < wanted && idle_.size() < capacity_.max_idle() &&
+        const bool is_free = !is_closed_ && !is_paused_ && waiting() == 0 && present < wanted && idle_.size() < capacity_.max_idle() &&
                              count(idle_, of) < capacity_.max_idle_for(of) && room(of) != 0 &&
                              open() < capacity_.max_open();
         touch(of);
@@ -196,9 +227,20 @@ private:
     }
 
     closes end_dial_ahead(request& asking, int id) override {
-        if (id == 0) operations_.back().dial_ahead = nullptr;
-        else ++*operations_.back().opened;
+        operation& its = operations_.back();
+        if (id != 0 && asking.is_outdated && !is_closed_) {
+            ++figures_.dials;
+            if (++its.outdated_dials == pool::core::most_outdated) its.dial_ahead = nullptr;
+            return close_outdated(id, [this, &asking] {
+                const closes all = dials_again(asking);
+                forget(asking);
+                return all;
+            });
+        }
         const closes all = id != 0 ? has_dialled(asking, id) : has_failed_to_dial(asking);
+        its.outdated_dials = 0;
+        if (id != 0 && is_kept(id)) ++*its.opened;
+        else its.dial_ahead = nullptr;
         forget(asking);
         return all;
     }

@@ -97,6 +97,47 @@ public:
             }});
     }
 
+    void invalidate(std::optional<std::size_t> of, const pool::invalidate_options& options) {
+        begin({[=, this] {
+                   outdate(of);
+                   for (request& each : callers_) {
+                       each.is_outdated |= each.dials && (!of || each.of == *of);
+                       each.is_interrupted |= each.is_outdated && options.interrupt;
+                   }
+                   if (options.fail_waiting && !of) refuse_all(request_state::invalidated);
+                   if (options.fail_waiting && of && is_used(*of)) {
+                       refuse_those_of(*of, request_state::invalidated);
+                       touch(*of);
+                   }
+                   return closes{later};
+               },
+            [this] {
+                for (const entry& each : std::vector{idle_})
+                    if (each.is_outdated) retire(each.id, figures_.invalidated);
+                return counted();
+            }});
+    }
+
+    void pause(bool lets_wait) {
+        begin({[=, this] {
+            if (is_closed_) return closes{later};
+            is_paused_ = true;
+            lets_wait_ = lets_wait;
+            if (lets_wait) touch_all();
+            else refuse_all(request_state::paused);
+            return closes{later};
+        }});
+    }
+
+    void resume() {
+        begin({[this] {
+            if (std::exchange(is_paused_, is_paused_ && is_closed_) && !is_closed_) touch_all();
+            return closes{later};
+        }});
+    }
+
+    bool is_paused() const { return is_paused_ && !is_closed_; }
+
     void close() {
         begin({[this] {
                    is_closed_ = true;
@@ -126,6 +167,7 @@ protected:
 
     /// A lent connection comes back, or one that nobody has asked for.
     void come_back(int id, bool may_exceed) {
+        if (is_outdated(id)) return ++figures_.puts, retire(id, figures_.invalidated);
         const std::size_t of = of_lent(id);
         const bool is_over =
             open() - closing() > capacity_.max_open() || held(of) + dialing(of) > capacity_.max_open_for(of);
@@ -150,9 +192,10 @@ private:
 
     std::optional<int> look_up(std::size_t of) {
         std::optional<int> found;
-        if (!is_closed_ && is_quiet(of)) {
+        const bool lends = !is_closed_ && !is_paused_;
+        if (lends && is_quiet(of)) {
             found = reuse(of);
-        } else if (!is_closed_) {
+        } else if (lends && has_entries(of)) {
             ask_again(of);
             touch(of);
             serve();

@@ -37,6 +37,20 @@ protected:
         settled_.clear();
     }
 
+    /// All that wait leave.
+    void refuse_all(request_state outcome) {
+        touch_all();
+        for (const std::size_t of : std::vector{touched_}) {
+            refuse_those_of(of, outcome);
+            touch(of);
+        }
+    }
+
+    /// The same for those of a key.
+    void refuse_those_of(std::size_t of, request_state outcome) {
+        for (request* const each : line(of)) leave(*each, outcome);
+    }
+
     /// Gives all that can be given.
     void serve() {
         do {
@@ -62,12 +76,15 @@ protected:
 
     /// The request leaves, whatever it did.
     void leave(request& asking, request_state outcome) {
-        if (outcome > request_state::failed)
-            asking.seen = {idle_.size(), lent_.size(), dialing(), closing(), waiting(), nullptr};
+        if (outcome > request_state::failed) see(asking);
         if (asking.waits() || asking.state == request_state::closing) end_wait(asking);
         if (asking.state == request_state::may_dial) asking.dials = false;
         end(asking, outcome);
         touch(asking.of);
+    }
+
+    void see(request& asking) const {
+        asking.seen = {idle_.size(), lent_.size(), dialing(), closing(), waiting(), nullptr};
     }
 
     /// The last change of a request.
@@ -114,12 +131,19 @@ protected:
         asking.state = request_state::held;
         touch(asking.of);
         if (open() < capacity_.max_open() && room(asking.of) != 0) return permit(asking);
-        for (const request* const each : line(asking.of)) {
-            if (each->ticket <= asking.ticket) continue;
-            asking.state = each->state;
-            break;
-        }
+        put_back(asking);
         notify(asking);
+    }
+
+    /// The pool is paused: a request that has not begun to dial waits, or is over.
+    void stand_still(request& asking) {
+        if (!lets_wait_) return leave(asking, request_state::paused);
+        if (asking.state == request_state::may_dial) {
+            asking.dials = false;
+            asking.since = now();
+            put_back(asking);
+        }
+        touch(asking.of);
     }
 
     bool exceeds_idle_ = false;                        ///< a connection has come back, and too many may be idle
@@ -130,6 +154,16 @@ private:
         return count(idle_, of) > capacity_.max_idle_for(of) || idle_.size() > capacity_.max_idle();
     }
 
+    /// It waits again, in the zone of the next one.
+    void put_back(request& asking) const {
+        asking.state = request_state::held;
+        for (const request* const each : line(asking.of)) {
+            if (each->ticket <= asking.ticket) continue;
+            asking.state = each->state;
+            break;
+        }
+    }
+
     void end_wait(request& asking) {
         const auto waited = now() - asking.since;
         figures_.total_wait += waited;
@@ -138,7 +172,7 @@ private:
 
     /// Free permits: to the oldest that may have one.
     void grant() {
-        while (!is_closed_ && open() < capacity_.max_open()) {
+        while (!is_closed_ && !is_paused_ && open() < capacity_.max_open()) {
             const std::vector<request*> all = able();
             if (all.empty()) break;
             request& next = *all.front();
@@ -173,7 +207,7 @@ private:
     /// Retires an idle connection for the oldest able request for which there is one.
     bool make_room() {
         const std::vector<request*> all = promise();
-        if (all.empty()) return false;
+        if (all.empty() || is_paused_) return false;
         if (left_late(*all.front())) return true;
         for (request* const each : all) {
             if (const auto of = oldest_spare(each->of)) {
@@ -196,7 +230,7 @@ private:
 
     /// The usable connections of a key go to those who are due, or nudge the others.
     void settle(std::size_t of) {
-        while (usable(of) != 0) {
+        while (usable(of) != 0 && !is_paused_) {
             fit();
             const std::vector<request*> all = line(of);
             const auto first = [&](const auto& which) {

@@ -37,6 +37,9 @@ struct model_request {
     bool is_notified = true;
     int notifications = 0;
     bool dials = false;  ///< has a permit, even if it does not need it any more
+    bool is_outdated = false;     ///< the connection that it dials
+    bool is_interrupted = false;  ///< its dial
+    int outdated_dials = 0;
     int lent = 0;        ///< the number of its connection
     pool::core::seen_figures seen{};
 
@@ -73,6 +76,12 @@ protected:
         return count(callers_, [=](const request& each) { return each.of == of && each.state == state; });
     }
     bool is_used(std::size_t of) const { return waiting(of) + dialing(of) + in_state(request_state::closing, of) != 0; }
+
+    /// Whether connections of a key are there, or are being opened or closed.
+    bool has_entries(std::size_t of) const {
+        const std::size_t opening = dialing(of) - in_state(request_state::may_dial, of);
+        return held(of) + count(retired_, of) + count(closing_, of) + opening != 0;
+    }
 
     /// The waiting requests of a key, the oldest first.
     std::vector<request*> line(std::size_t of) const {
@@ -111,7 +120,7 @@ protected:
     void fit() {
         for (std::size_t of = 0; of != keys.size(); ++of) {
             const std::vector<request*> all = line(of);
-            while (nudged(of) > std::min(usable(of), all.size())) unnudge(all);
+            while (nudged(of) > std::min(is_paused_ ? 0 : usable(of), all.size())) unnudge(all);
             std::size_t left = room(of);
             for (request* const each : all) {
                 if (each->state == request_state::nudged) continue;
@@ -145,6 +154,8 @@ protected:
     mutable std::list<request> callers_;         ///< the oldest first
     std::vector<std::size_t> awaiting_blocked_;  ///< the keys with blocked connections that are waited for
     bool is_closed_ = false;
+    bool is_paused_ = false;
+    bool lets_wait_ = false;  ///< while it is paused
 
 private:
     static void unnudge(const std::vector<request*>& all) {

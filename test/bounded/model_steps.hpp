@@ -96,6 +96,7 @@ protected:
         std::size_t left = 0;       ///< closes
         int closing = 0;            ///< the connection that it closes
         bool has_begun = false;     ///< that close
+        bool is_of_dial = false;    ///< that connection was never lent: its dial was outdated
         std::size_t count = 0;      ///< its result
         request* closer = nullptr;  ///< the caller that closes, for its own request
         bool closes_one = false;    ///< it goes on to no other close
@@ -109,6 +110,7 @@ protected:
         step dial_ahead{};              ///< the step before a dial, as long as there are more
         request* dials_for = nullptr;   ///< the dial that runs
         std::size_t* opened = nullptr;  ///< counts those that went well
+        int outdated_dials = 0;         ///< since then
     };
 
     /// As many as this step has retired, and one of another caller.
@@ -131,7 +133,8 @@ protected:
             if (under_way.next != under_way.steps.size()) {
                 retired_in_step_.clear();
                 const std::size_t before = retired_.size();
-                const closes who = under_way.steps[under_way.next++]();
+                const step next = under_way.steps[under_way.next++];  // it may add others
+                const closes who = next();
                 for (auto of = retired_in_step_.rbegin(); of != retired_in_step_.rend(); ++of) touch(*of);
                 serve();
                 under_way.count += who.count;
@@ -148,6 +151,10 @@ protected:
     /// A close has returned: its permit is free.
     void finish_close() {
         operation& under_way = operations_.back();
+        if (std::exchange(under_way.is_of_dial, false)) {
+            under_way.closing = 0;
+            return;
+        }
         retired_in_step_.clear();
         const std::size_t before = retired_.size();
         end_close(std::exchange(under_way.closing, 0));
@@ -158,6 +165,19 @@ protected:
         const std::size_t fresh = left(retired_.size(), before);
         if (under_way.left != 0) under_way.closing = claim();
         call_to_close(fresh - (fresh != 0 && under_way.closing != 0 && before == 0));
+    }
+
+    /// A dial was outdated: its connection is closed, before the step `then`.
+    closes close_outdated(int id, const step& then) {
+        operation& under_way = operations_.back();
+        under_way.closing = id;
+        under_way.is_of_dial = true;
+        under_way.steps.push_back([this, id, then] {
+            ++figures_.outdated_dials;
+            figures_.failed_closes += close_throws(id);
+            return then();
+        });
+        return {later};
     }
 
     /// The end of a dial ahead.

@@ -58,6 +58,7 @@ public:
         std::uint64_t blocked_since = 0;  ///< the lower, the longer; 0 if it was not blocked when it was last asked
         time_point since{};               ///< when it became idle
         bool is_unchecked = false;        ///< it is lent, and its caller has to check it
+        bool is_outdated = false;
     };
 
     model_store(const model_settings& settings, fake::network& net, const pool::manual_clock& clock)
@@ -130,6 +131,8 @@ protected:
             if (each.of != of) continue;
             if (each.due <= clock_.now()) {
                 retire(each.id, figures_.expired);
+            } else if (each.is_outdated) {
+                retire(each.id, figures_.invalidated);
             } else if (net_[each.id].dead) {
                 retire(each.id, figures_.found_closed);
             } else if (ask(*ranges::find(idle_, each.id, &entry::id))) {
@@ -144,6 +147,13 @@ protected:
         }
         return std::nullopt;
     }
+
+    /// What is open is not lent any more.
+    void outdate(std::optional<std::size_t> of) {
+        for (auto* const some : {&idle_, &lent_})
+            for (entry& each : *some) each.is_outdated |= !of || each.of == *of;
+    }
+    bool is_outdated(int id) const { return ranges::find(lent_, id, &entry::id)->is_outdated; }
 
     std::size_t of_lent(int id) const { return ranges::find(lent_, id, &entry::id)->of; }
     void no_longer_lent(int id) { lent_.erase(ranges::find(lent_, id, &entry::id)); }
@@ -207,13 +217,18 @@ protected:
     int claim() {
         if (retired_.empty()) return 0;
         const int id = retired_.front().id;
-        closing_.push_back(id);
+        closing_.push_back(retired_.front());
         retired_.erase(retired_.begin());
         return id;
     }
 
+    bool is_kept(int id) const {
+        const auto has = [id](const std::vector<entry>& some) { return ranges::find(some, id, &entry::id) != some.end(); };
+        return has(idle_) || has(lent_);
+    }
+
     void end_close(int id) {
-        closing_.erase(ranges::find(closing_, id));
+        closing_.erase(ranges::find(closing_, id, &entry::id));
         figures_.failed_closes += close_throws(id);
     }
 
@@ -233,7 +248,7 @@ protected:
     std::vector<entry> idle_;  ///< in the order in which they were given back
     std::vector<entry> lent_;
     std::vector<entry> retired_;                ///< nobody closes them yet; in the order in which they were retired
-    std::vector<int> closing_;                  ///< somebody does
+    std::vector<entry> closing_;                ///< somebody does
     std::vector<std::size_t> retired_in_step_;  ///< the keys of those that this step has retired
 
     time_point now() const { return clock_.now(); }

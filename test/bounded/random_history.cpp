@@ -125,7 +125,7 @@ private:
     void change_mood() {
         for (happening& each : happenings_)
             each.weight =
-                each.often * (each.happens == &random_history::change_mood ? 1 : any_of(0u, 0u, 1u, 1u, 2u, 6u));
+                each.often * (each.happens == &random_history::change_mood || each.happens == &random_history::resume_if_paused ? 1 : any_of(0u, 0u, 1u, 1u, 2u, 6u));
         most_askers_ = std::max<std::size_t>(1, most_ever_ / any_of(1u, 2u, 4u, 7u, 14u));
         used_keys_ = 1 + below(keys.size());
     }
@@ -256,7 +256,17 @@ private:
     void clear_one_key() { this->clear(any_key()); }
     void reconfigure_any() { this->reconfigure(any_bounds()); }
 
-    std::array<happening, 23> happenings_{{
+    void invalidate_any() {
+        const pool::invalidate_options options{.interrupt = one_in(2), .fail_waiting = one_in(3)};
+        if (one_in(3)) this->invalidate(std::nullopt, options);
+        else this->invalidate(any_key(), options);
+    }
+    void pause_any() { this->pause(!one_in(3)); }
+    void resume_if_paused() {
+        if (model_->is_paused()) this->resume();
+    }
+
+    std::array<happening, 26> happenings_{{
         {&random_history::submit_any, 50},
         {&random_history::end_any_lease, 80, false},
         {&random_history::look_of_notified, 100, false},
@@ -280,6 +290,9 @@ private:
         {&random_history::end_any_check, base::is_checked ? 50u : 0u, false},
         {&random_history::end_any_check_alone, base::is_checked ? 8u : 0u, false},
         {&random_history::prewarm_any, 6},
+        {&random_history::invalidate_any, 6},
+        {&random_history::pause_any, 3},
+        {&random_history::resume_if_paused, 12},
     }};
     const std::size_t most_ever_;
     std::chrono::nanoseconds ttl_{};

@@ -26,7 +26,8 @@ namespace bounded_models {
 enum class alphabet {
     main,     ///< those of callers that wait, as threads do; connections that are blocked, or die
     checked,  ///< the same, with the checks of connections, and those that are opened ahead
-    whole,    ///< all
+    paused,   ///< those of callers that wait in a pool that is invalidated and paused
+    whole,    ///< all but those of `paused`
 };
 
 /// One history. Its choices decide which operations it has.
@@ -93,6 +94,7 @@ private:
 
     bool is_checked() const { return letters_ == alphabet::checked; }
     bool is_whole() const { return letters_ == alphabet::whole; }
+    bool is_paused() const { return letters_ == alphabet::paused; }
     void offer(action what, std::size_t which = 0) { possible_.push_back({what, which}); }
 
     void offer_of_keys() {
@@ -101,6 +103,11 @@ private:
             offer(&short_history::asks, of);
             if (has_idle || is_whole()) offer(&short_history::tries, of);
             if (base::is_checked) offer(&short_history::prewarms, of);
+            if (is_paused()) {
+                offer(&short_history::asks_async, of);
+                if (of < used_keys_) offer(&short_history::invalidates, of);
+                continue;
+            }
             if (!is_checked()) offer(&short_history::asks_for_a_while, of);
             if (!is_whole()) continue;
             offer(&short_history::puts, of);
@@ -138,11 +145,12 @@ private:
         }
         for (std::size_t i = 0; i != leases_.size(); ++i) {
             offer(&short_history::gives_back, i);
+            if (is_paused()) continue;
             offer(&short_history::discards, i);
             if (is_whole()) offer(&short_history::detaches, i);
         }
         for (const auto& each : model_->open_ones()) {
-            if (net_[each.id].dead) continue;
+            if (net_[each.id].dead || is_paused()) continue;
             offer(&short_history::dies, static_cast<std::size_t>(each.id));
             if (is_checked()) continue;
             offer(&short_history::blocks, static_cast<std::size_t>(each.id));
@@ -151,6 +159,7 @@ private:
 
     void offer_of_pool() {
         const pool::stats all = model_->stats();
+        if (is_paused()) return offer_pause();
         if (all.idle + all.waiting != 0) offer(&short_history::waits);
         if (all.idle != 0 && all.waiting != 0) offer(&short_history::looks_again);
         if (all.idle + all.closing != 0) offer(&short_history::expires);
@@ -160,6 +169,15 @@ private:
         offer(&short_history::widens);
         if (!model_->is_closed()) offer(&short_history::closes);
         if (depth_ == 0) offer(&short_history::ends);
+    }
+
+    void offer_pause() {
+        if (used_keys_ == 0) return;
+        offer(&short_history::fails_all);
+        if (model_->stats().waiting != 0) offer(&short_history::waits);
+        if (!model_->is_paused()) offer(&short_history::pauses);
+        if (!model_->is_paused()) offer(&short_history::pauses_waiting);
+        if (model_->is_paused()) offer(&short_history::resumes);
     }
 
     void use(std::size_t of) { used_keys_ = std::max(used_keys_, of + 1); }
@@ -190,6 +208,11 @@ private:
     void needs_no_healthy(std::size_t i) { this->end_check_alone(checker_at(i), true); }
     void needs_no_unhealthy(std::size_t i) { this->end_check_alone(checker_at(i), false); }
     void clears(std::size_t of) { this->clear(of); }
+    void invalidates(std::size_t of) { this->invalidate(of); }
+    void fails_all(std::size_t) { this->invalidate(std::nullopt, {.interrupt = true, .fail_waiting = true}); }
+    void pauses(std::size_t) { this->pause(false); }
+    void pauses_waiting(std::size_t) { this->pause(true); }
+    void resumes(std::size_t) { this->resume(); }
     void looks(std::size_t i) { this->look(caller(i)); }
     void closes_for(std::size_t i) { this->close_for(caller(i)); }
     void cancels(std::size_t i) { this->cancel(caller(i)); }

@@ -33,12 +33,12 @@ public:
     std::size_t nudged() const { return of_.group->nudged; }
 
     /// Whether its zones are as long as they have to be, in order, and marked right.
-    bool is_fit(const auto& capacity) const {
+    bool is_fit(const auto& capacity, bool is_paused) const {
         const auto& its = *of_.group;
         const auto left = [](std::size_t bound, std::size_t used) { return bound > used ? bound - used : 0; };
         const std::size_t room = std::min(left(capacity.max_dials_for(its.key), of_.dialing),
             left(capacity.max_open_for(its.key), its.idle.size() + its.lent + of_.dialing));
-        const std::size_t nudged = std::min(its.usable(), of_.waiting.size());
+        const std::size_t nudged = is_paused ? 0 : std::min(its.usable(), of_.waiting.size());
         const std::size_t others = std::min(room, of_.waiting.size() - nudged);
         return its.nudged == nudged && of_.promised + of_.able == others && is_marked();
     }
@@ -85,14 +85,14 @@ public:
     }
 
     /// The first rule that does not hold, or nullptr.
-    const char* broken(const auto& capacity, const pool::stats& all) const {
+    const char* broken(const auto& capacity, const pool::stats& all, bool is_paused) const {
         const std::size_t open = all.idle + all.lent + all.dialing + all.closing;
         const std::size_t excess = open > capacity.max_open() ? open - capacity.max_open() : 0;
         std::size_t closing = 0, promised = 0, able = 0, known_idle = 0, spare = 0;
         for (auto* const of : queues_) {
             const seen_queue<Entry> each{*of};
-            if (!each.is_fit(capacity)) return "a queue has wrong zones";
-            if (each.dials_in_vain()) return "somebody dials who could take an idle connection";
+            if (!each.is_fit(capacity, is_paused)) return "a queue has wrong zones";
+            if (!is_paused && each.dials_in_vain()) return "somebody dials who could take an idle connection";
             closing += each.closing();
             promised += each.promised();
             able += each.able();
@@ -100,13 +100,13 @@ public:
             spare += each.spare();
         }
         spare += all.idle - known_idle;  // of keys that nobody waits for
-        if (open < capacity.max_open() && promised + able != 0) return "a permit is free, and somebody could have it";
+        if (!is_paused && open < capacity.max_open() && promised + able != 0) return "a permit is free, and somebody could have it";
         const std::size_t coming = all.closing > excess + closing ? all.closing - excess - closing : 0;
         if (promised != std::min(coming, promised + able)) return "a wrong number of promised requests";
         if (!has_right_order()) return "a promised request is younger than an able one";
         for (auto* const of : queues_) {
             const seen_queue<Entry> each{*of};
-            if (each.able() != 0 && spare != each.spare()) return "room could be made for somebody";
+            if (!is_paused && each.able() != 0 && spare != each.spare()) return "room could be made for somebody";
         }
         return nullptr;
     }
