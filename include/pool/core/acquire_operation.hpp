@@ -120,15 +120,16 @@ public:
         acquire_operation& self = *operation;
         if constexpr (awaits_checks) self.end_check();
         request_state seen = self.look();
-        while (seen == request_state::lent && self.found_->is_unchecked) {
-            auto& lent = *std::exchange(self.found_, nullptr);
-            if constexpr (!awaits_checks) self.checked(lent, core::is_healthy(*self.state_, lent));
-            else if (self.start_check(lent)) return;
-            seen = self.look();
-        }
-        while (seen == request_state::may_dial) {
-            if (!self.dial()) return;
-            seen = self.look();  // only its own dial may have lent it a connection: nothing has to be checked
+        for (;; seen = self.look()) {
+            if (seen == request_state::lent && self.found_->is_unchecked) {
+                auto& lent = *std::exchange(self.found_, nullptr);
+                if constexpr (!awaits_checks) self.checked(lent, core::is_healthy(*self.state_, lent));
+                else if (self.start_check(lent)) return;
+            } else if (seen == request_state::may_dial) {
+                if (!self.dial()) return;
+            } else {
+                break;
+            }
         }
         if (seen == request_state::lent) return complete(std::move(operation), self.found_);
         if (seen >= request_state::failed) return complete(std::move(operation), nullptr, seen);
