@@ -206,7 +206,7 @@ TEST_CASE("abandon: a lock that counts its holders has none afterwards [C27]") {
 }
 
 TEST_CASE("abandon: the state that leases of before refer to never ends [C27]") {
-    fixture<idle_pool<session, counted_lock>> f;
+    fixture<idle_sessions<session, counted_lock>> f;
     auto lent = f.lend();
     const int ends = counted_lock::ends;
     f.conns->abandon();
