@@ -105,6 +105,7 @@ private:
             if (base::is_checked) offer(&short_history::prewarms, of);
             if (is_paused()) {
                 offer(&short_history::asks_async, of);
+                if (!base::is_checked) offer(&short_history::puts, of);
                 if (of < used_keys_) offer(&short_history::invalidates, of);
                 continue;
             }
@@ -173,7 +174,7 @@ private:
 
     void offer_pause() {
         if (used_keys_ == 0) return;
-        offer(&short_history::fails_all);
+        offer(&short_history::interrupts_all);
         if (model_->stats().waiting != 0) offer(&short_history::waits);
         if (!model_->is_paused()) offer(&short_history::pauses);
         if (!model_->is_paused()) offer(&short_history::pauses_waiting);
@@ -208,8 +209,8 @@ private:
     void needs_no_healthy(std::size_t i) { this->end_check_alone(checker_at(i), true); }
     void needs_no_unhealthy(std::size_t i) { this->end_check_alone(checker_at(i), false); }
     void clears(std::size_t of) { this->clear(of); }
-    void invalidates(std::size_t of) { this->invalidate(of); }
-    void fails_all(std::size_t) { this->invalidate(std::nullopt, {.interrupt = true, .fail_waiting = true}); }
+    void invalidates(std::size_t of) { this->invalidate(of, {.fail_waiting = true}); }
+    void interrupts_all(std::size_t) { this->invalidate(std::nullopt, {.interrupt = true}); }
     void pauses(std::size_t) { this->pause(false); }
     void pauses_waiting(std::size_t) { this->pause(true); }
     void resumes(std::size_t) { this->resume(); }

@@ -43,6 +43,20 @@ public:
         }
     }
 
+    /// A pool that bounds what is open refuses a caller, because it is paused. First it asks again what was blocked.
+    void refuse_paused(std::size_t of) {
+        if (!bounds_.bounds_open) return;
+        std::vector<entry> asked = idle_;
+        std::sort(asked.begin(), asked.end(),
+            [](const entry& a, const entry& b) { return a.blocked_since < b.blocked_since; });
+        for (const entry& each : asked) {
+            if (each.of != of || each.blocked_since == 0) continue;
+            if (!net_[each.id].blocked) find(idle_, each.id)->blocked_since = 0;
+            else if (each.due <= now()) retire(each.id, figures.expired);
+            else if (is_dead(each.id)) retire(each.id, figures.found_closed);
+        }
+    }
+
     void add_lent(int id, std::size_t of) { lent_.push_back(opened(id, of)); }
     void forget_lent(int id) { remove(lent_, id); }
 
@@ -174,6 +188,7 @@ private:
                 retire(each.id, figures.found_closed);
             } else if (net_[each.id].blocked) {
                 ++figures.skipped_blocked;
+                is_blocked(*find(idle_, each.id));
             } else {
                 remove(idle_, each.id);
                 lent_.push_back(each);

@@ -43,6 +43,7 @@ public:
         time_point since{};  ///< when it became idle
         time_point heard{};  ///< when its peer last heard of it
         bool is_outdated = false;
+        std::uint64_t blocked_since = 0;  ///< the lower, the longer; 0 if it was not blocked when it was last asked
     };
 
     /// `chosen` has no time to live, no lifetime and no number of uses, if the pool's policy has none.
@@ -157,7 +158,14 @@ protected:
             while (idle_.size() >= bounds_.in_all) retire(idle_.front().id, figures.evicted);
             while (idle_weight() > bounds_.weight - weight_of(id)) retire(idle_.front().id, figures.evicted);
             idle_.push_back(fresh);
+            idle_.back().blocked_since = 0;
+            const bool is_dialled = id <= net_.dials();  // the model is ahead of the pool
+            if (is_dialled && net_[id].blocked) is_blocked(idle_.back());
         }
+    }
+
+    void is_blocked(entry& idle) {
+        if (idle.blocked_since == 0) idle.blocked_since = ++times_blocked_;
     }
 
     /// An idle one.
@@ -206,6 +214,7 @@ private:
         figures.failed_closes += fails_to_close(id);
     }
 
+    std::uint64_t times_blocked_ = 0;
     std::deque<int> retired_;  ///< and not closed yet
     ids closed_;
 };

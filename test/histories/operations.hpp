@@ -42,6 +42,7 @@ protected:
         step([&] {
             const auto expected = model_->lend(of);
             const bool dials = !expected && model_->lends();
+            if (model_->is_paused) model_->refuse_paused(of);
             int left = dials && how != condition::well ? odd_dials : 0, outdated = 0;
             const auto dial = [&](const std::string&) {
                 check(dials, "whether it dials");
