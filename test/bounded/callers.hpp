@@ -84,9 +84,7 @@ protected:
         caller.is_stopped = caller.expected->is_stopped = true;
     }
 
-    static bool has_begun_to_dial(const caller_type& caller) {
-        return caller.fresh != nullptr;
-    }
+    static bool has_begun_to_dial(const caller_type& caller) { return caller.fresh != nullptr; }
 
     void end_dial(caller_type& caller, bool fails) {
         tell_("the dial of caller ", caller.number, fails ? " fails" : " succeeds");

@@ -27,8 +27,7 @@ public:
             ask_again(of);
             touch(of);
             serve();
-            if (asking.waits() && is_paused_ && !lets_wait_)
-                return leave(asking, request_state::paused), closes{later};
+            if (asking.waits() && is_paused_ && !lets_wait_) return leave(asking, request_state::paused), closes{later};
             const bool is_helped = asking.state == request_state::promised || asking.state == request_state::nudged;
             const std::size_t helped =
                 in_state(request_state::promised) + in_state(request_state::nudged) + in_state(request_state::closing);
@@ -210,9 +209,9 @@ private:
     /// A request that nobody waits for gets a permit, if one is free.
     closes take_permit(std::size_t of, std::size_t wanted) {
         const std::size_t present = held(of) + dialing(of);
-        const bool is_free = !is_closed_ && !is_paused_ && waiting() == 0 && present < wanted && idle_.size() < capacity_.max_idle() &&
-                             count(idle_, of) < capacity_.max_idle_for(of) && room(of) != 0 &&
-                             open() < capacity_.max_open();
+        const bool is_free = !is_closed_ && !is_paused_ && waiting() == 0 && present < wanted &&
+                             idle_.size() < capacity_.max_idle() && count(idle_, of) < capacity_.max_idle_for(of) &&
+                             room(of) != 0 && open() < capacity_.max_open();
         touch(of);
         if (!is_free) {
             operations_.back().dial_ahead = nullptr;

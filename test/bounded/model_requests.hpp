@@ -36,11 +36,11 @@ struct model_request {
     bool checks = false;  ///< what it is lent may have to be checked
     bool is_notified = true;
     int notifications = 0;
-    bool dials = false;  ///< has a permit, even if it does not need it any more
+    bool dials = false;           ///< has a permit, even if it does not need it any more
     bool is_outdated = false;     ///< the connection that it dials
     bool is_interrupted = false;  ///< its dial
     int outdated_dials = 0;
-    int lent = 0;        ///< the number of its connection
+    int lent = 0;  ///< the number of its connection
     pool::core::seen_figures seen{};
 
     bool waits() const { return is_waiting(state); }

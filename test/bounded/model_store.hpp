@@ -223,7 +223,9 @@ protected:
     }
 
     bool is_kept(int id) const {
-        const auto has = [id](const std::vector<entry>& some) { return ranges::find(some, id, &entry::id) != some.end(); };
+        const auto has = [id](const std::vector<entry>& some) {
+            return ranges::find(some, id, &entry::id) != some.end();
+        };
         return has(idle_) || has(lent_);
     }
 

@@ -124,8 +124,10 @@ private:
     /// Some things happen more often for a while, and others never.
     void change_mood() {
         for (happening& each : happenings_)
-            each.weight =
-                each.often * (each.happens == &random_history::change_mood || each.happens == &random_history::resume_if_paused ? 1 : any_of(0u, 0u, 1u, 1u, 2u, 6u));
+            each.weight = each.often * (each.happens == &random_history::change_mood ||
+                                                   each.happens == &random_history::resume_if_paused
+                                               ? 1
+                                               : any_of(0u, 0u, 1u, 1u, 2u, 6u));
         most_askers_ = std::max<std::size_t>(1, most_ever_ / any_of(1u, 2u, 4u, 7u, 14u));
         used_keys_ = 1 + below(keys.size());
     }

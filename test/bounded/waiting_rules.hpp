@@ -100,7 +100,8 @@ public:
             spare += each.spare();
         }
         spare += all.idle - known_idle;  // of keys that nobody waits for
-        if (!is_paused && open < capacity.max_open() && promised + able != 0) return "a permit is free, and somebody could have it";
+        if (!is_paused && open < capacity.max_open() && promised + able != 0)
+            return "a permit is free, and somebody could have it";
         const std::size_t coming = all.closing > excess + closing ? all.closing - excess - closing : 0;
         if (promised != std::min(coming, promised + able)) return "a wrong number of promised requests";
         if (!has_right_order()) return "a promised request is younger than an able one";

@@ -299,7 +299,7 @@ private:
         if (plan.good == pool::no_limit || plan.odd == 0) return "";
         return "; after " + std::to_string(plan.good) + " dials, " +
                (plan.odd == pool::no_limit ? "all" : std::to_string(plan.odd)) +
-               (plan.how == condition::sick        ? " would fail"
+               (plan.how == condition::sick         ? " would fail"
                    : plan.how == condition::pausing ? " would meet a pause"
                                                     : " would be outdated");
     }

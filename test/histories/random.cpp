@@ -127,7 +127,8 @@ private:
         case 24:
             return change_a_condition();
         case 25:
-            if (one_in(4)) acquire(any_key(), any_of(condition::outdating, condition::pausing), any_of(1, 2, 15, 16, 17));
+            if (one_in(4))
+                acquire(any_key(), any_of(condition::outdating, condition::pausing), any_of(1, 2, 15, 16, 17));
             return;
         case 26:
             if (one_in(8)) return invalidate(any_key(), any_times());
@@ -178,7 +179,8 @@ private:
 
     void change_a_condition() {
         if (const int id = kind_.is_tended ? any_recent() : 0)
-            set_condition(id, any_of(condition::well, condition::sick, condition::dying, condition::outdating, condition::pausing));
+            set_condition(id,
+                any_of(condition::well, condition::sick, condition::dying, condition::outdating, condition::pausing));
     }
 };
 

@@ -25,7 +25,7 @@ enum class alphabet {
     main,    ///< those that lend, give back and retire
     tended,  ///< also those of connections with hooks, and of connections that are opened ahead
     paused,  ///< also those of pools that are invalidated and paused
-    whole,   ///< those of `main`, those that differ from another one only in part, and those that end or change the pool
+    whole,  ///< those of `main`, those that differ from another one only in part, and those that end or change the pool
 };
 
 /// One history. Its choices decide which operations it has.
