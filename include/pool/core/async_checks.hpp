@@ -12,6 +12,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include <pool/core/guarded_parts.hpp>
 #include <pool/core/request.hpp>
 #include <pool/policies/clock.hpp>
 

@@ -119,7 +119,8 @@ protected:
     }
 
     /// Dials, for an entry. A dial that throws is counted, and one that returns a dead connection has failed, too: then
-    /// the entry is erased. If an interrupted dial fails, there is no exception: the entry has no connection then.
+    /// the entry is erased. An interrupted dial that fails throws nothing, unless its caller has requested a stop: the
+    /// entry has no connection then.
     template <class Dial>
     void dial_into(entry& fresh, Dial& dial, const dial_context& context) {
         bool was_interrupted = false;
@@ -140,7 +141,7 @@ protected:
             fresh.destroy();
             const std::lock_guard guard{lock_};
             store().count_failed_dial(close_failed);
-            if (was_interrupted) return;
+            if (was_interrupted && !context.stop.stop_requested()) return;
             store().erase_unopened(fresh);
             throw;
         }
