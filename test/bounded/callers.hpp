@@ -128,6 +128,7 @@ protected:
         else if (caller.state() == request_state::lent) leases_.emplace_back(*state_, caller.lent());
         look_ups_ += !has_to_check;
         model_->forget(*caller.expected);
+        this->forget(caller);
         std::erase_if(askers_, [&](const auto& each) { return each.get() == &caller; });
     }
 

@@ -143,6 +143,11 @@ protected:
         return fresh;
     }
 
+    /// A caller is about to be destroyed.
+    void forget(const caller_type& gone) {
+        std::erase_if(before_, [&](const auto& each) { return each.who == &gone; });
+    }
+
     static void check(bool holds, const char* what) {
         if (!holds) histories::fail(std::string{"differs: "} + what);
     }
