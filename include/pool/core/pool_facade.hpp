@@ -47,7 +47,7 @@ public:
 
     /// Lends an idle connection of `key`, or dials one. `dial` is called as `Conn(const Key&)` or
     /// `Conn(const Key&, const dial_context&)`. It gets `context`. It may take long, because no lock is held.
-    /// Throws what `dial` throws, unchanged, and `pool_closed`.
+    /// Throws what `dial` throws, unchanged, `pool_closed`, `pool_paused` and `acquire_invalidated`.
     ///
     /// A pool that bounds the open connections may wait, like the overload below, until the context's deadline or stop
     /// request. Then it also throws `acquire_timeout` and `acquire_cancelled`. It throws `queue_full` if it would have
