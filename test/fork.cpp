@@ -83,7 +83,7 @@ void check_waiting(Pool& conns) {
     waits.join();
 }
 
-/// What works in a pool without connections, one after the other.
+/// Works through a pool without connections, one call after the other.
 template <class Pool>
 void check_work(Pool& conns) {
     {

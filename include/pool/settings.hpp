@@ -28,7 +28,7 @@ struct pool_settings {
     bool discard_unless_kept = false;               ///< a lease is given back only after `lease::keep`; a call, always
 };
 
-/// What an `invalidate` does besides.
+/// Options of an `invalidate`: each does more than to close what is outdated.
 struct invalidate_options {
     bool interrupt = false;     ///< requests a stop of the outdated dials, by their `dial_context`
     bool fail_waiting = false;  ///< callers that wait fail with `acquire_invalidated`; else they are served anew

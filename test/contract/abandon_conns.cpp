@@ -30,7 +30,7 @@ struct checks {
     static void abandon(library_session* s) noexcept { abandoned.push_back(s->number); }
 };
 
-/// What is adapted by traits.
+/// A connection that traits adapt.
 struct foreign_session {
     int* abandons;
 };

@@ -25,7 +25,7 @@ namespace interrupted {
 
 constexpr pool::invalidate_options at_once{.interrupt = true};
 
-/// What a dial throws that was told to stop.
+/// The exception of a dial that was told to stop.
 struct told : std::runtime_error {
     told() : runtime_error{"told to stop"} {}
 };

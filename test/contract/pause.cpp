@@ -30,7 +30,7 @@ using tended::tended_connection;
 
 #define EACH_KIND(name) TEST_CASE_TEMPLATE(name, Pool, idle_pool, open_pool, shards)
 
-// What a paused pool refuses.
+// A paused pool refuses these.
 
 EACH_KIND("contract: a paused pool lends nothing, and dials nothing [C26]") {
     tended::fixture<Pool> f;
@@ -142,7 +142,7 @@ TEST_CASE("contract: the ready-made pools can be paused, too [C26]") {
     CHECK_THROWS_AS((void)one.acquire([&] { return net.dial(); }), pool::pool_paused);
 }
 
-// What goes on.
+// These go on.
 
 EACH_KIND("contract: what is lent at a pause may be used, and comes back [C26]") {
     tended::fixture<Pool> f;
@@ -264,7 +264,7 @@ EACH_KIND("contract: a paused pool may be destroyed, and leases outlive it [C26]
     CHECK(f.dials.closed() == ids{2});
 }
 
-// What does not: connections that are opened ahead, and keep-alives.
+// These do not: connections that are opened ahead, and keep-alives.
 
 EACH_KIND("contract: a paused pool opens nothing ahead, and catches up after that [C26]") {
     tended::fixture<Pool> f;
@@ -367,7 +367,7 @@ EACH_KIND("contract: a keep-alive that fails in a pause closes its connection [C
     f.check_sums(0);
 }
 
-// What is under way at the pause.
+// These are under way at the pause.
 
 EACH_KIND("contract: a dial that has begun goes on, and its caller gets the connection [C26]") {
     tended::fixture<Pool> f;

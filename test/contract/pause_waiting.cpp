@@ -78,7 +78,7 @@ struct fixture : bounded_pools::fixture<> {
     void opened(asker& dialing) {
         requests::dial_succeeded(conns, dialing, [this](const std::string&) { return net.dial(); });
     }
-    /// What a caller was lent.
+    /// The connection that a caller was lent.
     lease got(asker& served) {
         served.has_taken = true;
         return requests::lease_of(conns, served);
@@ -483,7 +483,7 @@ TEST_CASE("contract: a caller that waits for a blocked connection gets it after 
     CHECK(first.state() == request_state::lent);
 }
 
-// What is under way.
+// These are under way.
 
 TEST_CASE("contract: a dial that has begun is for its caller, which is lent nothing else before resume [C26]") {
     for (const auto& pause : {+pausing::refuses, +pausing::lets_wait}) {

@@ -35,7 +35,7 @@ Error wait_error(const State& state, const typename State::hashed& key, const ch
                  (seen.last_error ? "; the last dial failed: " + *seen.last_error : "")};
 }
 
-/// What a caller sees that has not been in the queue.
+/// The figures for the error of a caller that has not been in the queue.
 template <class State>
 seen_figures figures_of(const State& state) {
     const pool::stats now = state.stats();

@@ -194,7 +194,7 @@ public:
 
     hashed hashed_key() const noexcept { return {key_view<key_type>(key_), hash_}; }
 
-    /// What it reports if it fails.
+    /// Sets the error that it reports if it fails.
     void set_failure(error_code error, const std::exception_ptr& exception) noexcept { failure_ = {error, exception}; }
 
     /// Its dial has failed, or could not begin. There may be no exception.

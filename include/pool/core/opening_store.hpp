@@ -28,7 +28,7 @@ namespace pool::core {
 /// Whether `dial_failed` counts a failed dial.
 enum class count_dial : bool { no, yes };
 
-/// What has become of the connection of a dial.
+/// The fate of the connection of a dial.
 enum class dial_end : unsigned char {
     kept,      ///< it is lent, or idle
     closed,    ///< it could not be kept
@@ -118,6 +118,13 @@ protected:
         return fresh;
     }
 
+    /// Closes the connection of a dial that nobody gets, if there is one. Returns whether the close threw.
+    static bool close_opened(entry& fresh) noexcept {
+        const bool failed = fresh.has_conn() && !core::close_conn(fresh.conn());
+        fresh.destroy();
+        return failed;
+    }
+
     /// Dials, for an entry. A dial that throws is counted, and one that returns a dead connection has failed, too: then
     /// the entry is erased. An interrupted dial that fails throws nothing, unless its caller has requested a stop: the
     /// entry has no connection then.
@@ -137,8 +144,7 @@ protected:
             if (connection_traits<Conn>::closed(fresh.conn())) [[unlikely]]
                 throw core::dead_dial_error(*this, fresh.key(), fresh.conn());
         } catch (...) {
-            const bool close_failed = fresh.has_conn() && !core::close_conn(fresh.conn());
-            fresh.destroy();
+            const bool close_failed = close_opened(fresh);
             const std::lock_guard guard{lock_};
             store().count_failed_dial(close_failed);
             if (was_interrupted && !context.stop.stop_requested()) return;
@@ -147,18 +153,11 @@ protected:
         }
     }
 
-    /// Closes the connection that an outdated dial has opened, if there is one. Returns whether the close threw.
-    static bool close_outdated(entry& fresh) noexcept {
-        const bool failed = fresh.has_conn() && !core::close_conn(fresh.conn());
-        fresh.destroy();
-        return failed;
-    }
-
     /// The end of an outdated dial: the same, and erases the entry. Calls `then(moment&)` in the same step.
     template <class Then>
     void erase_outdated(entry& fresh, const Then& then) noexcept {
         const bool is_open = fresh.has_conn();
-        const bool close_failed = close_outdated(fresh);
+        const bool close_failed = close_opened(fresh);
         this->step(closing::later, [&](moment& now) {
             if (is_open) store().count_unneeded_dial(fresh, close_failed);
             store().erase_unopened(fresh);
@@ -189,7 +188,7 @@ protected:
     /// its caller, the entry is for the next dial then. Otherwise throws the error of the caller, and erases the entry.
     void undo_dial(entry& fresh, bool is_last) {
         const bool is_open = fresh.has_conn();
-        const bool close_failed = close_outdated(fresh);
+        const bool close_failed = close_opened(fresh);
         request_state seen{};
         {
             const std::lock_guard guard{lock_};
