@@ -116,6 +116,7 @@ public:
     connection(connection&& other) noexcept
         : all_{std::exchange(other.all_, nullptr)},
           number_{other.number_},
+          is_put_{other.is_put_},
           is_closed_{other.is_closed_} {}
     connection& operator=(connection&&) = delete;
     ~connection() {
@@ -133,11 +134,16 @@ public:
     static bool unblocked() noexcept { return true; }
     int number() const noexcept { return number_; }
 
+    /// Whether an operation put it into the pool: for the pool it is as old as that.
+    bool is_put() const noexcept { return is_put_; }
+    void will_be_put() noexcept { is_put_ = true; }
+
 protected:
     connection_count* all_;
     int number_;
 
 private:
+    bool is_put_ = false;
     bool is_closed_ = false;
 };
 
@@ -202,12 +208,13 @@ struct scene {
             return connection{counted};
         };
     }
-    /// What was invalidated before a call began is not lent to it.
+    /// What was invalidated before a call began is not lent to it. What was put may have been put after that.
     template <class Acquire>
     void checked(const Acquire& acquire) {
         const int before = outdated;
         const lease got = acquire();
-        if (got) counted.test.require(got->number() > before, "C24: what was invalidated is not lent");
+        if (!got || got->is_put()) return;
+        counted.test.require(got->number() > before, "C24: what was invalidated is not lent");
     }
     void invalidate(const pool::invalidate_options& options) {
         const int before = counted.dialled;

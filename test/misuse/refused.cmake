@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 
-# Checks that COMPILER refuses SNIPPET with the error it expects and in few words, and accepts its corrected form.
+# Checks that COMPILER refuses SNIPPET, after COMMON, with the error it expects and in few words, and accepts its corrected
+# form.
 cmake_minimum_required(VERSION 3.25)
 
 file(READ "${SNIPPET}" text)
@@ -22,7 +23,7 @@ endif()
 set(ENV{LC_ALL} C)
 set(include_options ${INCLUDES})
 list(TRANSFORM include_options PREPEND -I)
-set(compile "${COMPILER}" -std=c++20 -fsyntax-only -fmessage-length=0 ${include_options} "${SNIPPET}")
+set(compile "${COMPILER}" -std=c++20 -fsyntax-only -fmessage-length=0 ${include_options} -include "${COMMON}" "${SNIPPET}")
 
 execute_process(COMMAND ${compile} -DPOOL_MISUSE_FIXED RESULT_VARIABLE result ERROR_VARIABLE output)
 if(NOT result EQUAL 0)
