@@ -171,11 +171,27 @@ EACH_POOL("prewarm: its context ends it, and reaches the dials") {
 EACH_POOL("prewarm: a closed pool opens nothing, and one that is closed meanwhile keeps nothing [C11]") {
     fixture<Pool> f;
     f.dials.next([&](const pool::dial_context&) { f.conns->close(); });
-    CHECK(f.prewarm("a", 9) == 0);
+    const pool::prewarmed done = f.conns->prewarm("a", 9, f.dials);
+    CHECK(done.opened == 0);
+    CHECK_FALSE(done.error);  // no dial has failed
     CHECK(f.dials.open() == 0);
     CHECK(f.prewarm("a", 9) == 0);
     CHECK(f.dials.dials() == 1);
     CHECK(f.conns->stats().idle + f.conns->stats().closing == 0);
+}
+
+EACH_POOL("prewarm: ends without an error if the pool is invalidated, and paused, meanwhile [C24, C26]") {
+    fixture<Pool> f;
+    f.dials.next([&](const pool::dial_context&) {
+        f.conns->invalidate();
+        f.conns->pause();
+    });
+    const pool::prewarmed done = f.conns->prewarm("a", 9, f.dials);
+    CHECK(done.opened == 0);
+    CHECK_FALSE(done.error);
+    CHECK(f.dials.dials() == 1);
+    CHECK(f.dials.open() == 0);
+    CHECK(f.conns->stats().keys == 0);
 }
 
 TEST_CASE_TEMPLATE(

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <cstdint>
+#include <new>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -14,6 +16,7 @@
 #include <pool/dial/timed.hpp>
 #include <pool/error.hpp>
 
+#include <support/allocations.hpp>
 #include <support/invalidated_pool.hpp>
 #include <support/latch.hpp>
 
@@ -297,6 +300,27 @@ EACH_INVALIDATED_POOL("interrupt: the dial of a lazy connection, and one that op
     CHECK(f.conns->stats("c").idle == 1);
     CHECK(dials == 6);
     CHECK(f.stats().failed_dials == 3);
+}
+
+EACH_INVALIDATED_POOL("interrupt: without memory for the context of a dial, no dial has failed") {
+    bool is_over = false;
+    std::uint64_t in_vain = 0;
+    for (std::uint64_t n = 1; !is_over; ++n) {
+        fixture<Pool> f;
+        auto dial = heeding(f.net, [](int, const pool::dial_context&) {});
+        try {
+            const allocations::failing nth{n};
+            auto lent = f.conns->acquire("a", dial);
+            is_over = !nth.happened();
+        } catch (const std::bad_alloc&) {
+            if (f.net.dials() > 0) continue;
+            ++in_vain;
+            CHECK(f.stats().failed_dials == 0);
+            CHECK(f.stats().dialing == 0);
+            CHECK(f.stats().keys == 0);
+        }
+    }
+    CHECK(in_vain >= 2);  // the entry, and the stop source
 }
 
 TEST_CASE_TEMPLATE("interrupt: a dial of the pool's own is told, in whatever it is wrapped [C25]", Capacity,

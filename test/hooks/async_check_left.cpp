@@ -122,6 +122,7 @@ TEST_CASE_TEMPLATE("async check: a connection whose caller has left before its c
             pool::asio::async_acquire(*f.conns, "a", f.async_dial(), drop);
         } else {
             pool::asio::async_acquire(*f.conns, "a", f.async_dial(), 5s, f.handler(got));
+            CHECK(f.conns->next_expiry() == time_point{50s});  // it may come back unused
             f.clock.advance(5s);
             f.run();
             CHECK(got->error == errc::acquire_timeout);
@@ -138,6 +139,24 @@ TEST_CASE_TEMPLATE("async check: a connection whose caller has left before its c
         CHECK(f.begun.running() == 0);
         f.check_sums(3);
     }
+}
+
+TEST_CASE_TEMPLATE("async check: one whose caller has left before its check is closed if it has expired [C7, C20]", Pool,
+    later_idle, later_open) {
+    using time_point = pool::manual_clock::time_point;
+    check_fixture<Pool> f{pool::pool_settings{}, capacity_of<Pool>{}, 50s};
+    f.put("a");
+    f.clock.advance(49s);
+    auto got = std::make_shared<outcome<Pool>>();
+    pool::asio::async_acquire(*f.conns, "a", f.async_dial(), 1s, f.handler(got));
+    f.clock.advance(1s);
+    CHECK(f.conns->next_expiry() == time_point{100s});  // it will not be idle
+    f.run();
+    CHECK(got->error == errc::acquire_timeout);
+    CHECK(f.stats().idle == 0);
+    CHECK(f.stats().expired == 1);
+    CHECK(f.far(1).closes == 1);
+    f.check_sums(1);
 }
 
 TEST_CASE_TEMPLATE("async check: one whose caller has left before its check is kept alive when it was due [C22]", Pool,

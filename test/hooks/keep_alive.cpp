@@ -142,9 +142,9 @@ TEST_CASE_TEMPLATE("keep alive: a sweep over what expires may come meanwhile [C7
     f.far(1).on_keep_alive = [&] {
         f.clock.advance(15s);
         CHECK(f.conns->expire() == 0);
-        CHECK(f.conns->next_expiry() == time_point{30s});  // of the other one
+        CHECK(f.conns->next_expiry() == time_point{30s});
         f.conns->clear();
-        CHECK(f.conns->next_expiry() == time_point{55s});  // nothing is idle
+        CHECK(f.conns->next_expiry() == time_point{30s});  // of this one, if it comes back
     };
     f.conns->upkeep();
     f.clock.advance(5s);
@@ -153,12 +153,18 @@ TEST_CASE_TEMPLATE("keep alive: a sweep over what expires may come meanwhile [C7
     CHECK(f.stats().expired == 1);
 }
 
-TEST_CASE_TEMPLATE("keep alive: one that has expired meanwhile is not lent [C7, C22]", Pool, idle_pool, open_pool) {
+TEST_CASE_TEMPLATE("keep alive: one that has expired meanwhile is closed [C7, C22]", Pool, idle_pool, open_pool) {
     fixture<Pool> f{every_10s, {}, 30s};
     f.put("a");
     f.clock.advance(10s);
-    f.far(1).on_keep_alive = [&] { f.clock.advance(20s); };
+    f.far(1).on_keep_alive = [&] {
+        f.clock.advance(20s);
+        CHECK(f.conns->next_expiry() == time_point{60s});  // it will not be idle
+    };
     f.conns->upkeep();
+    CHECK(f.far(1).closes == 1);
+    CHECK(f.stats().expired == 1);
+    CHECK(f.stats().kept_alive == 1);
     CHECK_FALSE(f.conns->try_acquire("a"));
     CHECK(f.stats().expired == 1);
     f.check_sums(1);

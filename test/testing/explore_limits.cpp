@@ -229,3 +229,15 @@ TEST_CASE("explore: skips schedules that are equivalent, and still finds the mis
     CHECK_FALSE(explore(add_in_two_steps, {.skips_equivalent = true}));
     CHECK_FALSE(explore(take_crosswise, {.skips_equivalent = true}));
 }
+
+TEST_CASE("explore: a program may explore any number of tests") {
+    const auto wait_in_turn = [](exploration& test) {
+        scheduled_lock lock;
+        const auto work = [&] { const std::lock_guard guard{lock}; };
+        test.run({{"one", work}, {"two", work}, {"three", work}});
+    };
+    constexpr int many = 3'000;  // the thread sanitizer has room for 8,128 threads that are not over
+    int good = 0;
+    for (int i = 0; i != many; ++i) good += explore(wait_in_turn, {.replay = "A"}).failure.empty();
+    CHECK(good == many);
+}

@@ -127,6 +127,15 @@ public:
     bool is_lent() const noexcept { return place_ == place::lent; }        ///< with a caller
     bool is_idle() const noexcept { return place_ == place::idle; }        ///< with the pool
 
+    /// Whether it comes back as if it had not been lent: it is kept alive, or its caller leaves before its check.
+    bool may_be_unused() const noexcept { return is_lent() && (is_unchecked || is_tended); }
+    /// When it expires if it is idle, or comes back as if it had not been lent.
+    time_point expires_at() const noexcept
+        requires timed
+    {
+        return expiry_.at;
+    }
+
     using opening_time = part<Parts::has_opened, time_point, 0>;  ///< when its connection was opened, or nothing
     using wear_type = part<Parts::has_wear, wear, 1>;             ///< its `wear`, or nothing
 
@@ -154,6 +163,7 @@ public:
     signed char exceptions = 0;     ///< uncaught ones when it was lent, or when its lease moved
     bool reused : 1 = false;        ///< it was idle before it was lent
     bool is_unchecked : 1 = false;  ///< its health has to be checked before it is used
+    bool is_tended : 1 = false;     ///< it is kept alive, and then goes back to its place
 
 private:
     friend entry_index<Key, Conn, Parts>;

@@ -261,6 +261,7 @@ public:
             }
             this->unlink(*each);
             each->place_ = place::lent;
+            each->is_tended = true;
             ++each->group_->lent;
             ++stats_.lent;
             ++stats_.checking;
@@ -270,15 +271,19 @@ public:
     }
 
     /// Makes it idle again, where it was, with the expiry time that it had, or `latest`, if that is earlier: the expiry
-    /// policy may be new.
-    void put_back(entry& e, time_point now, [[maybe_unused]] time_point latest) noexcept
+    /// policy may be new. Retires it if it is due by now.
+    void put_back(entry& e, time_point now, [[maybe_unused]] time_point latest, [[maybe_unused]] entries& retired) noexcept
         requires Parts::is_tended
     {
         ++stats_.kept_alive;
         --stats_.checking;
+        e.is_tended = false;
         link_again(e);
-        if constexpr (timed) lower(e, latest);
         e.tending_.at = now;
+        if constexpr (timed) {
+            lower(e, latest);
+            if (base::is_due(e, now)) retire(e, stats_.expired, retired);
+        }
     }
 
     /// Retires it. `is_alive` is false if its keep-alive has failed. Otherwise the pool is closed, or it is outdated, or

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <limits>
@@ -100,13 +101,12 @@ public:
     /// An entry that is given back at `now` or later expires at this time or later. If it is not idle, this is max() if it
     /// will not be kept, or if `earliest` is as early.
     ///
-    /// Its own deadline is unknown before it is given back. Without a policy that depends on its age, it is as a new one.
+    /// Its own deadline is unknown before it is given back.
     time_point bound_of([[maybe_unused]] const Entry& e, [[maybe_unused]] time_point now) const noexcept {
         if constexpr (!timed) return {};
         else if (e.is_idle()) return of(e, now);
-        else if constexpr (!depends_on_age) return time_point::max();
-        else if (e.is_lent()) return kept(of(e, now), now);
-        else return e.is_opening() ? earliest(now) : time_point::max();
+        else if (e.may_be_unused()) return std::min(bound_of_used(e, now), kept(e.expires_at(), now));
+        else return bound_of_used(e, now);
     }
 
     /// Exchanges the policy.
@@ -116,6 +116,13 @@ public:
     }
 
 private:
+    /// Without a policy that depends on its age, it is as a new one.
+    time_point bound_of_used(const Entry& e, time_point now) const noexcept {
+        if constexpr (!depends_on_age) return time_point::max();
+        else if (e.is_lent()) return kept(of(e, now), now);
+        else return e.is_opening() ? earliest(now) : time_point::max();
+    }
+
     static constexpr own_deadline no_deadline() noexcept {
         if constexpr (asks.deadline) return time_point::max();
         else return {};

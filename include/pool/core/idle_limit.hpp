@@ -12,6 +12,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include <pool/core/acquire_errors.hpp>
 #include <pool/core/idle_upkeep.hpp>
 #include <pool/core/request.hpp>
 #include <pool/policies/clock.hpp>
@@ -121,7 +122,7 @@ public:
     entry& make_entry_for(request& dialing) { return this->make_entry(*dialing.key_); }
 
     /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
-    /// whether it did, and has kept it. Throws what the dial throws, and `std::bad_alloc`.
+    /// whether it did, and has kept it. Throws what the dial throws, `std::bad_alloc`, and `acquire_invalidated`.
     template <class Dial>
     bool open_ahead(const hashed& key, const ahead& wanted, Dial& dial, const dial_context& context) {
         entry* fresh = nullptr;
@@ -140,15 +141,20 @@ public:
                 return false;
             }
         }
-        entry& opened = this->dial_for_lease(*fresh, dial, context);
-        opened.weigh();
+        const request_state end = this->dial_and_lend(*fresh, dial, context);
+        if (end != request_state::lent) {
+            this->erase_unopened(*fresh);
+            if (end == request_state::invalidated) core::throw_refusal(end, *this, key);
+            return false;
+        }
+        fresh->weigh();
         moment now = this->now();
-        const auto own = this->deadline_of(opened, now);
+        const auto own = this->deadline_of(*fresh, now);
         bool is_kept = false;
         step(closing::own_and_one, now, [&](moment&) {
-            if (is_closed()) return store().refuse(opened, now.retired);
-            this->keep_ahead(opened, own, now);
-            is_kept = opened.is_idle();
+            if (is_closed()) return store().refuse(*fresh, now.retired);
+            this->keep_ahead(*fresh, own, now);
+            is_kept = fresh->is_idle();
         });
         return is_kept;
     }

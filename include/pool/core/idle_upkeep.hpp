@@ -313,7 +313,8 @@ private:
         const bool is_kept = is_alive && !is_closed() && !store().is_outdated(kept) &&
                              !admission_.is_over_bounds(kept, capacity_);
         if (!is_kept) return store().retire_tended(kept, is_alive, is_closed(), now.retired);
-        store().put_back(kept, now.now(), expiry_.of(kept, now.now()));
+        store().put_back(kept, now.now(), expiry_.of(kept, now.now()), now.retired);
+        if (!kept.is_idle()) return;
         group& its = kept.of();
         if (!admission_.is_uncontended(its)) return admission_.came_back(its, now);
         store().trim_to(this->idle_bounds_of(its), its, now.retired);

@@ -131,19 +131,17 @@ protected:
     template <class Dial>
     void dial_into(entry& fresh, Dial& dial, const dial_context& context) {
         bool was_interrupted = false;
+        std::optional<interruptible> running;
+        if constexpr (heeds_context<Dial, Key>)
+            if (core::can_be_stopped(dial)) begin_interruptible(running, fresh, context, was_interrupted);
         try {
             fresh.construct([&]() -> Conn {
-                if constexpr (heeds_context<Dial, Key>) {
-                    if (core::can_be_stopped(dial)) {
-                        const interruptible running{*this, fresh, context, was_interrupted};
-                        return core::dial_with<Conn>(dial, fresh.key(), running.context);
-                    }
-                }
-                return core::dial_with<Conn>(dial, fresh.key(), context);
+                return core::dial_with<Conn>(dial, fresh.key(), running ? running->context : context);
             });
             if (connection_traits<Conn>::closed(fresh.conn())) [[unlikely]]
                 throw core::dead_dial_error(*this, fresh.key(), fresh.conn());
         } catch (...) {
+            running.reset();
             const bool close_failed = close_opened(fresh);
             const std::lock_guard guard{lock_};
             store().count_failed_dial(close_failed);
@@ -165,9 +163,23 @@ protected:
         });
     }
 
-    /// Dials for a caller that is then lent the connection, in a pool without a wait queue.
+    /// Dials for a caller that is then lent the connection, in a pool without a wait queue. Throws what the dial throws,
+    /// or the refusal of its caller, and erases the entry then.
     template <class Dial>
     entry& dial_for_lease(entry& fresh, Dial& dial, const dial_context& context) {
+        const request_state end = dial_and_lend(fresh, dial, context);
+        try {
+            core::throw_refusal(end, *this, fresh.hashed());
+        } catch (...) {
+            erase_unopened(fresh);
+            throw;
+        }
+        return fresh;
+    }
+
+    /// The same, but if its caller is refused, the entry is still there. Returns that refusal, or `lent`.
+    template <class Dial>
+    request_state dial_and_lend(entry& fresh, Dial& dial, const dial_context& context) {
         for (int n = 1;; ++n) {
             dial_into(fresh, dial, context);
             const bool is_open = fresh.has_conn();
@@ -177,31 +189,24 @@ protected:
                 if (is_open) store().count_dial();
                 if (is_open && !is_closed() && !store().is_outdated(fresh)) [[likely]] {
                     store().mark_lent(fresh, expiry_.of_new(opened));
-                    return fresh;
+                    return request_state::lent;
                 }
             }
-            undo_dial(fresh, n == most_outdated);
+            const request_state why = undo_dial(fresh);
+            if (why != request_state::invalidated || n == most_outdated) return why;
         }
     }
 
-    /// A dial is not needed: it was outdated, or the pool is closed. Closes its connection. Unless it was the last one of
-    /// its caller, the entry is for the next dial then. Otherwise throws the error of the caller, and erases the entry.
-    void undo_dial(entry& fresh, bool is_last) {
+    /// A dial is not needed. Closes its connection, and returns why. If it was outdated, the entry is for the next dial.
+    request_state undo_dial(entry& fresh) noexcept {
         const bool is_open = fresh.has_conn();
         const bool close_failed = close_opened(fresh);
-        request_state seen{};
-        {
-            const std::lock_guard guard{lock_};
-            if (is_open) store().count_unneeded_dial(fresh, close_failed);
-            seen = is_closed() ? request_state::closed : lends() ? request_state::invalidated : request_state::paused;
-            if (!is_last && lends()) return store().renew(fresh);
-        }
-        try {
-            core::throw_refusal(seen, *this, fresh.hashed());
-        } catch (...) {
-            erase_unopened(fresh);
-            throw;
-        }
+        const std::lock_guard guard{lock_};
+        if (is_open) store().count_unneeded_dial(fresh, close_failed);
+        if (is_closed()) return request_state::closed;
+        if (!lends()) return request_state::paused;
+        store().renew(fresh);
+        return request_state::invalidated;
     }
 
     /// Requests a stop of the dials that are outdated.
@@ -246,8 +251,8 @@ private:
               state_{state} {
             const std::stop_source stop;
             context = {of_caller.deadline, stop.get_token()};
-            state_.begin_dial(dial_, fresh, stop);
             if (of_caller.stop.stop_possible()) asked_.emplace(of_caller.stop, pass_on{stop});
+            state_.begin_dial(dial_, fresh, stop);
         }
         interruptible(const interruptible&) = delete;
         interruptible& operator=(const interruptible&) = delete;
@@ -261,6 +266,17 @@ private:
         running_dial dial_;
         std::optional<typename stop_callback_for<LockPolicy, pass_on>::type> asked_;
     };
+
+    /// If there is no memory for that, no dial has failed. Erases the entry then.
+    void begin_interruptible(std::optional<interruptible>& running, entry& fresh, const dial_context& of_caller,
+        bool& was_interrupted) {
+        try {
+            running.emplace(*this, fresh, of_caller, was_interrupted);
+        } catch (...) {
+            erase_unopened(fresh);
+            throw;
+        }
+    }
 
     boost::intrusive::list<running_dial> running_;
 };

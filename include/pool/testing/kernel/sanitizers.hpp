@@ -20,6 +20,7 @@ extern "C" {
 [[gnu::weak]] void __lsan_ignore_object(const void* object);
 [[gnu::weak]] void* __tsan_get_current_fiber();
 [[gnu::weak]] void* __tsan_create_fiber(unsigned flags);
+[[gnu::weak]] void __tsan_destroy_fiber(void* fiber);
 [[gnu::weak]] void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 [[gnu::weak]] void __tsan_acquire(void* address);
 [[gnu::weak]] void __tsan_release(void* address);
@@ -38,6 +39,27 @@ namespace pool::testing::kernel {
 
 #if defined(__unix__)
 
+/// While one exists, the thread sanitizer does not look: the kernel's data are touched by one thread at a time, which
+/// it cannot know.
+class unsanitized {
+public:
+    unsanitized() noexcept {
+        if (AnnotateIgnoreReadsBegin == nullptr) return;
+        AnnotateIgnoreReadsBegin(nullptr, 0);
+        AnnotateIgnoreWritesBegin(nullptr, 0);
+    }
+    unsanitized(const unsanitized&) = delete;
+    unsanitized& operator=(const unsanitized&) = delete;
+    ~unsanitized() { end(); }
+
+    /// Where a stack is left for good, so that the destructor of its last one is not called.
+    static void end() noexcept {
+        if (AnnotateIgnoreReadsBegin == nullptr) return;
+        AnnotateIgnoreWritesEnd(nullptr, 0);
+        AnnotateIgnoreReadsEnd(nullptr, 0);
+    }
+};
+
 /// A stack, as the sanitizers see it: the address and leak sanitizers its memory, the thread sanitizer its fiber.
 class watched_stack {
 public:
@@ -52,8 +74,9 @@ public:
         if (__lsan_register_root_region != nullptr) __lsan_register_root_region(bottom, size);
     }
 
-    /// Before its memory is freed. Its fiber stays: reports of races may still speak of it.
+    /// Before its memory is freed, when another stack is in use. The thread sanitizer has room for 8,000 fibers.
     void forget() noexcept {
+        if (__tsan_destroy_fiber != nullptr) __tsan_destroy_fiber(fiber_);
         if (__lsan_unregister_root_region != nullptr) __lsan_unregister_root_region(bottom_, size_);
         if (__asan_unpoison_memory_region != nullptr) __asan_unpoison_memory_region(bottom_, size_);
     }
@@ -71,8 +94,11 @@ public:
         if (__sanitizer_start_switch_fiber != nullptr) {
             __sanitizer_start_switch_fiber(is_last ? nullptr : &fake_stack_, other.bottom_, other.size_);
         }
+        if (__tsan_switch_to_fiber == nullptr) return;
+        void* const to = other.fiber_;
+        if (is_last) unsanitized::end();
         constexpr unsigned without_synchronisation = 1;
-        if (__tsan_switch_to_fiber != nullptr) __tsan_switch_to_fiber(other.fiber_, without_synchronisation);
+        __tsan_switch_to_fiber(to, without_synchronisation);
     }
 
     /// After the switch to this stack. `last` is the one that was left. The bounds of a thread's own are known from
@@ -113,24 +139,6 @@ inline void start_a_thread() {
 inline void leak(const void* object) noexcept {
     if (__lsan_ignore_object != nullptr) __lsan_ignore_object(object);
 }
-
-/// While one exists, the thread sanitizer does not look: the kernel's data are touched by one thread at a time, which
-/// it cannot know.
-class unsanitized {
-public:
-    unsanitized() noexcept {
-        if (AnnotateIgnoreReadsBegin == nullptr) return;
-        AnnotateIgnoreReadsBegin(nullptr, 0);
-        AnnotateIgnoreWritesBegin(nullptr, 0);
-    }
-    unsanitized(const unsanitized&) = delete;
-    unsanitized& operator=(const unsanitized&) = delete;
-    ~unsanitized() {
-        if (AnnotateIgnoreReadsBegin == nullptr) return;
-        AnnotateIgnoreWritesEnd(nullptr, 0);
-        AnnotateIgnoreReadsEnd(nullptr, 0);
-    }
-};
 
 #else
 
