@@ -4,7 +4,6 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -14,7 +13,6 @@
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/version.hpp>
 #include <doctest/doctest.h>
 
@@ -38,6 +36,7 @@
 #include <support/async_calls.hpp>
 #include <support/figures.hpp>
 #include <support/ids.hpp>
+#include <support/posting_executor.hpp>
 
 // An asynchronous caller whose dial is outdated dials again.
 
@@ -57,30 +56,6 @@ void check_end(Fixture& f, std::uint64_t look_ups) {
     CHECK(s.waiting == 0);
     CHECK(s.closing == 0);
 }
-
-/// An executor that may have no memory for a function.
-struct refusing_executor {
-    net::io_context& context() const noexcept { return inner.context(); }
-    void on_work_started() const noexcept { inner.on_work_started(); }
-    void on_work_finished() const noexcept { inner.on_work_finished(); }
-    template <class F, class Allocator>
-    void dispatch(F&& f, const Allocator& memory) const {
-        post(std::forward<F>(f), memory);
-    }
-    template <class F, class Allocator>
-    void defer(F&& f, const Allocator& memory) const {
-        post(std::forward<F>(f), memory);
-    }
-    template <class F, class Allocator>
-    void post(F&& f, const Allocator& memory) const {
-        if (!*has_memory) throw std::bad_alloc{};
-        inner.post(std::forward<F>(f), memory);
-    }
-    [[maybe_unused]] friend bool operator==(const refusing_executor&, const refusing_executor&) = default;
-
-    net::io_context::executor_type inner;
-    const bool* has_memory;
-};
 
 }  // namespace
 
@@ -325,7 +300,7 @@ TEST_CASE("asio, invalidate: a caller dials again without memory for its turn, a
         auto got = std::make_shared<async_calls::result<typename fixture_type::pool_type>>();
         bool has_memory = true;
         pool::asio::async_acquire(*f.conns, "a", f.slow(),
-            net::bind_executor(refusing_executor{f.loop.get_executor(), &has_memory}, f.handler(got).get()));
+            net::bind_executor(posting_executor{f.loop.get_executor(), while_there_is_memory{&has_memory}}, f.handler(got).get()));
         f.run();
         f.conns->invalidate();
         auto conn = f.far.dial();

@@ -19,6 +19,8 @@
 #include <pool/testing/fake_dialer.hpp>
 #include <pool/testing/tended_connection.hpp>
 
+#include <support/posting_executor.hpp>
+
 // The clock of a pool may be behind the clock of the timers, as coarse_clock is. A caller is late when its timer says so.
 
 using namespace std::chrono_literals;
@@ -40,29 +42,17 @@ struct lagging_clock {
     static time_point now() { return real::now() - 1h; }
 };
 
-/// Runs what was given to it when the test says so.
-struct held_executor {
-    using queue = std::deque<std::function<void()>>;
+using held_functions = std::deque<std::function<void()>>;
 
-    net::io_context& context() const noexcept { return *loop; }
-    void on_work_started() const noexcept {}
-    void on_work_finished() const noexcept {}
-    template <class F, class Allocator>
-    void dispatch(F&& f, const Allocator& memory) const {
-        post(std::forward<F>(f), memory);
-    }
-    template <class F, class Allocator>
-    void defer(F&& f, const Allocator& memory) const {
-        post(std::forward<F>(f), memory);
-    }
-    template <class F, class Allocator>
-    void post(F&& f, const Allocator&) const {
+/// Keeps functions until the test runs them.
+struct into_a_queue {
+    template <class Inner, class F, class Allocator>
+    void operator()(const Inner&, F&& f, const Allocator&) const {
         held->push_back([f = std::make_shared<std::decay_t<F>>(std::forward<F>(f))] { (*f)(); });
     }
-    [[maybe_unused]] friend bool operator==(const held_executor&, const held_executor&) = default;
+    [[maybe_unused]] friend bool operator==(const into_a_queue&, const into_a_queue&) = default;
 
-    net::io_context* loop;
-    queue* held;
+    held_functions* held;
 };
 
 }  // namespace
@@ -77,7 +67,7 @@ TEST_CASE_TEMPLATE(
     pool::testing::fake_dialer dials;
     const auto dial = [&](const std::string& key, auto handler) { handler(error_code{}, Conn{dials(key)}); };
     net::io_context loop;
-    held_executor::queue held;
+    held_functions held;
     pool_type conns{{.max_open = 1, .patience = 0s}};
     auto lent = conns.acquire_fresh("a", [&](const std::string& key) { return Conn{dials(key)}; });
     const auto run_next = [&] {
@@ -88,11 +78,11 @@ TEST_CASE_TEMPLATE(
 
     int calls = 0;
     error_code seen;
-    pool::asio::async_acquire(
-        conns, "a", dial, 30min, net::bind_executor(held_executor{&loop, &held}, [&](error_code error, auto) {
-            ++calls;
-            seen = error;
-        }));
+    const posting_executor executor{loop.get_executor(), into_a_queue{&held}};
+    pool::asio::async_acquire(conns, "a", dial, 30min, net::bind_executor(executor, [&](error_code error, auto) {
+        ++calls;
+        seen = error;
+    }));
     run_next();  // it looks, and waits
     CHECK(held.empty());
     lent.give_back();

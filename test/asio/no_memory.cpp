@@ -7,7 +7,6 @@
 #include <utility>
 
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/io_context.hpp>
 #include <doctest/doctest.h>
 
 #include <pool/asio/async_acquire.hpp>
@@ -15,6 +14,7 @@
 
 #include <support/allocations.hpp>
 #include <support/asio_pool.hpp>
+#include <support/posting_executor.hpp>
 
 // Callers whose executor needs memory of its own, and there is none.
 
@@ -23,30 +23,17 @@ using pool::asio::async_acquire;
 
 namespace {
 
-/// An executor that allocates memory of its own for each function.
-struct hungry_executor {
-    net::io_context& context() const noexcept { return inner.context(); }
-    void on_work_started() const noexcept { inner.on_work_started(); }
-    void on_work_finished() const noexcept { inner.on_work_finished(); }
-    template <class F, class Allocator>
-    void dispatch(F&& f, const Allocator& memory) const {
-        post(std::forward<F>(f), memory);
-    }
-    template <class F, class Allocator>
-    void defer(F&& f, const Allocator& memory) const {
-        post(std::forward<F>(f), memory);
-    }
-    template <class F, class Allocator>
-    void post(F&& f, const Allocator& memory) const {
+/// Allocates memory of its own for each function.
+struct with_memory_of_its_own {
+    template <class Inner, class F, class Allocator>
+    void operator()(const Inner& inner, F&& f, const Allocator& memory) const {
         const auto eaten = std::make_unique<std::byte[]>(100);
         inner.post(std::forward<F>(f), memory);
     }
-    [[maybe_unused]] friend bool operator==(const hungry_executor&, const hungry_executor&) = default;
-
-    net::io_context::executor_type inner;
+    [[maybe_unused]] friend bool operator==(const with_memory_of_its_own&, const with_memory_of_its_own&) = default;
 };
 
-/// A pool, and callers on such an executor.
+/// A pool, and callers on an executor that does so.
 struct hungry : fixture<> {
     explicit hungry(bounds capacity) : fixture{capacity} {}
 
@@ -61,7 +48,7 @@ struct hungry : fixture<> {
         return all;
     }
 
-    hungry_executor executor{loop.get_executor()};
+    posting_executor<with_memory_of_its_own> executor{loop.get_executor(), {}};
 };
 
 }  // namespace

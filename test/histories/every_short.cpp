@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <array>
-#include <chrono>
 #include <cstddef>
-#include <functional>
 
 #include <doctest/doctest.h>
 
@@ -18,25 +16,17 @@ using namespace histories;
 namespace {
 
 constexpr std::array<std::size_t, 4> bounds{0, 1, 2, pool::no_limit};
-constexpr std::array orders{pool::reuse_order::oldest_first, pool::reuse_order::newest_first};
-constexpr std::size_t settings_in_all = bounds.size() * bounds.size() * orders.size();
+const std::size_t settings_in_all = bounds.size() * bounds.size() * in_both_orders(1).size();
 
 /// Returns how much it has run.
 counts run_all(const policies& kind, alphabet letters, std::size_t operations) {
     counts all;
     for (const std::size_t max_idle : bounds)
         for (const std::size_t max_idle_per_key : bounds)
-            for (const pool::reuse_order reuse : orders) {
-                const settings chosen{.max_idle = max_idle,
-                    .max_idle_per_key = max_idle_per_key,
-                    .ttl = std::chrono::microseconds{100},
-                    .lifetime = {std::chrono::microseconds{150}, 0.2, 1},
-                    .max_uses = 2,
-                    .reuse = reuse};
-                const auto run = [&](choice_source& from, const std::function<bool()>& is_new, teller& tell) {
-                    short_history{kind, chosen, letters, from, is_new, tell}.run();
-                };
-                all += run_every_way(run, operations);
+            for (settings chosen : in_both_orders(max_idle)) {
+                chosen.max_idle_per_key = max_idle_per_key;
+                chosen.max_uses = 2;
+                all += run_every_short(kind, chosen, letters, operations);
             }
     return all;
 }

@@ -2,7 +2,6 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <functional>
 
 #include <doctest/doctest.h>
 
@@ -25,28 +24,19 @@ struct tending {
 };
 constexpr std::array<tending, 3> all_tending{{{0, 60}, {30, 0}, {30, 20}}};
 constexpr std::array<std::size_t, 2> most_idle{2, pool::no_limit};
-constexpr std::array both_orders{pool::reuse_order::oldest_first, pool::reuse_order::newest_first};
-constexpr std::size_t tended_settings = all_tending.size() * most_idle.size() * both_orders.size();
+const std::size_t tended_settings = all_tending.size() * most_idle.size() * in_both_orders(1).size();
 
 /// Returns how much it has run.
 counts run_tended(const policies& kind, std::size_t operations) {
     using std::chrono::microseconds;
     counts all;
     for (const std::size_t max_idle : most_idle)
-        for (const pool::reuse_order reuse : both_orders)
+        for (settings chosen : in_both_orders(max_idle))
             for (const tending& each : all_tending) {
-                const settings chosen{.max_idle = max_idle,
-                    .max_idle_per_key = pool::no_limit,
-                    .ttl = microseconds{100},
-                    .lifetime = {microseconds{150}, 0.2, 1},
-                    .max_uses = 2,
-                    .reuse = reuse,
-                    .check_after = microseconds{each.check_after},
-                    .keep_alive_every = microseconds{each.keep_alive_every}};
-                const auto run = [&](choice_source& from, const std::function<bool()>& is_new, teller& tell) {
-                    short_history{kind, chosen, alphabet::tended, from, is_new, tell}.run();
-                };
-                all += run_every_way(run, operations);
+                chosen.max_uses = 2;
+                chosen.check_after = microseconds{each.check_after};
+                chosen.keep_alive_every = microseconds{each.keep_alive_every};
+                all += run_every_short(kind, chosen, alphabet::tended, operations);
             }
     return all;
 }
@@ -64,8 +54,7 @@ TEST_CASE("every short history: pools of other policies have the results that th
     const std::size_t length = main_length - 3 + is_full_tier();
     counts all;
     std::size_t kinds = 0;
-    for (const auto& some :
-        {pools_with_hooks(), pools_that_expire(), pools_that_never_expire(), pools_that_bound_open()}) {
+    for (const auto& some : pools_of_all_kinds()) {
         kinds += some.size();
         for (const policies& kind : some) all += run_tended(kind, length);
     }

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstddef>
 #include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -247,5 +250,31 @@ private:
     std::size_t used_keys_ = 0;
     std::vector<operation> possible_;
 };
+
+/// The settings of short histories, for each order of reuse. What a test is about is for the test to set.
+inline std::array<settings, 2> in_both_orders(std::size_t max_idle) {
+    using std::chrono::microseconds;
+    settings each{.max_idle = max_idle,
+        .max_idle_per_key = pool::no_limit,
+        .ttl = microseconds{100},
+        .lifetime = {microseconds{150}, 0.2, 1}};
+    settings other = each;
+    other.reuse = pool::reuse_order::newest_first;
+    return {each, other};
+}
+
+/// Runs every history of so many operations. Returns how much that was.
+inline counts run_every_short(
+    const policies& kind, const settings& chosen, alphabet letters, std::size_t operations) {
+    const auto run = [&](choice_source& from, const std::function<bool()>& is_new, teller& tell) {
+        short_history{kind, chosen, letters, from, is_new, tell}.run();
+    };
+    return run_every_way(run, operations);
+}
+
+/// The pools of all policies, in four groups.
+inline std::array<std::span<const policies>, 4> pools_of_all_kinds() {
+    return {pools_with_hooks(), pools_that_expire(), pools_that_never_expire(), pools_that_bound_open()};
+}
 
 }  // namespace histories

@@ -18,55 +18,16 @@
 #include <boost/asio/cancellation_signal.hpp>
 #endif
 
-#include <support/tended_pool.hpp>
+#include <support/asking_fixture.hpp>
 
 // The hooks of connections that asynchronous callers are lent. They run on the callers' executor, and block it.
 
 using namespace tended;
-namespace net = boost::asio;
-using boost::system::error_code;
-using pool::asio::errc;
 
 namespace {
 
 template <class Pool>
-struct result {
-    bool done = false;
-    error_code error;
-    typename Pool::lease_type lease;
-};
-
-template <class Pool>
-struct async_fixture : fixture<Pool> {
-    using fixture<Pool>::fixture;
-    using result_ptr = std::shared_ptr<result<Pool>>;
-
-    auto async_dial() {
-        return [this](const std::string& key, auto handler) {
-            std::move(handler)(error_code{}, tended_connection{this->dials(key)});
-        };
-    }
-    auto handler(const result_ptr& all) {
-        return net::bind_executor(loop, [all](error_code error, typename Pool::lease_type got) {
-            CHECK_FALSE(all->done);
-            all->done = true;
-            all->error = error;
-            all->lease = std::move(got);
-        });
-    }
-    template <class... Limit>
-    result_ptr ask(const char* key, Limit... limit) {
-        auto all = std::make_shared<result<Pool>>();
-        pool::asio::async_acquire(*this->conns, key, async_dial(), limit..., handler(all));
-        return all;
-    }
-    void run() {
-        loop.restart();
-        loop.poll();
-    }
-
-    net::io_context loop;
-};
+using async_fixture = asking_fixture<fixture, Pool>;
 
 }  // namespace
 
@@ -79,7 +40,7 @@ TEST_CASE_TEMPLATE("asio, hooks: a connection is checked in the caller's turn, a
         CHECK(f.stats().checking == 1);
         return true;
     };
-    auto got = f.ask("a");
+    auto got = f.start("a");
     CHECK(f.history(1) == "dialled for a");
     CHECK(f.stats().hits == 0);
     f.run();
@@ -96,10 +57,10 @@ TEST_CASE_TEMPLATE("asio, hooks: after an unhealthy one the next is tried, and a
     async_fixture<Pool> f;
     f.put("a", 4);
     for (int id : {1, 3, 4}) f.far(id).on_check = [] { return false; };
-    auto got = f.ask("a");
+    auto got = f.start("a");
     f.run();
     CHECK(got->lease->id() == 2);
-    auto other = f.ask("a");
+    auto other = f.start("a");
     f.run();
     CHECK(other->lease->id() == 5);
     CHECK_FALSE(other->lease.reused());
@@ -114,7 +75,7 @@ TEST_CASE_TEMPLATE(
     async_fixture<Pool> f;
     f.dials.prepare([](far_end& far) { far.on_check = []() -> bool { throw 1; }; });
     f.put("a", 5);
-    auto got = f.ask("a");
+    auto got = f.start("a");
     f.run();
     CHECK(got->lease->id() == 6);
     CHECK(f.stats().found_unhealthy == 2);
@@ -126,8 +87,8 @@ TEST_CASE("asio, hooks: at the bound, a caller closes the unhealthy one, and kee
     async_fixture<open_pool> f{{}, {.max_open = 1, .patience = 0ns}};
     f.put("a");
     f.far(1).on_check = [] { return false; };
-    auto got = f.ask("a");
-    auto waits = f.ask("b");
+    auto got = f.start("a");
+    auto waits = f.start("b");
     f.run();
     CHECK(got->lease->id() == 2);
     CHECK_FALSE(waits->done);
@@ -140,7 +101,7 @@ TEST_CASE("asio, hooks: at the bound, a caller closes the unhealthy one, and kee
 TEST_CASE("asio, hooks: a connection that was handed over is checked, too [C20]") {
     async_fixture<open_pool> f{{}, {.max_open = 1, .patience = 0ns}};
     auto lent = f.acquire();
-    auto got = f.ask("a");
+    auto got = f.start("a");
     f.run();
     f.far(1).on_check = [] { return false; };
     lent.give_back();
@@ -155,7 +116,7 @@ TEST_CASE(
     async_fixture<open_pool> f{{.keep_alive_every = 10s}, {.max_open = 2, .patience = 1h}};
     auto lent = f.acquire();
     auto other = f.acquire("b");
-    auto waits = f.ask("a");
+    auto waits = f.start("a");
     lent.give_back();  // the caller is told to look, and does not yet
     other.discard();
     CHECK(f.stats().waiting == 1);
@@ -177,7 +138,7 @@ TEST_CASE("asio, hooks: a caller that dials takes no connection that would have 
     async_fixture<open_pool> f{{}, {.max_open = 2}};
     auto lent = f.acquire();
     std::function<void()> end_dial;
-    auto got = std::make_shared<result<open_pool>>();
+    auto got = std::make_shared<outcome<open_pool>>();
     const auto slow = [&](const std::string& key, auto handler) {
         end_dial = [&f, key, handler]() mutable { handler(error_code{}, tended_connection{f.dials(key)}); };
     };
@@ -198,7 +159,7 @@ TEST_CASE_TEMPLATE("asio, hooks: a caller that dials may give up, and is refused
     for (const bool is_late : {true, false}) {
         async_fixture<Pool> f;
         std::function<void()> end_dial;
-        auto got = std::make_shared<result<Pool>>();
+        auto got = std::make_shared<outcome<Pool>>();
         const auto slow = [&](const std::string& key, auto handler) {
             end_dial = [&f, key, handler]() mutable { handler(error_code{}, tended_connection{f.dials(key)}); };
         };
@@ -225,7 +186,7 @@ TEST_CASE_TEMPLATE(
             f.clock.advance(5s);
             return passes;
         };
-        auto got = f.ask("a", 5s);
+        auto got = f.start("a", 5s);
         f.run();
         CHECK(got->error == errc::acquire_timeout);
         CHECK_FALSE(got->lease);
@@ -248,7 +209,7 @@ TEST_CASE_TEMPLATE(
             signal.emit(net::cancellation_type::terminal);
             return passes;
         };
-        auto got = std::make_shared<result<Pool>>();
+        auto got = std::make_shared<outcome<Pool>>();
         pool::asio::async_acquire(
             *f.conns, "a", f.async_dial(), net::bind_cancellation_slot(signal.slot(), f.handler(got)));
         f.run();
@@ -271,7 +232,7 @@ TEST_CASE_TEMPLATE("asio, hooks: a pool that is closed, or ends, in a check refu
                 else f.conns->close();
                 return passes;
             };
-            auto got = f.ask("a");
+            auto got = f.start("a");
             f.run();
             CHECK(got->done);
             CHECK(static_cast<bool>(got->lease) == passes);

@@ -2,7 +2,6 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <new>
 #include <string>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <support/later_checks.hpp>
+#include <support/posting_executor.hpp>
 
 #if BOOST_VERSION >= 107700
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -36,30 +36,6 @@ void end_alone(Fixture& f, bool is_healthy) {
     CHECK(f.dials.dials() == 1);
     f.check_sums(1);
 }
-
-/// An executor that has no memory while the test says so.
-struct hungry_executor {
-    net::io_context& context() const noexcept { return inner.context(); }
-    void on_work_started() const noexcept { inner.on_work_started(); }
-    void on_work_finished() const noexcept { inner.on_work_finished(); }
-    template <class F, class Allocator>
-    void dispatch(F&& f, const Allocator& memory) const {
-        post(std::forward<F>(f), memory);
-    }
-    template <class F, class Allocator>
-    void defer(F&& f, const Allocator& memory) const {
-        post(std::forward<F>(f), memory);
-    }
-    template <class F, class Allocator>
-    void post(F&& f, const Allocator& memory) const {
-        if (*has_none) throw std::bad_alloc{};
-        inner.post(std::forward<F>(f), memory);
-    }
-    [[maybe_unused]] friend bool operator==(const hungry_executor&, const hungry_executor&) = default;
-
-    net::io_context::executor_type inner;
-    const bool* has_none;
-};
 
 }  // namespace
 
@@ -367,19 +343,20 @@ TEST_CASE_TEMPLATE("async check: a caller that there is no memory to tell is tol
         for (const bool closes : {true, false}) {
             check_fixture<Pool> f;
             f.put("a");
-            bool has_none = false;
+            bool has_memory = true;
             auto got = std::make_shared<outcome<Pool>>();
-            pool::asio::async_acquire(*f.conns, "a", f.async_dial(), 5s,
-                net::bind_executor(hungry_executor{f.loop.get_executor(), &has_none}, f.handler(got).get()));
+            const posting_executor executor{f.loop.get_executor(), while_there_is_memory{&has_memory}};
+            pool::asio::async_acquire(
+                *f.conns, "a", f.async_dial(), 5s, net::bind_executor(executor, f.handler(got).get()));
             f.run();
-            has_none = true;
+            has_memory = false;
             if (is_late) {
                 f.clock.advance(5s);
                 f.conns->upkeep();
             }
             f.answer(true);
             CHECK_FALSE(got->done);
-            has_none = false;
+            has_memory = true;
             if (closes) f.conns->close();
             else f.conns->upkeep();
             f.run();

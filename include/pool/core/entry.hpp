@@ -127,9 +127,13 @@ public:
     bool is_lent() const noexcept { return place_ == place::lent; }        ///< with a caller
     bool is_idle() const noexcept { return place_ == place::idle; }        ///< with the pool
 
-    /// Whether it comes back as if it had not been lent: it is kept alive, or its caller leaves before its check.
-    bool may_be_unused() const noexcept { return is_lent() && (is_unchecked || is_tended); }
-    /// When it expires if it is idle, or comes back as if it had not been lent.
+    /// Whether nobody has used it since it was lent: its check has not passed, or it is kept alive. If it comes back so, it
+    /// is as old as before.
+    bool is_unused() const noexcept {
+        if constexpr (has_check<Conn> || has_keep_alive<Conn>) return is_unchecked;
+        else return false;
+    }
+    /// When it expires if it is idle, or comes back unused.
     time_point expires_at() const noexcept
         requires timed
     {
@@ -162,8 +166,7 @@ public:
     // byte with what the holder changes.
     signed char exceptions = 0;     ///< uncaught ones when it was lent, or when its lease moved
     bool reused : 1 = false;        ///< it was idle before it was lent
-    bool is_unchecked : 1 = false;  ///< its health has to be checked before it is used
-    bool is_tended : 1 = false;     ///< it is kept alive, and then goes back to its place
+    bool is_unchecked : 1 = false;  ///< its health has to be checked before it is used, or it is kept alive
 
 private:
     friend entry_index<Key, Conn, Parts>;

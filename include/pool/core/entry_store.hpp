@@ -261,7 +261,7 @@ public:
             }
             this->unlink(*each);
             each->place_ = place::lent;
-            each->is_tended = true;
+            each->is_unchecked = true;
             ++each->group_->lent;
             ++stats_.lent;
             ++stats_.checking;
@@ -277,7 +277,7 @@ public:
     {
         ++stats_.kept_alive;
         --stats_.checking;
-        e.is_tended = false;
+        e.is_unchecked = false;
         link_again(e);
         e.tending_.at = now;
         if constexpr (timed) {

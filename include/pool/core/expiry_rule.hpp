@@ -71,7 +71,7 @@ public:
         }
     }
 
-    /// When an entry expires that is given back at `since`.
+    /// When an entry expires that is given back at `since`, or comes back unused.
     time_point of([[maybe_unused]] const Entry& e, [[maybe_unused]] time_point since,
         [[maybe_unused]] own_deadline own = no_deadline()) const noexcept {
         if constexpr (!timed) {
@@ -82,7 +82,8 @@ public:
             if constexpr (asks.draw) age.draw = static_cast<std::uint32_t>(e.worn().draw) << wear::dropped;
             if constexpr (asks.uses) age.uses = e.worn().uses;
             if constexpr (asks.deadline) age.deadline = own;
-            return expiry_of(policy_, since, age);
+            const time_point at = expiry_of(policy_, since, age);
+            return e.is_unused() ? std::min(at, e.expires_at()) : at;
         }
     }
 
@@ -101,12 +102,13 @@ public:
     /// An entry that is given back at `now` or later expires at this time or later. If it is not idle, this is max() if it
     /// will not be kept, or if `earliest` is as early.
     ///
-    /// Its own deadline is unknown before it is given back.
+    /// Its own deadline is unknown before it is given back. Without a policy that depends on its age, it is as a new one,
+    /// unless it comes back unused.
     time_point bound_of([[maybe_unused]] const Entry& e, [[maybe_unused]] time_point now) const noexcept {
         if constexpr (!timed) return {};
         else if (e.is_idle()) return of(e, now);
-        else if (e.may_be_unused()) return std::min(bound_of_used(e, now), kept(e.expires_at(), now));
-        else return bound_of_used(e, now);
+        else if (e.is_lent()) return depends_on_age || e.is_unused() ? kept(of(e, now), now) : time_point::max();
+        else return depends_on_age && e.is_opening() ? earliest(now) : time_point::max();
     }
 
     /// Exchanges the policy.
@@ -116,13 +118,6 @@ public:
     }
 
 private:
-    /// Without a policy that depends on its age, it is as a new one.
-    time_point bound_of_used(const Entry& e, time_point now) const noexcept {
-        if constexpr (!depends_on_age) return time_point::max();
-        else if (e.is_lent()) return kept(of(e, now), now);
-        else return e.is_opening() ? earliest(now) : time_point::max();
-    }
-
     static constexpr own_deadline no_deadline() noexcept {
         if constexpr (asks.deadline) return time_point::max();
         else return {};

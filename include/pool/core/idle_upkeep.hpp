@@ -101,33 +101,30 @@ public:
 
     /// Closes the idle connections of one key. Returns how many.
     std::size_t clear(const hashed& key) {
-        const Key kept(key.key);  // a close may destroy the object that `key` refers to
-        const hashed own{key_view<Key>(kept), key.hash};
-        return clear_idle([&] { return store().stats(own).idle; },
-            [&](std::size_t most, entries& retired) { store().clear(own, most, retired); });
+        const kept_key own{key};
+        return clear_idle([&] { return store().stats(own.of).idle; },
+            [&](std::size_t most, entries& retired) { store().clear(own.of, most, retired); });
     }
 
     /// Outdates what is open, or being opened: idle connections are closed now, and others when they come back, or when
     /// their dials end. Returns how many were closed.
     std::size_t invalidate(const invalidate_options& options) {
-        step(closing::later, [&](moment&) {
+        const auto outdate = [&] {
             store().invalidate();
             if (options.fail_waiting) admission_.refuse_waiting(request_state::invalidated);
-        });
-        if (options.interrupt) this->interrupt_outdated();
-        return in_batches([&](moment& now) { return store().clear_outdated(batch, now.retired); });
+        };
+        return invalidate(outdate, options, [&](moment& now) { return store().clear_outdated(batch, now.retired); });
     }
 
     /// The same for one key.
     std::size_t invalidate(const hashed& key, const invalidate_options& options) {
-        const Key kept(key.key);  // a close, or what is interrupted, may destroy the object that `key` refers to
-        const hashed own{key_view<Key>(kept), key.hash};
-        step(closing::later, [&](moment&) {
-            store().invalidate(own);
-            if (options.fail_waiting) admission_.refuse_waiting(own);
-        });
-        if (options.interrupt) this->interrupt_outdated();
-        return in_batches([&](moment& now) { return store().clear_outdated(own, batch, now.retired); });
+        const kept_key own{key};
+        const auto outdate = [&] {
+            store().invalidate(own.of);
+            if (options.fail_waiting) admission_.refuse_waiting(own.of);
+        };
+        return invalidate(
+            outdate, options, [&](moment& now) { return store().clear_outdated(own.of, batch, now.retired); });
     }
 
     /// Lends and dials nothing until `resume`. `lets_wait`: callers wait for that; otherwise they fail.
@@ -255,6 +252,23 @@ protected:
 
 private:
     using base::in_batches;
+
+    /// A key of its own: what the other one refers to may be destroyed by a close, or by what is interrupted.
+    struct kept_key {
+        explicit kept_key(const hashed& from) : key(from.key), of{key_view<Key>(key), from.hash} {}
+        kept_key(const kept_key&) = delete;
+        kept_key& operator=(const kept_key&) = delete;
+
+        const Key key;
+        const hashed of;
+    };
+
+    template <class Outdate, class Clear>
+    std::size_t invalidate(const Outdate& outdate, const invalidate_options& options, const Clear& clear_outdated) {
+        step(closing::later, [&](moment&) { outdate(); });
+        if (options.interrupt) this->interrupt_outdated();
+        return in_batches(clear_outdated);
+    }
 
     /// Goes through the idle connections. Closes those that are dead, or exceed the bounds. Returns how many. If the expiry
     /// policy is new, it lowers the times of all connections.

@@ -199,7 +199,7 @@ public:
         ++stats_.puts;
         if (bounds.in_all == 0 || bounds.per_key == 0 || e.weight() > bounds.weight)
             return retire(e, stats_.refused, retired);
-        if (is_due(e, expires_at, now)) return retire(e, stats_.expired, retired);
+        if (is_due(expires_at, now)) return retire(e, stats_.expired, retired);
         const std::size_t weight = bounds.weight - e.weight();
         trim_to({bounds.in_all - 1, bounds.per_key - 1, weight}, *e.group_, retired);
         if (Parts::weighed && stats_.idle_weight > weight) return retire(e, stats_.refused, retired);
@@ -221,7 +221,7 @@ public:
         requires can_wait
     {
         ++stats_.puts;
-        if (is_due(e, expires_at, now)) retire(e, stats_.expired, retired);
+        if (is_due(expires_at, now)) retire(e, stats_.expired, retired);
         else link(e, expires_at, now);
     }
 
@@ -294,29 +294,14 @@ protected:
                 change_blocked(e, true);
             idle_groups_.add(*e.group_);
         }
-        const bool unused = is_unused(e);
+        const bool is_unused = e.is_unused();
         if constexpr (Parts::has_since)
-            if (!unused) e.idle_since_ = now;
-        if constexpr (Parts::is_tended) e.tending_ = {unused ? e.tending_.at : now, ++last_age_};
+            if (!is_unused) e.idle_since_ = now;
+        if constexpr (Parts::is_tended) e.tending_ = {is_unused ? e.tending_.at : now, ++last_age_};
         if constexpr (timed) {
-            e.expiry_.at = expiry_of(e, expires_at);
+            e.expiry_.at = expires_at;
             if (e.expiry_.at < e.expiry_.indexed) index_.reindex(e, e.expiry_.at);
         }
-    }
-
-    /// Whether the caller of a connection that comes back has left before its check: it is as old as before.
-    static bool is_unused([[maybe_unused]] const entry& e) noexcept {
-        if constexpr (has_check<Conn>) return e.is_unchecked;
-        else return false;
-    }
-    /// When a connection expires that comes back, and expires at `expires_at` if it was used.
-    static time_point expiry_of(const entry& e, time_point expires_at) noexcept {
-        if constexpr (timed) return is_unused(e) ? std::min(expires_at, e.expiry_.at) : expires_at;
-        else return expires_at;
-    }
-    /// Whether it is due at once.
-    static bool is_due(const entry& e, time_point expires_at, time_point now) noexcept {
-        return is_due(expiry_of(e, expires_at), now);
     }
 
     /// Counts a hit, unless the connection has to be checked first.
