@@ -111,7 +111,8 @@ public:
         return sum([](State& state) { return state.clear(); });
     }
 
-    /// Closes all idle connections of one key, the oldest first. Returns how many.
+    /// Closes all idle connections of one key, the oldest first. Returns how many. Throws what Key's hash, copy and
+    /// equality throw.
     std::size_t clear(key_view<Key> key) {
         const hashed key_with_hash{key};
         const state_ptr kept = of(key_with_hash);
@@ -127,7 +128,8 @@ public:
         return sum([&](State& state) { return state.invalidate(options); });
     }
 
-    /// The same for the connections of one key.
+    /// The same for the connections of one key. Throws what Key's hash, copy and equality throw. If the equality throws in
+    /// the middle, idle connections may be left, which are closed as soon as a look-up finds them.
     std::size_t invalidate(key_view<Key> key, const invalidate_options& options = {}) {
         const hashed key_with_hash{key};
         const state_ptr kept = of(key_with_hash);
