@@ -3,7 +3,7 @@
 #
 # Installs missing packages, then builds and runs the tests, in every configuration or in the named ones:
 # scripts/test.sh gcc-debug tsan
-# With --full first, tests that have a longer form run that. It takes hours.
+# With --full first, tests that have a longer form run that, and each file is compiled by itself. It takes hours.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -69,7 +69,7 @@ build() {
     # system's Boost.
     if needs_boost_package "$1" || { [[ $1 == *san* ]] && has_boost_package; }; then unpack_boost || return; fi
     if [[ $1 == portability-aarch64 || $1 == portability-mingw ]]; then unpack_test_headers || return; fi
-    cmake --preset "$1" >/dev/null || return
+    cmake --preset "$1" ${POOL_TESTS_FULL+-D CMAKE_UNITY_BUILD=OFF} >/dev/null || return
     # The tests of the consumers build them.
     [[ $1 == consumers ]] || cmake --build --preset "$1" --parallel "$jobs"
 }
