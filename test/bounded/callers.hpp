@@ -121,7 +121,7 @@ protected:
     /// The request is over, and its caller takes what it has got.
     void leave(const caller_type& caller) {
         tell_("caller ", caller.number, caller.state() == request_state::lent ? " has a connection" : " has none");
-        const bool has_to_check = caller.state() == request_state::lent && caller.lent().is_unchecked;
+        const bool has_to_check = caller.state() == request_state::lent && caller.lent().is_unused();
         if (has_to_check)
             checkers_.push_back(
                 {&caller.lent(), caller.number, caller.is_blocked_by_dial, caller.deadline(), caller.unhealthy});

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <chrono>
 #include <cstddef>
+#include <exception>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -266,6 +269,45 @@ EACH_INVALIDATED_POOL("invalidate: a dial that fails after one that was outdated
     CHECK(f.stats().failed_dials == 1);
     f.check_sums(1);
     CHECK(f.acquire()->id() == 2);
+}
+
+EACH_INVALIDATED_POOL("invalidate: a caller whose context has ended meanwhile does not dial again [C24]") {
+    using pool::dial_context;
+    fixture<Pool> f;
+    std::stop_source stop;
+    const auto late = std::chrono::steady_clock::now() - 1s;
+    for (const bool is_late : {true, false}) {
+        auto dial = f.dial_after([&](int) {
+            f.conns->invalidate();
+            if (!is_late) stop.request_stop();
+        });
+        const dial_context context = is_late ? dial_context{.deadline = late} : dial_context{.stop = stop.get_token()};
+        const int before = f.net.dials();
+        if constexpr (Pool::bounds_open) {  // it would not dial at all after its deadline
+            if (is_late) continue;
+            CHECK_THROWS_AS((void)f.conns->acquire("a", dial, context), pool::acquire_cancelled);
+        } else {
+            CHECK_THROWS_AS((void)f.conns->acquire("a", dial, context), pool::acquire_invalidated);
+        }
+        CHECK(f.net.dials() == before + 1);
+        CHECK(f.net.open() == 0);
+    }
+    f.check_sums(Pool::bounds_open ? 1 : 2);
+}
+
+EACH_INVALIDATED_POOL("invalidate: a prewarm whose context has ended meanwhile does not dial again [C24]") {
+    fixture<Pool> f;
+    std::stop_source stop;
+    auto dial = f.dial_after([&](int) {
+        f.conns->invalidate();
+        stop.request_stop();
+    });
+    const pool::prewarmed done = f.conns->prewarm("a", 2, dial, {.stop = stop.get_token()});
+    CHECK(done.opened == 0);
+    CHECK_THROWS_AS(std::rethrow_exception(done.error), pool::acquire_invalidated);
+    CHECK(f.net.dials() == 1);
+    CHECK(f.stats().idle == 0);
+    f.check_sums(0);
 }
 
 EACH_INVALIDATED_POOL("invalidate: after 16 outdated dials their caller fails, and not before [C24]") {

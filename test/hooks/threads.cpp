@@ -69,6 +69,7 @@ TEST_CASE_TEMPLATE("hooks, threads: nothing is lost, lent twice, or open beyond 
             auto lent = conns.acquire(key, dial);
             lent->use();
             if (i % 16 == 0) lent.discard();
+            else if (i % 16 == 8) lent.detach().close();
         }
     };
     std::atomic<bool> is_over = false;
@@ -77,6 +78,7 @@ TEST_CASE_TEMPLATE("hooks, threads: nothing is lost, lent twice, or open beyond 
     std::thread sweeps{[&] {
         while (!is_over) {
             conns.upkeep();
+            CHECK(conns.next_expiry() > std::chrono::steady_clock::now());
             if constexpr (Pool::bounds_open) {
                 const pool::stats s = conns.stats();
                 CHECK(s.idle + s.lent + s.dialing + s.closing <= most_open);

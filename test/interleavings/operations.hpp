@@ -82,11 +82,7 @@ std::vector<operation<Pool>> common_operations() {
             .needs_lease = true,
             .takes_out = true},
         {.name = "put",
-            .act =
-                [](scene& all, std::size_t i) {
-                    all.own[i]->will_be_put();
-                    all.conns->put(all.key(i), std::move(*all.own[i]));
-                },
+            .act = [](scene& all, std::size_t i) { all.put(i); },
             .needs_conn = true},
         {.name = "take",
             .act =

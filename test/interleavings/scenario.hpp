@@ -116,7 +116,7 @@ public:
     connection(connection&& other) noexcept
         : all_{std::exchange(other.all_, nullptr)},
           number_{other.number_},
-          is_put_{other.is_put_},
+          put_by_{other.put_by_},
           is_closed_{other.is_closed_} {}
     connection& operator=(connection&&) = delete;
     ~connection() {
@@ -134,16 +134,16 @@ public:
     static bool unblocked() noexcept { return true; }
     int number() const noexcept { return number_; }
 
-    /// Whether an operation put it into the pool: for the pool it is as old as that.
-    bool is_put() const noexcept { return is_put_; }
-    void will_be_put() noexcept { is_put_ = true; }
+    /// The operation that puts it into the pool, if one does: for the pool it is as old as that.
+    std::optional<std::size_t> put_by() const noexcept { return put_by_; }
+    void will_be_put(std::size_t by) noexcept { put_by_ = by; }
 
 protected:
     connection_count* all_;
     int number_;
 
 private:
-    bool is_put_ = false;
+    std::optional<std::size_t> put_by_;
     bool is_closed_ = false;
 };
 
@@ -164,6 +164,20 @@ struct setting {
 /// How a pool of this type is made, with room for `open` connections.
 template <class Pool>
 struct maker;
+
+/// A flag for each operation. They order nothing.
+class flags {
+public:
+    void set(std::size_t i) noexcept { all_[i].store(true, std::memory_order_relaxed); }
+    std::array<bool, most_operations> now() const noexcept {
+        std::array<bool, most_operations> seen{};
+        for (std::size_t i = 0; i != seen.size(); ++i) seen[i] = all_[i].load(std::memory_order_relaxed);
+        return seen;
+    }
+
+private:
+    std::array<std::atomic<bool>, most_operations> all_{};
+};
 
 /// A pool, and what its operations hold.
 template <class Pool>
@@ -208,17 +222,28 @@ struct scene {
             return connection{counted};
         };
     }
-    /// What was invalidated before a call began is not lent to it. What was put may have been put after that.
+    /// What was invalidated before a call began is not lent to it.
     template <class Acquire>
     void checked(const Acquire& acquire) {
         const int before = outdated;
+        const auto puts_before = outdated_puts.now();
         const lease got = acquire();
-        if (!got || got->is_put()) return;
-        counted.test.require(got->number() > before, "C24: what was invalidated is not lent");
+        if (!got) return;
+        const auto by = got->put_by();
+        const bool is_outdated = by ? puts_before[*by] : got->number() <= before;
+        counted.test.require(!is_outdated, "C24: what was invalidated is not lent");
+    }
+    void put(std::size_t i) {
+        own[i]->will_be_put(i);
+        conns->put(key(i), std::move(*own[i]));
+        ended_puts.set(i);
     }
     void invalidate(const pool::invalidate_options& options) {
         const int before = counted.dialled;
+        const auto puts_before = ended_puts.now();
         conns->invalidate(options);
+        for (std::size_t i = 0; i != puts_before.size(); ++i)
+            if (puts_before[i]) outdated_puts.set(i);
         for (int seen = outdated; seen < before && !outdated.compare_exchange_weak(seen, before);) {
         }
     }
@@ -234,6 +259,8 @@ struct scene {
     std::array<std::optional<connection>, most_operations> own;
     std::stop_source stop;
     std::atomic<int> outdated = 0;  ///< connections with numbers up to this are not lent any more
+    flags ended_puts;               ///< the puts that have returned
+    flags outdated_puts;            ///< those whose connections are not lent any more
 
     // What the invariant has to know.
     std::size_t puts = 0;

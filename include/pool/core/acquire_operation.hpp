@@ -121,7 +121,7 @@ public:
         if constexpr (awaits_checks) self.end_check();
         request_state seen = self.look();
         for (;; seen = self.look()) {
-            if (seen == request_state::lent && self.found_->is_unchecked) {
+            if (seen == request_state::lent && self.found_->is_unused()) {
                 auto& lent = *std::exchange(self.found_, nullptr);
                 if constexpr (!awaits_checks) self.checked(lent, core::is_healthy(*self.state_, lent));
                 else if (self.start_check(lent)) return;

@@ -175,11 +175,11 @@ typename State::entry& acquire(State& state, const typename State::hashed& key, 
     };
     if constexpr (is_fresh) {
         while (found->reused) {
-            if (found->is_unchecked) state.passed_check(*found);
+            if (found->is_unused()) state.passed_check(*found);
             wait_or_dial_instead(true);
         }
     } else {
-        for (int n = 1; found->is_unchecked; ++n) {
+        for (int n = 1; found->is_unused(); ++n) {
             if (!core::is_healthy(state, *found)) wait_or_dial_instead(n >= most_unhealthy);
             else give_back_if_late(state, *found, context, deadline);
         }

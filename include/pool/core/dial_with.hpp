@@ -28,6 +28,12 @@ Conn dial_with(Dial& dial, const Key& key, [[maybe_unused]] const dial_context& 
     else return std::invoke(dial);
 }
 
+/// Whether a context says that its caller needs no connection any more.
+inline bool has_ended(const dial_context& context) {
+    if (context.stop.stop_requested()) return true;
+    return context.deadline != context.deadline.max() && std::chrono::steady_clock::now() >= context.deadline;
+}
+
 /// Whether a dial, of any result, takes the context of its caller. It is not tried without the key, if there is one:
 /// a generic dial might not compile. The `Handler` is that of an asynchronous dial. A
 /// blocking dial and a coroutine have none.

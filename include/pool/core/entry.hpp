@@ -63,6 +63,7 @@ class entry : public boost::intrusive::list_base_hook<>,
     enum class place : unsigned char {
         opening,  ///< with the caller that opens its connection; there is none yet
         lent,     ///< with a caller
+        unused,   ///< the same, but the caller has not used it: its check has not passed, or it is kept alive
         idle,     ///< in the list of its group
         closing,  ///< with the caller that closes its connection
     };
@@ -124,13 +125,13 @@ public:
     }
 
     bool is_opening() const noexcept { return place_ == place::opening; }  ///< with the caller that opens it
-    bool is_lent() const noexcept { return place_ == place::lent; }        ///< with a caller
+    bool is_lent() const noexcept { return place_ == place::lent || is_unused(); }  ///< with a caller
     bool is_idle() const noexcept { return place_ == place::idle; }        ///< with the pool
 
-    /// Whether nobody has used it since it was lent: its check has not passed, or it is kept alive. If it comes back so, it
-    /// is as old as before.
+    /// Whether it is lent, and nobody has used it since: its check has not passed, or it is kept alive. If it comes back so,
+    /// it is as old as before.
     bool is_unused() const noexcept {
-        if constexpr (has_check<Conn> || has_keep_alive<Conn>) return is_unchecked;
+        if constexpr (has_check<Conn> || has_keep_alive<Conn>) return place_ == place::unused;
         else return false;
     }
     /// When it expires if it is idle, or comes back unused.
@@ -164,9 +165,8 @@ public:
 
     // For the holder of the lent entry. The store sets them only when it makes the entry, or lends it, so they share a
     // byte with what the holder changes.
-    signed char exceptions = 0;     ///< uncaught ones when it was lent, or when its lease moved
-    bool reused : 1 = false;        ///< it was idle before it was lent
-    bool is_unchecked : 1 = false;  ///< its health has to be checked before it is used, or it is kept alive
+    signed char exceptions = 0;  ///< uncaught ones when it was lent, or when its lease moved
+    bool reused : 1 = false;     ///< it was idle before it was lent
 
 private:
     friend entry_index<Key, Conn, Parts>;

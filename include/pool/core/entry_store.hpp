@@ -216,7 +216,7 @@ public:
 
     /// A connection that was lent has passed its health check.
     void passed_check(entry& e) noexcept {
-        e.is_unchecked = false;
+        e.place_ = place::lent;
         --stats_.checking;
         ++stats_.hits;
     }
@@ -230,8 +230,9 @@ public:
     /// Retires a connection that was lent, and cannot be used: it has failed its check, or its caller wants a fresh
     /// one.
     void retire_unusable(entry& e, entries& retired) noexcept {
-        stats_.checking -= e.is_unchecked;
-        retire(e, e.is_unchecked ? stats_.found_unhealthy : stats_.discarded, retired);
+        const bool is_checked = e.is_unused();
+        stats_.checking -= is_checked;
+        retire(e, is_checked ? stats_.found_unhealthy : stats_.discarded, retired);
     }
 
     /// Retires a lent entry, because its reset has failed.
@@ -260,8 +261,7 @@ public:
                 continue;
             }
             this->unlink(*each);
-            each->place_ = place::lent;
-            each->is_unchecked = true;
+            each->place_ = place::unused;
             ++each->group_->lent;
             ++stats_.lent;
             ++stats_.checking;
@@ -277,7 +277,6 @@ public:
     {
         ++stats_.kept_alive;
         --stats_.checking;
-        e.is_unchecked = false;
         link_again(e);
         e.tending_.at = now;
         if constexpr (timed) {

@@ -56,7 +56,7 @@ template <class State>
 bool is_healthy(State& state, typename State::entry& lent) noexcept {
     using connection_type = typename State::connection_type;
     if constexpr (health_checked<connection_type>) {
-        if (!lent.is_unchecked) return true;
+        if (!lent.is_unused()) return true;
         bool is_good = false;
         if (!core::succeeds([&] { is_good = connection_traits<connection_type>::healthy(lent.conn()); })) return false;
         if (!is_good || connection_traits<connection_type>::closed(lent.conn())) return false;
@@ -69,7 +69,7 @@ bool is_healthy(State& state, typename State::entry& lent) noexcept {
 template <class State>
 void end_unneeded_check(State& state, typename State::entry& lent, bool is_healthy) noexcept {
     if (!is_healthy) return state.template drop<true>(lent);
-    if (lent.is_unchecked) state.passed_check(lent);
+    if (lent.is_unused()) state.passed_check(lent);
     state.give_back(lent);
 }
 

@@ -58,7 +58,7 @@ public:
         });
     }
 
-    /// Does all that is due. Returns how many connections have expired.
+    /// Does all that is due. Returns how many connections have expired, but for those that expire in a keep-alive.
     std::size_t upkeep() {
         if constexpr (bounds_open) look_again();
         std::size_t expired = 0;

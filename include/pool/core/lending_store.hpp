@@ -282,6 +282,7 @@ protected:
     struct no_groups {};
 
     void link(entry& e, [[maybe_unused]] time_point expires_at, [[maybe_unused]] time_point now) noexcept {
+        const bool is_unused = e.is_unused();
         --e.group_->lent;
         --stats_.lent;
         index_.move_to_end(e, stats_.idle++ == 0);
@@ -294,7 +295,6 @@ protected:
                 change_blocked(e, true);
             idle_groups_.add(*e.group_);
         }
-        const bool is_unused = e.is_unused();
         if constexpr (Parts::has_since)
             if (!is_unused) e.idle_since_ = now;
         if constexpr (Parts::is_tended) e.tending_ = {is_unused ? e.tending_.at : now, ++last_age_};
@@ -307,8 +307,8 @@ protected:
     /// Counts a hit, unless the connection has to be checked first.
     void count_hit([[maybe_unused]] entry& e, [[maybe_unused]] time_point now) noexcept {
         if constexpr (has_check<Conn>) {
-            e.is_unchecked = saturating_since(e.idle_since_, now) >= rules_.check_after;
-            if (e.is_unchecked) {
+            if (saturating_since(e.idle_since_, now) >= rules_.check_after) {
+                e.place_ = place::unused;
                 ++stats_.checking;
                 return;
             }
@@ -336,7 +336,7 @@ protected:
         const bool was_in_use = its.is_in_use();
         if (e.place_ == place::idle) {
             forget_idle(e);
-        } else if (e.place_ == place::lent) {
+        } else if (e.is_lent()) {
             --its.lent;
             --stats_.lent;
         }

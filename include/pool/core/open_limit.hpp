@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include <pool/core/acquire_errors.hpp>
+#include <pool/core/dial_with.hpp>
 #include <pool/core/idle_upkeep.hpp>
 #include <pool/core/opening_store.hpp>
 #include <pool/core/request.hpp>
@@ -81,7 +82,7 @@ public:
             silent_request() : request{true} {}
             bool notified() noexcept override { return true; }
         };
-        for (int n = 0; n != most_outdated; ++n) {
+        for (int n = 0; n == 0 || (n != most_outdated && !core::has_ended(context)); ++n) {
             silent_request asking;
             bool may_dial = false;
             step(closing::later,

@@ -193,7 +193,7 @@ protected:
                 }
             }
             const request_state why = undo_dial(fresh);
-            if (why != request_state::invalidated || n == most_outdated) return why;
+            if (why != request_state::invalidated || n == most_outdated || core::has_ended(context)) return why;
         }
     }
 

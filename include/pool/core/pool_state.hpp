@@ -156,7 +156,7 @@ public:
         step(closing::own_and_one, now, [&](moment&) {
             if (was_used) lent.count_use();
             if constexpr (has_check<Conn>)
-                if (lent.is_unchecked) store().left_unchecked();
+                if (lent.is_unused()) store().left_unchecked();
             if (dead || is_closed()) store().refuse(lent, now.retired);
             else keep(lent, own, was_reconfigured_, now);
         });

@@ -79,7 +79,7 @@ public:
 
     /// Does all that is due: what `expire` and `look_again` do, the closes of idle connections that are dead,
     /// keep-alives, and the closes that look-ups have left. A reaper calls it. Returns how many connections have
-    /// expired. O(n).
+    /// expired, but for those that expire in a keep-alive. O(n).
     std::size_t upkeep() {
         return sum([](State& state) {
             const std::size_t expired = state.upkeep();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
 #include <utility>
 
+#include <pool/core/dial_with.hpp>
 #include <pool/core/hashed_key.hpp>
 #include <pool/core/own_dial.hpp>
 #include <pool/core/request.hpp>
@@ -48,12 +48,8 @@ template <class State, class Dial>
 prewarmed open_ahead(State& state, const typename State::hashed& key, const ahead& wanted, Dial& dial,
     const dial_context& context) {
     prewarmed done;
-    const auto may_go_on = [&] {
-        return !context.stop.stop_requested() && (context.deadline == context.deadline.max() ||
-                                                     std::chrono::steady_clock::now() < context.deadline);
-    };
     try {
-        while (may_go_on() && state.open_ahead(key, wanted, dial, context)) ++done.opened;
+        while (!core::has_ended(context) && state.open_ahead(key, wanted, dial, context)) ++done.opened;
     } catch (...) {
         done.error = std::current_exception();
     }

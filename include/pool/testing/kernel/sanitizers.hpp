@@ -81,7 +81,7 @@ public:
         if (__asan_unpoison_memory_region != nullptr) __asan_unpoison_memory_region(bottom_, size_);
     }
 
-    /// It will never be switched to again, and what it refers to is not leaked. With the check for use after return,
+    /// It will never be switched to again, and what it refers to is not leaked. The thread sanitizer keeps its fiber. With the check for use after return,
     /// the address sanitizer has put variables into a stack of its own, of eleven parts as large as this one.
     void abandon() noexcept {
         if (__lsan_register_root_region != nullptr && fake_stack_ != nullptr) {
