@@ -8,7 +8,7 @@
 #include <interleavings/hook_operations.hpp>
 
 // Connections that are checked, reset and kept alive: pairs of the operations that call these hooks, and of those that
-// could disturb them, under every schedule in which threads are stopped five times at most. A thread may be stopped in
+// could disturb them, under every schedule in which threads are stopped four times at most. A thread may be stopped in
 // each hook.
 
 using namespace interleavings;
@@ -71,7 +71,7 @@ std::vector<operation<Pool>> operations_that_call_hooks() {
 
 template <class Pool>
 total explore_called_hooks() {
-    const int preemptions = is_full_tier() ? pool::testing::limits{}.preemptions : is_plain ? 5 : 3;
+    const int preemptions = is_full_tier() ? pool::testing::limits{}.preemptions : is_plain ? 4 : 3;
     return explore_hooks(operations_that_call_hooks<Pool>(), {}, preemptions);
 }
 

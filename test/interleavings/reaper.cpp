@@ -38,7 +38,7 @@ total explore_beside_reaper(const std::vector<operation<Pool>>& operations) {
             if (ends_otherwise) continue;
             const auto scenario = [&](exploration& test) { play_beside_reaper(test, each, {.from = from}); };
             pool::testing::limits within{.early_time_outs = 1, .schedules = 1'000'000'000, .skips_equivalent = true};
-            if (!is_plain) within.preemptions = 2;
+            if (!is_full_tier()) within.preemptions = is_plain ? 4 : 2;
             sum.add("reaper | " + std::string{each.name}, scenario, within);
         }
     }
