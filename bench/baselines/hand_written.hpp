@@ -84,6 +84,8 @@ public:
     using connection_type = Conn;
     using entry = node;
     using lease = pool::lease<hand_written>;
+    static constexpr bool marks_leases() noexcept { return false; }
+    static void trace_lease(const entry&, const pool::call_site&) noexcept {}
 
     explicit hand_written(pool::bounded capacity, ExpiryPolicy expiry = {}, ClockPolicy clock = {})
         : capacity_{capacity}, expiry_{std::move(expiry)}, clock_{std::move(clock)} {}

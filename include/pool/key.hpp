@@ -88,6 +88,13 @@ concept comparable_key = requires(key_view<Key> key) {
     { key_traits<Key>::equal(key, key) } -> std::convertible_to<bool>;
 };
 
+/// A key whose traits say how messages, reports and `connection_info` show it: `static std::string describe(const Key&)`. A key
+/// that holds a secret needs that.
+template <class Key>
+concept describing_key = requires(const Key& key) {
+    { key_traits<Key>::describe(key) } -> std::same_as<std::string>;
+};
+
 /// A key that can be looked up with its view, and made from one.
 template <class Key>
 concept viewable_key = std::convertible_to<const Key&, key_view<Key>> && std::constructible_from<Key, key_view<Key>>;

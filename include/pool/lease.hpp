@@ -3,12 +3,17 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <concepts>
+#include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
 
+#include <pool/call_site.hpp>
 #include <pool/connection.hpp>
+#include <pool/core/history.hpp>
 #include <pool/settings.hpp>
 
 /// @file
@@ -37,13 +42,18 @@ public:
     /// For the pool: the lease of a connection that was just lent.
     lease(State& state, typename State::entry& lent) noexcept : state_{&state}, entry_{&lent} {
         lent.exceptions = uncaught();
+        if (state.marks_leases()) [[unlikely]]
+            state.trace_lease(lent, {});
     }
 
-    /// For the pool: the same, for a caller that keeps the lease. The settings of the pool say whether it begins unkept.
-    static lease handed_out(State& state, typename State::entry& lent) noexcept {
-        lease made{state, lent};  // constructed in its place: a move would count the exceptions again
-        lent.exceptions = static_cast<signed char>(lent.exceptions | state.unkept_bits());  // no branch: each acquire runs it
-        return made;
+    /// For the pool: the same, for a caller that keeps the lease, and has asked for it at `where`. The settings of the pool
+    /// say whether it begins unkept.
+    lease(State& state, typename State::entry& lent, const call_site& where) noexcept : state_{&state}, entry_{&lent} {
+        lent.exceptions = uncaught();
+        if (state.marks_leases()) [[unlikely]] {
+            state.trace_lease(lent, where);
+            if (state.begins_unkept()) lent.exceptions = unkept;
+        }
     }
 
     /// Leaves `other` empty.
@@ -76,6 +86,14 @@ public:
     /// True if the connection was idle before, false if it was dialled for this lease. If a call on a reused connection
     /// fails, it may succeed on a new one.
     bool reused() const noexcept { return entry().reused; }
+
+    /// How long the connection has been open, if the pool knows: its expiry policy asks for that, or it traces its leases.
+    std::optional<std::chrono::nanoseconds> age() const {
+        return core::age_of(entry(), state_->trace_of(entry()), state_->clock());
+    }
+
+    /// How often the connection was used and given back before, under the same condition.
+    std::optional<std::uint64_t> uses() const { return core::uses_of(entry(), state_->trace_of(entry())); }
 
     /// Gives the connection back now, after its reset, if Conn has one. If there is no room, the pool is closed, the
     /// connection is `closed()`, or its reset fails, the pool closes it instead. Errors of closing are counted in the

@@ -6,6 +6,7 @@
 #include <pool/dial/backing_off.hpp>
 #include <pool/dial/timed.hpp>
 #include <pool/plain.hpp>
+#include <pool/print.hpp>
 #include <pool/retry_stale.hpp>
 #include <pool/seeded_key.hpp>
 

@@ -26,6 +26,8 @@ struct pool_settings {
     /// How often an idle connection is kept alive, by `upkeep`; zero is never.
     std::chrono::nanoseconds keep_alive_every{0};
     bool discard_unless_kept = false;               ///< a lease is given back only after `lease::keep`; a call, always
+    /// Keeps for each connection when it was opened and lent, how often, and by which call: see `inspect`.
+    bool trace_leases = false;
 };
 
 /// Options of an `invalidate`: each does more than to close what is outdated.

@@ -9,6 +9,8 @@
 #include <boost/version.hpp>
 #include <doctest/doctest.h>
 
+#include <pool/inspect.hpp>
+
 #include <support/later_checks.hpp>
 #include <support/posting_executor.hpp>
 
@@ -88,7 +90,7 @@ TEST_CASE_TEMPLATE("async check: a connection whose caller has left before its c
     Pool, later_idle, later_open) {
     using time_point = pool::manual_clock::time_point;
     for (const bool is_dropped : {true, false}) {
-        check_fixture<Pool> f{pool::pool_settings{.check_after = 25s}, capacity_of<Pool>{}, 50s};
+        check_fixture<Pool> f{pool::pool_settings{.check_after = 25s, .trace_leases = true}, capacity_of<Pool>{}, 50s};
         f.put("a");
         f.clock.advance(30s);
         auto got = std::make_shared<outcome<Pool>>();
@@ -105,6 +107,7 @@ TEST_CASE_TEMPLATE("async check: a connection whose caller has left before its c
         }
         CHECK(f.stats().idle == 1);
         CHECK(f.conns->next_expiry() == time_point{50s});
+        CHECK(pool::inspect(*f.conns).begin()->idle_for == (is_dropped ? 30s : 35s));
 
         auto next = f.ask("a", 1s);
         CHECK(f.begun.running() == 1);  // it has been idle for long, and is checked

@@ -297,7 +297,7 @@ private:
         self.timer_.reset();
         Error error{};
         lease<State> conn;
-        if (lent != nullptr) conn = lease<State>::handed_out(*self.state_, *lent);
+        if (lent != nullptr) conn = lease<State>{*self.state_, *lent, call_site{}};
         else error = core::error_for<Error>(seen, self.failure_, *self.state_, self.hashed_key(), self);
         if (lent == nullptr) self.request_stop();
         const auto work = self.work_;  // a copy: a dial that begins in another thread reads the executor

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <pool/call_site.hpp>
 #include <pool/core/blocking_acquire.hpp>
 #include <pool/core/saturating.hpp>
 #include <pool/dial.hpp>
@@ -32,11 +33,19 @@ inline constexpr bool is_time_point = false;
 template <class Clock, class Duration>
 inline constexpr bool is_time_point<std::chrono::time_point<Clock, Duration>> = true;  ///< of any clock
 
-/// What limits a call: a duration, a deadline, a stop token or a context.
+/// What limits the time of a call: a duration or a deadline.
+template <class T, class TimePoint>
+concept is_time_limit = is_duration<std::remove_cvref_t<T>> || is_time_point<std::remove_cvref_t<T>> ||
+                        std::convertible_to<T, TimePoint>;
+
+/// What limits a call: also a stop token or a context.
 template <class T, class TimePoint>
 concept call_limit =
-    is_duration<std::remove_cvref_t<T>> || is_time_point<std::remove_cvref_t<T>> || std::convertible_to<T, TimePoint> ||
-    std::convertible_to<T, std::stop_token> || std::convertible_to<T, dial_context>;
+    is_time_limit<T, TimePoint> || std::convertible_to<T, std::stop_token> || std::convertible_to<T, dial_context>;
+
+/// Anything but the place of a call.
+template <class T>
+concept not_a_place = !std::same_as<std::remove_cvref_t<T>, call_site>;
 
 /// Anything else stands for a dial, right or wrong.
 template <class T, class TimePoint>

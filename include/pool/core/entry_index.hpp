@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <boost/intrusive/list.hpp>
 #include <boost/multi_index/hashed_index.hpp>
 #include <boost/multi_index/mem_fun.hpp>
 #include <boost/multi_index/ordered_index.hpp>
@@ -91,9 +92,7 @@ public:
     void erase(entry& e) noexcept {
         group& its = *e.group_;
         if (oldest_ == position(e)) ++oldest_;
-        if (swept_ == position(e)) ++swept_;
-        if constexpr (Parts::is_tended)
-            if (tended_ == position(e)) ++tended_;
+        pass_on(e);
         ordered().erase(position(e));
         release(its);
     }
@@ -104,9 +103,7 @@ public:
         const auto here = position(e);
         if (is_first) oldest_ = here;
         else if (oldest_ == here) ++oldest_;
-        if (swept_ == here) ++swept_;
-        if constexpr (Parts::is_tended)
-            if (tended_ == here) ++tended_;
+        pass_on(e);
         ordered().relocate(ordered().end(), here);
     }
 
@@ -123,30 +120,33 @@ public:
     /// entries of its key.
     void reindex(entry& e, time_point to) noexcept {
         const bool was_oldest = oldest_ == position(e);
-        const bool was_swept = swept_ == position(e);
-        bool was_tended = false;
-        if constexpr (Parts::is_tended) was_tended = tended_ == position(e);
         const auto next = std::next(position(e));
         auto node = ordered().extract(position(e));
         e.expiry_.indexed = to;
         ordered().insert(next, std::move(node));
         if (was_oldest) oldest_ = position(e);
-        if (was_swept) swept_ = position(e);
-        if (was_tended) tended_ = position(e);
     }
 
-    /// Begins to go through all entries that are idle now, in order, or through all that there are. Other operations may
-    /// come in between.
-    void begin_sweep(bool of_all) noexcept { swept_ = of_all ? ordered().begin() : oldest_; }
+    /// A way through the entries, in order. Other operations may come in between: one that moves or erases the next entry
+    /// has the way go on at the one after it. Destroy it where the index may be touched.
+    class walk : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+        friend entry_index;
+        entry* next_ = nullptr;  ///< nullptr at the end
+    };
 
-    /// The next entry of that; nullptr at the end. It need not be idle.
-    entry* next_swept() noexcept { return swept_ != ordered().end() ? &unconst(*swept_++) : nullptr; }
+    /// Begins a walk at the entry that has been idle for longest, or through all that there are.
+    void begin(walk& way, bool of_all) noexcept {
+        way.next_ = at(of_all ? ordered().begin() : oldest_);
+        if (!way.is_linked()) walks_.push_back(way);
+    }
 
-    /// Begins another such way.
-    void begin_tending() noexcept { tended_ = oldest_; }
-
-    /// The next entry of that; nullptr at the end. It need not be idle.
-    entry* next_tended() noexcept { return tended_ != ordered().end() ? &unconst(*tended_++) : nullptr; }
+    /// The next entry of a walk; nullptr at the end. It need not be idle.
+    entry* next(walk& way) noexcept {
+        entry* const here = way.next_;
+        if (here != nullptr) way.next_ = at(std::next(position(*here)));
+        else if (way.is_linked()) way.unlink();
+        return here;
+    }
 
     /// An entry is idle again that has kept its place.
     void is_idle_again(entry& e) noexcept {
@@ -204,9 +204,17 @@ private:
     container container_{typename container::ctor_args_list{}, recycling_allocator<entry>{entry_blocks_}};
 
     using position_type = typename boost::multi_index::index<container, by_order>::type::iterator;
+
+    entry* at(position_type here) noexcept { return here != ordered().end() ? &unconst(*here) : nullptr; }
+
+    /// An entry leaves its place.
+    void pass_on(entry& leaving) noexcept {
+        for (walk& each : walks_)
+            if (each.next_ == &leaving) each.next_ = at(std::next(position(leaving)));
+    }
+
     position_type oldest_ = ordered().end();  ///< no idle entry is before it
-    position_type swept_ = ordered().end();   ///< where the sweep goes on
-    position_type tended_ = ordered().end();  ///< where the keeping alive goes on
+    boost::intrusive::list<walk, boost::intrusive::constant_time_size<false>> walks_;
 };
 
 }  // namespace pool::core

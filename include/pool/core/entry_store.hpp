@@ -131,7 +131,7 @@ public:
 
     /// Begins to go through all idle entries: `sweep` goes on. Two threads may sweep at once: they share the work.
     /// `visits_all` is whether it is to visit the entries that are not idle, too.
-    void begin_sweep(bool visits_all = false) noexcept { index_.begin_sweep(visits_all); }
+    void begin_sweep(bool visits_all = false) noexcept { index_.begin(sweep_, visits_all); }
 
     /// Looks at `most` entries at most. Retires those that are dead, or exceed the bound of their key, and then, at its
     /// end, those that exceed the bounds of all, by the rule of `give_back`. `per_key(group)`, `in_all()` and `weight` are
@@ -142,7 +142,7 @@ public:
         std::size_t weight = std::numeric_limits<std::size_t>::max()) noexcept {
         for (;; --most) {
             if (most == 0) return false;
-            entry* const next = index_.next_swept();
+            entry* const next = index_.next(sweep_);
             if (next == nullptr) break;
             visit(*next);
             if (!next->is_idle()) continue;
@@ -209,7 +209,7 @@ public:
         --e.group_->lent;
         --stats_.lent;
         stats_.keys -= !e.group_->is_in_use();
-        index_.erase(e);
+        base::erase(e);
     }
 
     // Hooks.
@@ -244,7 +244,7 @@ public:
     void begin_tending() noexcept
         requires Parts::is_tended
     {
-        index_.begin_tending();
+        index_.begin(tending_, false);
     }
 
     /// Lends the next idle entry that was last kept alive, or used, at `before` or earlier. Skips those that are
@@ -253,7 +253,7 @@ public:
     entry* next_to_tend(time_point before, time_point& next, std::size_t& most) noexcept
         requires Parts::is_tended
     {
-        while (entry* const each = most != 0 ? index_.next_tended() : nullptr) {
+        while (entry* const each = most != 0 ? index_.next(tending_) : nullptr) {
             --most;
             if (!each->is_idle() || connection_traits<Conn>::closed(each->conn()) || this->is_blocked(*each)) continue;
             if (each->tending_.at > before) {
@@ -319,6 +319,21 @@ public:
             if ((each.is_idle() || each.is_lent()) && each.has_conn()) visit(index_.unconst(each).conn());
     }
 
+    using walk = typename entry_index<Key, Conn, Parts>::walk;  ///< a way through the entries
+
+    /// Looks at entries, in order, `most` at most: calls `visit(entry)` for each. Returns whether these were all. Each step
+    /// is O(1), and a visit.
+    template <class Visit>
+    bool look_at(walk& way, std::size_t most, const Visit& visit) {
+        for (; most != 0; --most) {
+            const entry* const next = index_.next(way);
+            if (next == nullptr) return true;
+            visit(*next);
+        }
+        return false;
+    }
+    void begin(walk& way) noexcept { index_.begin(way, true); }  ///< `look_at` begins with the first entry
+
 private:
     using base::can_wait;
     using base::generations_;
@@ -348,6 +363,11 @@ private:
             this->idle_groups_.add_again(its);
         }
     }
+
+    struct no_walk {};
+
+    walk sweep_;  ///< that of all sweeps
+    [[no_unique_address]] std::conditional_t<Parts::is_tended, walk, no_walk> tending_;  ///< that of all keep-alives
 };
 
 }  // namespace pool::core

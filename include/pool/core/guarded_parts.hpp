@@ -20,10 +20,12 @@
 #include <pool/core/close_conn.hpp>
 #include <pool/core/entry_store.hpp>
 #include <pool/core/expiry_rule.hpp>
+#include <pool/core/history.hpp>
 #include <pool/core/moment.hpp>
 #include <pool/core/no_admission.hpp>
 #include <pool/core/parking.hpp>
 #include <pool/core/saturating.hpp>
+#include <pool/core/traces.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/lock.hpp>
 #include <pool/settings.hpp>
@@ -72,8 +74,10 @@ public:
     guarded_parts& operator=(const guarded_parts&) = delete;
     const std::string& name() const noexcept { return name_; }    ///< how error messages call the pool
     const ClockPolicy& clock() const noexcept { return clock_; }  ///< what is read for the time
-    /// The bits of `entry::exceptions` that a lease begins with: all, if it is given back only after `lease::keep`.
-    int unkept_bits() const noexcept { return unkept_bits_; }
+    /// Whether something has to be done with each lease. One branch is less than two.
+    bool marks_leases() const noexcept { return marks_leases_; }
+    /// Whether a lease is given back only after `lease::keep`.
+    bool begins_unkept() const noexcept { return begins_unkept_; }
 
     /// Whether a connection is of the process that this one was forked from. Then nothing may be done with it.
     bool is_forgotten(const entry& e) const noexcept { return forks_ != 0 && e.forks() != forks_; }
@@ -115,6 +119,35 @@ public:
         return all;
     }
 
+    // Traces.
+
+    /// A caller gets a lease.
+    void trace_lease(const entry& lent, const call_site& where) noexcept {
+        if (traces_ == nullptr) return;
+        const std::lock_guard guard{lock_};
+        traces_->lent(&lent, lent.reused, where);
+    }
+
+    /// What is known of an entry.
+    trace trace_of(const entry& e) const {
+        if (traces_ == nullptr) return {};
+        const std::lock_guard guard{lock_};
+        return traces_->of(&e);
+    }
+
+    /// Looks at all entries in steps of a batch: calls `prepare(batch)` without the lock, and then `visit(entry, trace)`
+    /// under it, for as many at most. One that is given back meanwhile may be visited again.
+    template <class Prepare, class Visit>
+    void look_at_all(const Prepare& prepare, const Visit& visit) {
+        walking way{*this};
+        for (bool is_all = false; !is_all;) {
+            prepare(moment::batch);
+            const std::lock_guard guard{lock_};
+            is_all = store().look_at(way.way, moment::batch,
+                [&](const entry& e) { visit(e, traces_ != nullptr ? traces_->of(&e) : trace{}); });
+        }
+    }
+
 protected:
     /// A thread in `drain`, which waits until nothing is outstanding.
     struct drainer : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
@@ -125,11 +158,13 @@ protected:
     /// Nothing is open.
     guarded_parts(CapacityPolicy&& capacity, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock)
         : name_{std::move(settings.name)},
-          unkept_bits_{settings.discard_unless_kept ? -1 : 0},
+          marks_leases_{settings.discard_unless_kept || settings.trace_leases},
+          begins_unkept_{settings.discard_unless_kept},
           clock_{std::move(clock)},
           capacity_{std::move(capacity)},
           expiry_{std::move(expiry)},
-          store_{{settings.reuse, settings.check_after}} {}
+          traces_{settings.trace_leases ? std::make_unique<traces>(time_source()) : nullptr},
+          store_{{settings.reuse, settings.check_after, 0, {traces_.get()}}} {}
 
     ~guarded_parts() = default;
 
@@ -146,6 +181,11 @@ protected:
         forks_ = rules.forks = rules.forks % entry::most_forks + 1;
         // Not value-initialised: that could overwrite what fills the lock's tail padding.
         if constexpr (!std::is_empty_v<LockPolicy>) ::new (static_cast<void*>(std::addressof(lock_))) LockPolicy;
+        if (traces_ != nullptr) {
+            (void)traces_.release();
+            traces_ = std::make_unique<traces>(time_source());
+            rules.traced.to = traces_.get();
+        }
         std::construct_at(std::addressof(store_), rules);
         std::construct_at(std::addressof(unclosed_));
         if constexpr (bounds_open) {
@@ -188,6 +228,27 @@ protected:
     }
 
 private:
+    /// A walk of `look_at_all`. It begins and ends under the lock.
+    struct walking {
+        explicit walking(guarded_parts& of) noexcept : parts{of} {
+            const std::lock_guard guard{parts.lock_};
+            parts.store().begin(way);
+        }
+        walking(const walking&) = delete;
+        walking& operator=(const walking&) = delete;
+        ~walking() {
+            const std::lock_guard guard{parts.lock_};
+            if (way.is_linked()) way.unlink();
+        }
+
+        guarded_parts& parts;
+        typename store_type::walk way;
+    };
+
+    traces::clock time_source() const {
+        return [its = clock_] { return core::since_epoch(its.now()); };
+    }
+
     /// In the child of a fork: whether no other thread of the parent was in the middle of a step. Only a lock with a
     /// `try_lock` can tell.
     bool is_whole() noexcept {
@@ -201,7 +262,8 @@ private:
     }
 
     const std::string name_;
-    const int unkept_bits_;
+    const bool marks_leases_;
+    const bool begins_unkept_;
     unsigned forks_ = 0;  ///< how often processes have forked until this one, as far as entries tell
     [[no_unique_address]] const ClockPolicy clock_;
 
@@ -218,6 +280,7 @@ protected:
     [[no_unique_address]] rule expiry_;
 
 private:
+    std::unique_ptr<traces> traces_;  ///< if the settings say so
     store_type store_;
 
 protected:

@@ -16,6 +16,7 @@
 #include <pool/core/entry_index.hpp>
 #include <pool/core/hashed_key.hpp>
 #include <pool/core/idle_groups.hpp>
+#include <pool/core/lending_rules.hpp>
 #include <pool/core/saturating.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
@@ -26,14 +27,6 @@
 /// `retired`. The caller provides the mutual exclusion.
 
 namespace pool::core {
-
-/// How a store lends.
-struct lending_rules {
-    reuse_order reuse = reuse_order::oldest_first;  ///< in which order it looks at the idle entries of a key
-    /// An entry that has been idle for less than this need not be checked before it is used.
-    std::chrono::nanoseconds check_after{};
-    unsigned forks = 0;  ///< how often processes have forked until this one
-};
 
 /// All connections of a pool in one container. An entry exists from before its connection opens until it is closed. Its
 /// address never changes. It belongs to a caller, is idle, or is being closed.
@@ -119,6 +112,7 @@ public:
     /// The same, for a group.
     entry& make_entry(group& of, time_point earliest) {
         entry& made = index_.add(of, earliest);
+        rules_.traced.begin(&made, [&] { index_.erase(made); });
         made.forks_ = rules_.forks & entry::most_forks;
         renew(made);
         return made;
@@ -140,6 +134,7 @@ public:
         e.place_ = place::lent;
         e.opened_ = born.opened;
         e.worn_ = born.worn;
+        rules_.traced.opened(&e);
         ++e.group_->lent;
         ++stats_.lent;
     }
@@ -147,7 +142,7 @@ public:
     /// Erases a new entry, because its connection could not be opened.
     void erase_unopened(entry& e) noexcept {
         assert(e.place_ == place::opening && "pool: only a new entry can be without a connection");
-        index_.erase(e);
+        erase(e);
     }
 
     /// Whether an expiry time has come.
@@ -250,7 +245,7 @@ public:
     void erase_closed(entry& e, bool failed) noexcept {
         stats_.failed_closes += failed;
         --stats_.closing;
-        index_.erase(e);
+        erase(e);
     }
 
     // The statistics. These functions count the events that happen outside the store.
@@ -302,6 +297,13 @@ protected:
             e.expiry_.at = expires_at;
             if (e.expiry_.at < e.expiry_.indexed) index_.reindex(e, e.expiry_.at);
         }
+        rules_.traced.idle(&e);
+    }
+
+    /// An entry without a connection ends.
+    void erase(entry& e) noexcept {
+        rules_.traced.end(&e);
+        index_.erase(e);
     }
 
     /// Counts a hit, unless the connection has to be checked first.

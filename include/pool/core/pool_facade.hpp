@@ -11,8 +11,7 @@
 
 #include <pool/core/acquire_within.hpp>
 #include <pool/core/blocking_acquire.hpp>
-#include <pool/core/own_dial.hpp>
-#include <pool/core/pool_states.hpp>
+#include <pool/core/lending_pool.hpp>
 #include <pool/core/refused.hpp>
 #include <pool/core/requirements.hpp>
 #include <pool/core/state_for.hpp>
@@ -29,139 +28,19 @@ namespace pool::core {
 
 /// The base of the pools. Each function finds the state of its key, and compiles to a call of that state.
 template <class State, std::size_t Shards, bool has_timeout = false>
-class pool_facade : public pool_states<State, Shards> {
-    using base = pool_states<State, Shards>;
+class pool_facade : public lending_pool<State, Shards, has_timeout> {
+    using base = lending_pool<State, Shards, has_timeout>;
     using Key = typename State::key_type;
     using Conn = typename State::connection_type;
     using ClockPolicy = typename State::clock_type;
     using hashed = typename State::hashed;
-    using dial_type = own_dial<Key, Conn>;
-    using timeout_type = default_timeout<has_timeout>;
 
 public:
     using key_type = Key;                                 ///< the parameter
     using connection_type = Conn;                         ///< the parameter
     using clock_type = ClockPolicy;                       ///< the parameter
-    using lease_type = lease<State>;                      ///< what `acquire` returns
-    using time_point = typename ClockPolicy::time_point;  ///< the type of deadlines
-
-    /// Lends an idle connection of `key`, or dials one. `dial` is called as `Conn(const Key&)` or
-    /// `Conn(const Key&, const dial_context&)`. It gets `context`. It may take long, because no lock is held.
-    /// Throws what `dial` throws, unchanged, `pool_closed`, `pool_paused` and `acquire_invalidated`.
-    ///
-    /// A pool that bounds the open connections may wait, like the overload below, until the context's deadline or stop
-    /// request. Then it also throws `acquire_timeout` and `acquire_cancelled`. It throws `queue_full` if it would have
-    /// to wait and the wait queue is full, even without a context.
-    template <dial_argument<time_point> Dial>
-    [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, const dial_context& context = {}) {
-        if constexpr (check_dial<Dial, Key, Conn>()) return hand_out(key, dial, context, timeout_);
-        else return {};
-    }
-
-    /// The same, but it waits until a connection is free or may be dialled. It gives up at `deadline`, a time of the
-    /// pool's clock, or when `stop` is requested. Both end only the wait, not a dial. The dial gets them as a
-    /// `dial_context` (the deadline only if the clock has the time points of `std::chrono::steady_clock`, as
-    /// `coarse_clock` has), and should obey them. Throws `acquire_timeout`, `acquire_cancelled` and `queue_full`, too.
-    template <dial_argument<time_point> Dial>
-    [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, time_point deadline, std::stop_token stop = {}) {
-        if constexpr (check_limited_wait<State>() && check_dial<Dial, Key, Conn>() && check_lending<State>()) {
-            dial_context context{.stop = std::move(stop)};
-            if constexpr (std::same_as<time_point, decltype(context.deadline)>) context.deadline = deadline;
-            const hashed key_with_hash{key};
-            State& state = *this->of(key_with_hash);
-            return lease_type::handed_out(state, core::acquire(state, key_with_hash, dial, context, deadline));
-        } else {
-            return {};
-        }
-    }
-
-    /// The same, until `timeout` from now, saturating. A timeout of zero or less has passed at once. The dial gets the
-    /// deadline, whatever the clock.
-    template <dial_argument<time_point> Dial, class Rep, class Period>
-    [[nodiscard]] lease_type acquire(
-        key_view<Key> key, Dial&& dial, std::chrono::duration<Rep, Period> timeout, std::stop_token stop = {}) {
-        if constexpr (check_limited_wait<State>() && check_dial<Dial, Key, Conn>())
-            return hand_out(key, dial, timeout, std::move(stop));
-        else return {};
-    }
-
-    /// The same, without a deadline of its own.
-    template <dial_argument<time_point> Dial>
-    [[nodiscard]] lease_type acquire(key_view<Key> key, Dial&& dial, std::stop_token stop) {
-        if constexpr (check_limited_wait<State>())
-            return acquire(key, std::forward<Dial>(dial), dial_context{.stop = std::move(stop)});
-        else return {};
-    }
-
-    /// Lends an idle connection of `key`, or dials one with the dial of the pool. Throws `no_dial` if there is none,
-    /// and otherwise as with a dial.
-    [[nodiscard]] lease_type acquire(key_view<Key> key, const dial_context& context = {}) {
-        return hand_out(key, own_dial_or_throw(), context, timeout_);
-    }
-
-    /// The same, with the limits that may follow a dial: a deadline or a timeout, a stop token, or both.
-    template <call_limit<time_point> Limit, class... Stop>
-    [[nodiscard]] lease_type acquire(key_view<Key> key, Limit&& limit, Stop&&... stop) {
-        constexpr bool is_of_this_clock =
-            !is_time_point<std::remove_cvref_t<Limit>> || std::convertible_to<Limit, time_point>;
-        static_assert(is_of_this_clock, "pool: a deadline must be a time of the pool's clock");
-        if constexpr (is_of_this_clock)
-            return acquire(key, own_dial_or_throw(), std::forward<Limit>(limit), std::forward<Stop>(stop)...);
-        else return {};
-    }
-
-    /// Any of these, with `discard_unless_kept` as the last argument: the lease is given back only after
-    /// `lease::keep`, for callers that do not use exceptions.
-    template <class... Args>
-        requires(ends_in_discard_unless_kept<Args...>)
-    [[nodiscard]] lease_type acquire(key_view<Key> key, Args&&... args) {
-        return core::without_last(
-            [&](auto&&... rest) {
-                lease_type lent = acquire(key, std::forward<decltype(rest)>(rest)...);
-                lent.discard_unless_kept();
-                return lent;
-            },
-            std::forward<Args>(args)...);
-    }
-
-    /// Dials a connection of `key`, whatever is idle: for a call that is repeated because an idle connection has turned
-    /// out to be dead. In a pool that bounds the open connections, it may have to wait, and a connection that it is
-    /// lent meanwhile is closed, for its permit. That counts as a hit, too. Throws as `acquire`.
-    template <dial_argument<time_point> Dial>
-    [[nodiscard]] lease_type acquire_fresh(key_view<Key> key, Dial&& dial, const dial_context& context = {}) {
-        if constexpr (check_dial<Dial, Key, Conn>()) return hand_out<wanted::fresh>(key, dial, context, timeout_);
-        else return {};
-    }
-
-    /// The same, until `timeout` from now.
-    template <dial_argument<time_point> Dial, class Rep, class Period>
-    [[nodiscard]] lease_type acquire_fresh(
-        key_view<Key> key, Dial&& dial, std::chrono::duration<Rep, Period> timeout, std::stop_token stop = {}) {
-        if constexpr (check_limited_wait<State>() && check_dial<Dial, Key, Conn>())
-            return hand_out<wanted::fresh>(key, dial, timeout, std::move(stop));
-        else return {};
-    }
-
-    /// The same, with the dial of the pool. Throws `no_dial` if there is none.
-    [[nodiscard]] lease_type acquire_fresh(key_view<Key> key, const dial_context& context = {}) {
-        return hand_out<wanted::fresh>(key, own_dial_or_throw(), context, timeout_);
-    }
-
-    /// Lends an idle connection of `key`, or returns an empty lease.
-    [[nodiscard]] lease_type try_acquire(key_view<Key> key) {
-        (void)check_health_of<State>();
-        const hashed key_with_hash{key};
-        State& state = *this->of(key_with_hash);
-        auto* const found = state.lend(key_with_hash);
-        return found != nullptr ? lease_type::handed_out(state, *found) : lease_type{};
-    }
-
-    /// The same. The lease is given back only after `lease::keep`.
-    [[nodiscard]] lease_type try_acquire(key_view<Key> key, discard_unless_kept_t) {
-        lease_type lent = try_acquire(key);
-        lent.discard_unless_kept();
-        return lent;
-    }
+    using typename base::lease_type;                      ///< what `acquire` returns
+    using typename base::time_point;                      ///< the type of deadlines
 
     /// Removes an idle connection of `key` from the pool. It then belongs to the caller, which must close it or put it
     /// back.
@@ -273,23 +152,7 @@ public:
     /// @name Without a key
     /// @{
 
-    /// In a pool of one peer, whose Key is `no_key`, the same operations without their first argument. A dial need not
-    /// take a key, either.
-    template <class... Args>
-        requires(is_keyless<Key, Args...>)
-    [[nodiscard]] lease_type acquire(Args&&... args) {
-        return acquire(no_key{}, std::forward<Args>(args)...);
-    }
-    template <class... Args>
-        requires(is_keyless<Key, Args...>)
-    [[nodiscard]] lease_type try_acquire(Args&&... args) {
-        return try_acquire(no_key{}, std::forward<Args>(args)...);
-    }
-    template <class... Args>
-        requires(is_keyless<Key, Args...>)
-    [[nodiscard]] lease_type acquire_fresh(Args&&... args) {
-        return acquire_fresh(no_key{}, std::forward<Args>(args)...);
-    }
+    /// In a pool of one peer, whose Key is `no_key`, the same operations without their first argument.
     template <class... Args>
         requires(is_keyless<Key>)
     prewarmed prewarm(std::size_t count, Args&&... args) {
@@ -323,7 +186,10 @@ public:
     /// @}
 
 protected:
+    using typename base::dial_type;
+    using typename base::timeout_type;
     using base::base;
+    using base::own_dial_or_throw;
 
     /// Closes the idle connections. Leases and lazy connections may outlive the pool. A connection that is given back
     /// later is closed.
@@ -344,6 +210,8 @@ protected:
 
 private:
     friend pool_access;
+    using base::own_dial_;
+    using base::timeout_;
 
     /// Lends an idle connection, or dials one, within these limits: for a call.
     template <wanted what = wanted::any, class Dial, class... Limits>
@@ -357,26 +225,6 @@ private:
         }
     }
 
-    /// The same, for a caller that keeps the lease.
-    template <wanted what = wanted::any, class Dial, class... Limits>
-    lease_type hand_out(key_view<Key> key, Dial& dial, Limits&&... limits) {
-        if constexpr (check_lending<State, what == wanted::fresh>()) {
-            const hashed key_with_hash{key};
-            State& state = *this->of(key_with_hash);
-            return lease_type::handed_out(
-                state, core::acquire_within<what>(state, key_with_hash, dial, std::forward<Limits>(limits)...));
-        } else {
-            return {};
-        }
-    }
-
-    const dial_type& own_dial_or_throw() const {
-        if (own_dial_) return own_dial_;
-        throw no_dial{"pool \"" + this->name() + "\": a call without a dial, and the pool has none of its own"};
-    }
-
-    dial_type own_dial_;
-    [[no_unique_address]] timeout_type timeout_;
 };
 
 /// The base of a pool of `Shards` states with valid parameters.

@@ -288,6 +288,13 @@ struct pool_access {
         return pool.of(key);
     }
 
+    /// Calls `act(state)` for each state of a pool, and keeps them alive meanwhile.
+    template <class State, std::size_t Shards, class Act>
+    static void for_each_state(const pool_states<State, Shards>& pool, const Act& act) {
+        const std::array kept = pool.states_;
+        for (const std::shared_ptr<State>& state : kept) act(*state);
+    }
+
     /// The timeout of the calls of a pool that bring no deadline.
     template <class Pool>
     static auto timeout(const Pool& pool) noexcept {

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <pool/call_site.hpp>
+#include <pool/core/describe.hpp>
+#include <pool/core/duration_text.hpp>
+
+/// @file
+/// What `inspect` tells of a connection, and of a key.
+
+namespace pool {
+
+/// Where a connection is.
+enum class connection_state : unsigned char {
+    dialling,  ///< it is being opened
+    idle,      ///< the pool has it
+    lent,      ///< a caller has it, or a hook of the pool
+    closing,   ///< it is being closed
+};
+
+/// Its name.
+constexpr std::string_view to_string(connection_state state) noexcept {
+    switch (state) {
+    case connection_state::dialling: return "dialling";
+    case connection_state::idle: return "idle";
+    case connection_state::lent: return "lent";
+    default: return "closing";
+    }
+}
+inline std::ostream& operator<<(std::ostream& out, connection_state state) { return out << to_string(state); }  ///< its name
+
+/// What is known of one connection. A pool with the setting `trace_leases` knows all of it. Any other knows `age` and `uses`
+/// if its expiry policy asks for them, `idle_for` if its connections have a health check, and the rest not.
+template <class Key>
+struct connection_info {
+    Key key;                                           ///< what it was opened for
+    connection_state state{};                          ///< where it is
+    std::optional<std::chrono::nanoseconds> age = {};       ///< since the end of its dial, or since it was put
+    std::optional<std::chrono::nanoseconds> idle_for = {};  ///< since it was given back, if it is idle
+    std::optional<std::chrono::nanoseconds> lent_for = {};  ///< since a caller has got it, if one has it
+    std::optional<std::uint64_t> uses = {};                 ///< how often it was used and given back
+    std::optional<bool> reused = {};                        ///< whether it was idle before, if a caller has it
+    std::optional<call_site> where = {};                    ///< of the acquire, if a caller has it by one
+};
+
+/// One line, such as: "db": lent for 35 s by report.cpp:120, open for 2.1 h, used 17 times
+template <class Key>
+std::ostream& operator<<(std::ostream& out, const connection_info<Key>& c) {
+    out << core::describe(c.key) << ": " << c.state;
+    if (c.idle_for) out << " for " << core::duration_text(*c.idle_for);
+    if (c.lent_for) out << " for " << core::duration_text(*c.lent_for);
+    if (c.where) out << " by " << c.where->file_name() << ':' << c.where->line();
+    if (c.age) out << ", open for " << core::duration_text(*c.age);
+    if (c.uses) out << ", used " << *c.uses << (*c.uses == 1 ? " time" : " times");
+    return out;
+}
+
+/// The connections of one key.
+template <class Key>
+struct key_count {
+    Key key;                   ///< theirs
+    std::size_t dialling = 0;  ///< how many are being opened
+    std::size_t idle = 0;      ///< how many the pool has
+    std::size_t lent = 0;      ///< how many callers have
+    std::size_t closing = 0;   ///< how many are being closed
+
+    std::size_t open() const noexcept { return idle + lent + closing; }  ///< how many connections there are
+};
+
+/// One line, such as: "db": 3 idle, 2 lent, 1 dialling
+template <class Key>
+std::ostream& operator<<(std::ostream& out, const key_count<Key>& c) {
+    out << core::describe(c.key) << ": " << c.idle << " idle, " << c.lent << " lent";
+    if (c.dialling != 0) out << ", " << c.dialling << " dialling";
+    if (c.closing != 0) out << ", " << c.closing << " closing";
+    return out;
+}
+
+/// The same lines as a string.
+template <class Key>
+std::string to_string(const connection_info<Key>& c) {
+    std::ostringstream out;
+    out << c;
+    return std::move(out).str();
+}
+template <class Key>
+std::string to_string(const key_count<Key>& c) {
+    std::ostringstream out;
+    out << c;
+    return std::move(out).str();
+}
+
+}  // namespace pool

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+
+#include <pool/core/traces.hpp>
+#include <pool/settings.hpp>
+
+/// @file
+/// What a store is told when it is made.
+
+namespace pool::core {
+
+/// How a store lends.
+struct lending_rules {
+    reuse_order reuse = reuse_order::oldest_first;  ///< in which order it looks at the idle entries of a key
+    /// An entry that has been idle for less than this need not be checked before it is used.
+    std::chrono::nanoseconds check_after{};
+    unsigned forks = 0;  ///< how often processes have forked until this one
+    traced_by traced;    ///< takes notes of entries, if there are traces
+};
+
+}  // namespace pool::core

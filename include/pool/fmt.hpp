@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <fmt/ostream.h>
+
+#include <pool/connection_info.hpp>
+#include <pool/print.hpp>
+
+/// @file
+/// The same texts for {fmt}, 9 or newer: `fmt::print("{}\n", conns.stats())`. Include it yourself: `pool.hpp` does not.
+
+/// @cond
+template <>
+struct fmt::formatter<pool::stats> : fmt::ostream_formatter {};
+template <>
+struct fmt::formatter<pool::key_stats> : fmt::ostream_formatter {};
+template <>
+struct fmt::formatter<pool::connection_state> : fmt::ostream_formatter {};
+template <class Key>
+struct fmt::formatter<pool::connection_info<Key>> : fmt::ostream_formatter {};
+template <class Key>
+struct fmt::formatter<pool::key_count<Key>> : fmt::ostream_formatter {};
+/// @endcond

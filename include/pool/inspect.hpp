@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include <range/v3/range/concepts.hpp>
+#include <range/v3/view/filter.hpp>
+#include <range/v3/view/interface.hpp>
+#include <range/v3/view/view.hpp>
+
+#include <pool/connection_info.hpp>
+#include <pool/core/history.hpp>
+#include <pool/core/pool_states.hpp>
+#include <pool/key.hpp>
+
+/// @file
+/// Looks into a pool: every connection, as a range, and views of it that compose with those of range-v3.
+///
+/// Include it yourself: `pool.hpp` does not, because it needs range-v3.
+
+namespace pool {
+
+/// Values that were collected once, as a view: a copy is cheap, and shares them.
+template <class T>
+class snapshot : public ranges::view_interface<snapshot<T>> {
+public:
+    snapshot() = default;                                                                       ///< nothing
+    explicit snapshot(std::vector<T> all) : all_{std::make_shared<std::vector<T>>(std::move(all))} {}  ///< these
+
+    const T* begin() const noexcept { return all_ ? all_->data() : nullptr; }               ///< the first
+    const T* end() const noexcept { return all_ ? all_->data() + all_->size() : nullptr; }  ///< after the last
+
+private:
+    std::shared_ptr<const std::vector<T>> all_;
+};
+
+namespace core {
+
+/// Collects what a snapshot tells.
+template <class State>
+class inspection {
+    using key_type = typename State::key_type;
+    using entry = typename State::entry;
+    using info = connection_info<key_type>;
+
+public:
+    void look_at(State& state) {
+        state.look_at_all([this](std::size_t most) { reserve(most); },
+            [&](const entry& e, const trace& known) {
+                seen_.push_back(&e);
+                all_.push_back(info_of(e, known, state.clock()));
+            });
+    }
+
+    /// All, each once.
+    std::vector<info> take() {
+        std::unordered_set<const void*> newer;
+        std::vector<info> each;
+        each.reserve(all_.size());
+        for (std::size_t i = all_.size(); i-- != 0;)
+            if (newer.insert(seen_[i]).second) each.push_back(std::move(all_[i]));
+        std::reverse(each.begin(), each.end());
+        return each;
+    }
+
+private:
+    void reserve(std::size_t more) {
+        const std::size_t needed = all_.size() + more;
+        if (needed <= all_.capacity()) return;
+        all_.reserve(std::max(needed, 2 * all_.capacity()));
+        seen_.reserve(all_.capacity());
+    }
+
+    static connection_state state_of(const entry& e) noexcept {
+        if (e.is_idle()) return connection_state::idle;
+        if (e.is_lent()) return connection_state::lent;
+        return e.is_opening() ? connection_state::dialling : connection_state::closing;
+    }
+
+    template <class Clock>
+    static info info_of(const entry& e, const trace& known, const Clock& clock) {
+        info made{e.key(), state_of(e), core::age_of(e, known, clock), core::idle_time_of(e, known, clock), {},
+            core::uses_of(e, known), {}, {}};
+        if (e.is_lent() && known.lent_since) {
+            made.lent_for = core::since(known.lent_since, clock);
+            made.reused = known.reused;
+            if (known.where.line() != 0) made.where = known.where;
+        }
+        return made;
+    }
+
+    std::vector<info> all_;
+    std::vector<const void*> seen_;  ///< the address of each one's entry
+};
+
+}  // namespace core
+
+/// A snapshot of every connection of a pool: those that were idle for longest first, in each shard. It is taken in steps,
+/// between which the lock is free. So a connection is in the state in which it was found, and one that was opened or
+/// closed meanwhile may be there or not. O(n). Throws `std::bad_alloc`, and what Key's copy throws.
+template <class Pool>
+auto inspect(const Pool& conns) {
+    using state = core::pool_access::state_of<Pool>;
+    core::inspection<state> all;
+    core::pool_access::for_each_state(conns, [&](state& each) { all.look_at(each); });
+    return snapshot{all.take()};
+}
+
+/// Views of what `inspect` returns. Each takes any range of `connection_info`, and composes with the views of range-v3.
+namespace views {
+
+/// Those in one state.
+namespace core {
+struct is_in {
+    connection_state state;
+    template <class Info>
+    bool operator()(const Info& c) const noexcept {
+        return c.state == state;
+    }
+};
+}  // namespace core
+
+inline constexpr auto dialling = ranges::views::filter(core::is_in{connection_state::dialling});  ///< those being opened
+inline constexpr auto idle = ranges::views::filter(core::is_in{connection_state::idle});          ///< those that are idle
+inline constexpr auto lent = ranges::views::filter(core::is_in{connection_state::lent});          ///< those that are lent
+inline constexpr auto closing = ranges::views::filter(core::is_in{connection_state::closing});    ///< those being closed
+
+/// Those of one key. It keeps a copy of `key`, of text as a `std::string`.
+template <class Key>
+auto of(Key key) {
+    using kept = std::conditional_t<std::convertible_to<Key, std::string_view>, std::string, Key>;
+    return ranges::views::filter([wanted = kept(std::move(key))](const auto& c) { return c.key == wanted; });
+}
+
+/// Those that a caller has had for longer than this. It needs the setting `trace_leases`.
+inline auto lent_longer_than(std::chrono::nanoseconds time) {
+    return ranges::views::filter([time](const auto& c) { return c.lent_for && *c.lent_for > time; });
+}
+
+/// Those that have been idle for longer than this.
+inline auto idle_longer_than(std::chrono::nanoseconds time) {
+    return ranges::views::filter([time](const auto& c) { return c.idle_for && *c.idle_for > time; });
+}
+
+namespace core {
+
+/// What a range of connections is made of.
+template <class Range>
+using info_of = std::remove_cvref_t<ranges::range_reference_t<Range>>;
+
+struct by_key_fn {
+    template <ranges::viewable_range Range>
+    auto operator()(Range&& connections) const {
+        using key_type = decltype(info_of<Range>::key);
+        struct hash {
+            std::size_t operator()(const key_type* key) const { return key_traits<key_type>::hash(*key); }
+        };
+        struct equal {
+            bool operator()(const key_type* a, const key_type* b) const { return key_traits<key_type>::equal(*a, *b); }
+        };
+        std::vector<key_count<key_type>> counts;
+        std::unordered_map<const key_type*, std::size_t, hash, equal> places;
+        std::vector<info_of<Range>> kept;
+        for (auto&& each : connections) kept.push_back(each);
+        for (const auto& each : kept) {
+            const auto [place, is_new] = places.try_emplace(&each.key, counts.size());
+            if (is_new) counts.push_back({.key = each.key});
+            key_count<key_type>& its = counts[place->second];
+            its.dialling += each.state == connection_state::dialling;
+            its.idle += each.state == connection_state::idle;
+            its.lent += each.state == connection_state::lent;
+            its.closing += each.state == connection_state::closing;
+        }
+        std::stable_sort(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
+            return a.open() + a.dialling > b.open() + b.dialling;
+        });
+        return snapshot{std::move(counts)};
+    }
+};
+
+struct oldest_first_fn {
+    template <ranges::viewable_range Range>
+    auto operator()(Range&& connections) const {
+        std::vector<info_of<Range>> sorted;
+        for (auto&& each : connections) sorted.push_back(each);
+        std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.age > b.age; });
+        return snapshot{std::move(sorted)};
+    }
+};
+
+}  // namespace core
+
+/// The connections of each key, counted: a range of `key_count`, the key with most connections first. O(n log n).
+inline constexpr auto by_key = ranges::make_view_closure(core::by_key_fn{});
+
+/// The same connections, the one first that has been open for longest. Those whose age is not known are last.
+/// O(n log n).
+inline constexpr auto oldest_first = ranges::make_view_closure(core::oldest_first_fn{});
+
+}  // namespace views
+
+}  // namespace pool

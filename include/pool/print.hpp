@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <ostream>
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include <pool/core/duration_text.hpp>
+#include <pool/stats.hpp>
+
+/// @file
+/// The figures of a pool as text.
+
+namespace pool {
+
+namespace core {
+
+/// Prints figures with their names, in one line. Leaves out those that are zero.
+class figure_line {
+public:
+    explicit figure_line(std::ostream& out) : out_{out} {}
+    figure_line& add(const char* name, std::uint64_t value) {
+        if (value != 0) begin() << name << ' ' << value;
+        return *this;
+    }
+    figure_line& add(const char* name, std::chrono::nanoseconds value) {
+        if (value != value.zero()) begin() << name << ' ' << core::duration_text(value);
+        return *this;
+    }
+    /// What there is if all are zero.
+    void end() {
+        if (!has_begun_) out_ << "nothing";
+    }
+
+private:
+    std::ostream& begin() {
+        if (std::exchange(has_begun_, true)) out_ << ", ";
+        return out_;
+    }
+
+    std::ostream& out_;
+    bool has_begun_ = false;
+};
+
+}  // namespace core
+
+/// One line: what the pool holds, then what it has done. Figures that are zero are left out.
+inline std::ostream& operator<<(std::ostream& out, const stats& s) {
+    core::figure_line line{out};
+    line.add("idle", s.idle).add("lent", s.lent).add("checking", s.checking).add("dialing", s.dialing);
+    line.add("closing", s.closing).add("waiting", s.waiting).add("keys", s.keys).add("idle weight", s.idle_weight);
+    line.add("hits", s.hits).add("misses", s.misses).add("dials", s.dials).add("failed dials", s.failed_dials);
+    line.add("outdated dials", s.outdated_dials).add("skipped blocked", s.skipped_blocked).add("puts", s.puts);
+    line.add("refused", s.refused).add("evicted", s.evicted).add("expired", s.expired).add("cleared", s.cleared);
+    line.add("invalidated", s.invalidated).add("found closed", s.found_closed).add("found unhealthy", s.found_unhealthy);
+    line.add("failed keep-alives", s.failed_keep_alives).add("kept alive", s.kept_alive).add("discarded", s.discarded);
+    line.add("detached", s.detached).add("failed resets", s.failed_resets).add("failed closes", s.failed_closes);
+    line.add("overtaken", s.overtaken).add("total wait", s.total_wait).add("longest wait", s.longest_wait);
+    line.end();
+    return out;
+}
+
+/// One line: what the pool holds for the key. Figures that are zero are left out.
+inline std::ostream& operator<<(std::ostream& out, const key_stats& s) {
+    core::figure_line line{out};
+    line.add("idle", s.idle).add("lent", s.lent).add("dialing", s.dialing).add("waiting", s.waiting);
+    line.end();
+    return out;
+}
+
+/// The same lines as a string.
+inline std::string to_string(const stats& s) {
+    std::ostringstream out;
+    out << s;
+    return std::move(out).str();
+}
+inline std::string to_string(const key_stats& s) {
+    std::ostringstream out;
+    out << s;
+    return std::move(out).str();
+}
+
+}  // namespace pool
