@@ -58,11 +58,14 @@ class inspection {
 
 public:
     void look_at(State& state) {
-        state.look_at_all([this](std::size_t most) { reserve(most); },
-            [&](const entry& e, const trace& known) {
-                seen_.push_back(&e);
-                all_.push_back(info_of(e, known, state.clock()));
-            });
+        const auto prepare = [&](std::size_t most) {
+            reserve(most);
+            now_ = core::since_epoch(state.clock().now());
+        };
+        state.look_at_all(prepare, [&](const entry& e, const trace& known) {
+            seen_.push_back(&e);
+            all_.push_back(info_of(e, known));
+        });
     }
 
     /// All, each once.
@@ -90,12 +93,11 @@ private:
         return e.is_opening() ? connection_state::dialling : connection_state::closing;
     }
 
-    template <class Clock>
-    static info info_of(const entry& e, const trace& known, const Clock& clock) {
-        info made{e.key(), state_of(e), core::age_of(e, known, clock), core::idle_time_of(e, known, clock), {},
+    info info_of(const entry& e, const trace& known) const {
+        info made{e.key(), state_of(e), core::age_of(e, known, now_), core::idle_time_of(e, known, now_), {},
             core::uses_of(e, known), {}, {}};
         if (e.is_lent() && known.lent_since) {
-            made.lent_for = core::since(known.lent_since, clock);
+            made.lent_for = core::since(known.lent_since, now_);
             made.reused = known.reused;
             if (known.where.line() != 0) made.where = known.where;
         }
@@ -104,6 +106,7 @@ private:
 
     std::vector<info> all_;
     std::vector<const void*> seen_;  ///< the address of each one's entry
+    std::chrono::nanoseconds now_{};  ///< the time of this step
 };
 
 }  // namespace core

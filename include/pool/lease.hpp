@@ -89,7 +89,7 @@ public:
 
     /// How long the connection has been open, if the pool knows: its expiry policy asks for that, or it traces its leases.
     std::optional<std::chrono::nanoseconds> age() const {
-        return core::age_of(entry(), state_->trace_of(entry()), state_->clock());
+        return core::age_of(entry(), state_->trace_of(entry()), core::since_epoch(state_->clock().now()));
     }
 
     /// How often the connection was used and given back before, under the same condition.

@@ -19,33 +19,28 @@ std::chrono::nanoseconds since_epoch(TimePoint at) {
     return saturating_cast<std::chrono::nanoseconds>(at.time_since_epoch());
 }
 
-/// How long ago something was, if it is known.
-template <class Clock>
-std::optional<std::chrono::nanoseconds> since(const trace::time& then, const Clock& clock) {
+/// How long ago something was, if it is known. `now` is a time as a trace has it.
+inline std::optional<std::chrono::nanoseconds> since(const trace::time& then, std::chrono::nanoseconds now) {
     if (!then) return std::nullopt;
-    const std::chrono::nanoseconds now = core::since_epoch(clock.now());
     return now > *then ? now - *then : std::chrono::nanoseconds::zero();
 }
 
 /// How long the connection of an entry has been open.
-template <class Entry, class Clock>
-std::optional<std::chrono::nanoseconds> age_of(const Entry& e, const trace& known, const Clock& clock) {
-    if (!known.opened) {
-        if constexpr (Entry::parts::has_opened)
-            if (!e.is_opening()) return core::since(core::since_epoch(e.opened()), clock);
-    }
-    return core::since(known.opened, clock);
+template <class Entry>
+std::optional<std::chrono::nanoseconds> age_of(
+    [[maybe_unused]] const Entry& e, const trace& known, std::chrono::nanoseconds now) {
+    if constexpr (Entry::parts::has_opened)
+        if (!known.opened && !e.is_opening()) return core::since(core::since_epoch(e.opened()), now);
+    return core::since(known.opened, now);
 }
 
 /// How long it has been idle, if it is.
-template <class Entry, class Clock>
-std::optional<std::chrono::nanoseconds> idle_time_of(const Entry& e, const trace& known, const Clock& clock) {
+template <class Entry>
+std::optional<std::chrono::nanoseconds> idle_time_of(const Entry& e, const trace& known, std::chrono::nanoseconds now) {
     if (!e.is_idle()) return std::nullopt;
-    if (!known.idle_since) {
-        if constexpr (Entry::parts::has_since)
-            return core::since(core::since_epoch(e.idle_since()), clock);
-    }
-    return core::since(known.idle_since, clock);
+    if constexpr (Entry::parts::has_since)
+        if (!known.idle_since) return core::since(core::since_epoch(e.idle_since()), now);
+    return core::since(known.idle_since, now);
 }
 
 /// How often it was used and given back.

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSL-1.0
+// The code of docs/seeing.md.
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <iostream>
+#include <mutex>
+#include <string>
+
+#include <fmt/format.h>
+#include <range/v3/view/take.hpp>
+
+// [include]
+#include <pool/fmt.hpp>
+#include <pool/inspect.hpp>
+#include <pool/pool.hpp>
+// [/include]
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct session {
+    void close() {}
+    bool closed() const noexcept { return false; }
+    bool unblocked() const noexcept { return true; }
+};
+session dial(const std::string&) { return {}; }
+
+pool::manual_clock the_clock;
+using sessions = pool::basic_pool<std::string, session, pool::bounded_open, pool::never, std::mutex, pool::manual_clock>;
+
+// [leaks]
+void report_leaks(const sessions& conns) {
+    for (const auto& c : pool::inspect(conns) | pool::views::lent_longer_than(30s)) fmt::print("{}\n", c);
+}
+// [/leaks]
+
+// [busiest]
+void report_keys(const sessions& conns) {
+    for (const auto& key : pool::inspect(conns) | pool::views::by_key | ranges::views::take(3)) fmt::print("{}\n", key);
+}
+// [/busiest]
+
+void figures(const sessions& conns) {
+    // [figures]
+    fmt::print("{}\n", conns.stats());                 // all keys
+    std::cout << conns.stats("db-1:5432") << std::endl;  // one
+    // [/figures]
+}
+
+}  // namespace
+
+// [secret]
+/// A key that holds a secret says what may be shown.
+struct account {
+    std::string host;
+    std::string password;
+    friend bool operator==(const account&, const account&) = default;
+};
+template <>
+struct pool::key_traits<account> : pool::seeded_key_traits<account> {
+    static std::string describe(const account& key) { return key.host; }
+};
+// [/secret]
+
+int main() {
+    // [traced]
+    sessions conns{pool::bounded_open{.max_open = 16}, {}, {.name = "db", .trace_leases = true}, the_clock};
+    // [/traced]
+    auto forgotten = conns.acquire("db-1:5432", dial);
+    { auto used = conns.acquire("db-1:5432", dial); }
+    auto busy = conns.acquire("db-2:5432", dial);
+    the_clock.advance(35s);
+    busy = conns.acquire("db-2:5432", dial);
+
+    report_leaks(conns);
+    report_keys(conns);
+    std::fflush(stdout);
+    figures(conns);
+    fmt::print("{}\n", pool::connection_info<account>{.key = {"db-3:5432", "secret"}});
+}
