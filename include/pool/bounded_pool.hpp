@@ -60,6 +60,7 @@ struct bounded_pool_options {
     core::duration_option keep_alive_every = {};  ///< how often an idle one is kept alive: zero is never
     std::string name = {};                  ///< how error messages call the pool
     bool discard_unless_kept = false;       ///< a lease is given back only after `lease::keep`
+    bool trace_leases = false;              ///< keeps who has each connection, and since when: see `inspect`
 };
 
 /// A thread-safe pool that bounds the open connections. While none is free, its callers wait in one queue, the oldest
@@ -141,7 +142,8 @@ private:
             .name = std::move(options.name),
             .check_after = options.check_after.value,
             .keep_alive_every = options.keep_alive_every.value,
-            .discard_unless_kept = options.discard_unless_kept};
+            .discard_unless_kept = options.discard_unless_kept,
+            .trace_leases = options.trace_leases};
     }
 
     void use(core::duration_option timeout) noexcept {

@@ -39,6 +39,7 @@ struct connection_pool_options {
     core::duration_option keep_alive_every = {};  ///< how often an idle one is kept alive: zero is never
     std::string name = {};                  ///< how error messages call the pool
     bool discard_unless_kept = false;       ///< a lease is given back only after `lease::keep`
+    bool trace_leases = false;              ///< keeps who has each connection, and since when: see `inspect`
 };
 
 /// A thread-safe pool that closes expired connections by itself. With an expiration or a lifetime it has one thread,
@@ -100,7 +101,8 @@ private:
             .name = std::move(options.name),
             .check_after = options.check_after.value,
             .keep_alive_every = options.keep_alive_every.value,
-            .discard_unless_kept = options.discard_unless_kept};
+            .discard_unless_kept = options.discard_unless_kept,
+            .trace_leases = options.trace_leases};
     }
 
     core::own_reaper<base> reaper_;

@@ -125,8 +125,9 @@ auto inspect(const Pool& conns) {
 /// Views of what `inspect` returns. Each takes any range of `connection_info`, and composes with the views of range-v3.
 namespace views {
 
-/// Those in one state.
 namespace core {
+
+/// Whether a connection is in this state.
 struct is_in {
     connection_state state;
     template <class Info>
@@ -134,6 +135,7 @@ struct is_in {
         return c.state == state;
     }
 };
+
 }  // namespace core
 
 inline constexpr auto dialling = ranges::views::filter(core::is_in{connection_state::dialling});  ///< those being opened
