@@ -429,31 +429,24 @@ TEST_CASE_TEMPLATE("inspect: of a ready-made pool, which traces by an option", P
 
 TEST_CASE("inspect: what is used between its steps is told once") {
     using acting_pool = pool_of<pool::bounded, pool::never, fake_connection, acting_mutex>;
-    constexpr int many = 300;  // three steps of 128
-    const auto use = [](const char* key) {
-        return [key](acting_pool& conns, auto& dials, auto&) { conns.acquire(key, dials).give_back(); };
-    };
-    using lease = acting_pool::lease_type;
-    const std::vector<std::function<void(acting_pool&, pool::testing::fake_dialer&, lease&)>> uses{
-        use("k0"),                                                // it was seen, and is then behind all others
-        use("k290"),                                              // it was not
-        use("k128"), use("k256"),                                 // the next one, in one of the steps
-        [](auto&, auto&, lease& lent) { lent.give_back(); },  // it is the last one then
-    };
-    for (const auto& each : uses)
-        for (const int step : {2, 3}) {  // the first time that the lock is free, nothing was looked at
-            pool::testing::fake_dialer dials;
-            acting_pool conns{{}, {}, traced, {}};
-            for (int i = 0; i != many; ++i) conns.put("k" + std::to_string(i), dials("k"));
-            lease lent = conns.acquire("lent", dials);
-            acting_mutex::left = step;
-            acting_mutex::act = [&] { each(conns, dials, lent); };
-            auto keys = keys_of(inspect(conns));
-            CHECK_FALSE(acting_mutex::act);
-            CHECK(keys.size() == many + 1);
-            std::sort(keys.begin(), keys.end());
-            CHECK(std::adjacent_find(keys.begin(), keys.end()) == keys.end());
-        }
+    for (const int many : {128, 300})  // a step looks at 128
+        for (const int used : {0, 127, 128, many - 10, many - 1, many})
+            for (const int step : {2, 3}) {  // the first time that the lock is free, nothing was looked at
+                pool::testing::fake_dialer dials;
+                acting_pool conns{{}, {}, traced, {}};
+                for (int i = 0; i != many; ++i) conns.put("k" + std::to_string(i), dials("k"));
+                auto lent = conns.acquire("k" + std::to_string(many), dials);  // the last one
+                acting_mutex::left = step;
+                acting_mutex::act = [&] {
+                    if (used == many) lent.give_back();
+                    else conns.acquire("k" + std::to_string(used), dials).give_back();
+                };
+                auto keys = keys_of(inspect(conns));
+                acting_mutex::act = nullptr;
+                CHECK(keys.size() == static_cast<std::size_t>(many) + 1);
+                std::sort(keys.begin(), keys.end());
+                CHECK(std::adjacent_find(keys.begin(), keys.end()) == keys.end());
+            }
 }
 
 TEST_CASE("inspect: what is closed between its steps, the next one among it, may be told or not") {
@@ -519,6 +512,101 @@ EACH_INSPECTED_POOL("inspect: without memory for a trace, nothing is dialled, an
         f.conns->put("b", f.dials("b"));
         CHECK(ranges::distance(f.look() | views::of("b")) == 1);
     }
+}
+
+TEST_CASE("inspect: a connection that was never lent has no past") {
+    using aging = pool::any_of<pool::after_lifetime, pool::after_uses>;
+    for (const bool traces : {true, false}) {
+        pool::testing::fake_dialer dials;
+        pool::manual_clock clock;
+        clock.advance(1h);
+        pool_of<pool::bounded, aging> conns{
+            {}, aging{pool::after_lifetime{1h}, pool::after_uses{9}}, {.trace_leases = traces}, clock};
+        int seen = 0;
+        auto dead = dials("a");
+        dials[1].dead = true;
+        dials[1].on_close = [&] {
+            ++seen;
+            const auto c = *inspect(conns).begin();
+            CHECK(c.state == connection_state::closing);
+            CHECK_FALSE(c.age);
+            CHECK_FALSE(c.uses);
+        };
+        conns.put("a", std::move(dead));
+        const auto dial = [&](const std::string& key) {
+            ++seen;
+            CHECK_FALSE(inspect(conns).begin()->uses);
+            return dials(key);
+        };
+        (void)conns.acquire("a", dial);
+        CHECK(seen == 2);
+    }
+}
+
+TEST_CASE("inspect: during a reset, no caller has the connection") {
+    using tended = pool::testing::tended_connection;
+    pool::testing::fake_dialer dials;
+    pool_of<pool::bounded, pool::never, tended> conns{{}, {}, traced, {}};
+    auto lent = conns.acquire("a", [&](const std::string& key) { return tended{dials(key)}; });
+    bool was_reset = false;
+    dials[1].on_reset = [&] {
+        was_reset = true;
+        const auto c = *inspect(conns).begin();
+        CHECK(c.state == connection_state::lent);
+        CHECK_FALSE(c.lent_for);
+        CHECK_FALSE(c.where);
+        CHECK(c.uses == 1);
+    };
+    lent.give_back();
+    CHECK(was_reset);
+    CHECK(inspect(conns).begin()->uses == 1);
+}
+
+TEST_CASE("inspect: of compares keys as the pool does") {
+    pool::testing::fake_dialer dials;
+    using seeded = pool::seeded_key<std::string>;
+    pool::basic_pool<seeded, fake_connection> conns;
+    conns.put("a", dials("a"));
+    CHECK(ranges::distance(inspect(conns) | views::of("a")) == 1);
+    CHECK(ranges::distance(inspect(conns) | views::of(std::string_view{"b"})) == 0);
+    CHECK(ranges::distance(inspect(conns) | views::of(seeded{"a"})) == 1);
+    pool::basic_pool<std::wstring, fake_connection> wide;
+    wide.put(L"a", dials("a"));
+    CHECK(ranges::distance(inspect(wide) | views::of(L"a")) == 1);
+    pool::basic_pool<long, fake_connection> numbers;
+    numbers.put(7, dials("7"));
+    CHECK(ranges::distance(inspect(numbers) | views::of(7)) == 1);
+    CHECK(ranges::distance(inspect(numbers) | views::lent_longer_than(std::chrono::hours::max())) == 0);
+    CHECK(ranges::distance(inspect(numbers) | views::idle_longer_than(1.5s)) == 0);
+}
+
+TEST_CASE("inspect: calls that compiled before have a place, too") {
+    pool::testing::fake_dialer dials;
+    pool_of<pool::bounded_open> conns{{}, {}, traced, dials, {}};
+    const auto place = pool::call_site::current();
+    const auto is_there = [&](const auto& lent) {
+        CHECK(lent->id() > 0);
+        return inspect(conns).begin()->where->line() == place.line();
+    };
+    CHECK_FALSE(is_there(conns.acquire("a", {})));
+    CHECK_FALSE(is_there(conns.acquire("a", dials, 1s, {})));
+    CHECK(is_there(conns.acquire("a", {}, place)));
+    CHECK(is_there(conns.acquire("a", dials, 1s, {}, place)));
+    CHECK(is_there(conns.try_acquire("a", place)));
+    CHECK(is_there(conns.acquire("a", pool::discard_unless_kept, place)));
+    CHECK(is_there(conns.acquire("a", dials, pool::discard_unless_kept, place)));
+    pool::basic_pool<pool::no_key, fake_connection> one{{}, {}, traced, dials};
+    auto lent = one.acquire(place);
+    CHECK(inspect(one).begin()->where->line() == place.line());
+    lent = one.acquire(dials, place);
+    lent = one.acquire_fresh(place);
+
+    const auto two_limits = [](auto& pool, const auto& first, const std::stop_token& stop) {
+        return requires { pool.acquire("a", first, stop); };
+    };
+    CHECK_FALSE(two_limits(conns, pool::dial_context{}, {}));  // which of the two stops would count?
+    CHECK_FALSE(two_limits(conns, std::stop_token{}, {}));
+    CHECK(two_limits(conns, 1s, {}));
 }
 
 EACH_INSPECTED_POOL("inspect: connections that leave for good are forgotten [C1]") {

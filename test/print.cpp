@@ -108,8 +108,15 @@ TEST_CASE("print: the connections of a key in one line") {
           "7: 0 idle, 0 lent, 1 dialling, 2 closing");
 }
 
+TEST_CASE("print: a pool without keys prints none") {
+    CHECK(printed(pool::connection_info<pool::no_key>{.key = pool::no_key{}}) == "dialling");
+    CHECK(printed(pool::key_count<pool::no_key>{.key = pool::no_key{}, .idle = 1}) == "1 idle, 0 lent");
+}
+
 TEST_CASE("print: a key is shown as its traits say, in messages, too") {
     const account key{"db:5432", "secret"};
+    using seeded = pool::seeded_key<account>;
+    CHECK(printed(pool::connection_info<seeded>{.key = seeded{key}}) == "db:5432: dialling");
     CHECK(printed(pool::connection_info<account>{.key = key}) == "db:5432: dialling");
     pool::basic_pool<account, pool::testing::fake_connection> conns;
     conns.close();

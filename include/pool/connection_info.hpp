@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -19,6 +20,17 @@
 /// What `inspect` tells of a connection, and of a key.
 
 namespace pool {
+
+namespace core {
+
+/// The key at the begin of a line; nothing if the pool has no keys.
+template <class Key>
+std::ostream& print_key(std::ostream& out, const Key& key) {
+    if constexpr (!std::same_as<Key, no_key>) out << core::describe(key) << ": ";
+    return out;
+}
+
+}  // namespace core
 
 /// Where a connection is.
 enum class connection_state : unsigned char {
@@ -56,7 +68,7 @@ struct connection_info {
 /// One line, such as: "db": lent for 35 s by report.cpp:120, open for 2.1 h, used 17 times
 template <class Key>
 std::ostream& operator<<(std::ostream& out, const connection_info<Key>& c) {
-    out << core::describe(c.key) << ": " << c.state;
+    core::print_key(out, c.key) << c.state;
     if (c.idle_for) out << " for " << core::duration_text(*c.idle_for);
     if (c.lent_for) out << " for " << core::duration_text(*c.lent_for);
     if (c.where) out << " by " << c.where->file_name() << ':' << c.where->line();
@@ -80,7 +92,7 @@ struct key_count {
 /// One line, such as: "db": 3 idle, 2 lent, 1 dialling
 template <class Key>
 std::ostream& operator<<(std::ostream& out, const key_count<Key>& c) {
-    out << core::describe(c.key) << ": " << c.idle << " idle, " << c.lent << " lent";
+    core::print_key(out, c.key) << c.idle << " idle, " << c.lent << " lent";
     if (c.dialling != 0) out << ", " << c.dialling << " dialling";
     if (c.closing != 0) out << ", " << c.closing << " closing";
     return out;

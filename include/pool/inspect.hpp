@@ -24,6 +24,7 @@
 #include <pool/connection_info.hpp>
 #include <pool/core/history.hpp>
 #include <pool/core/pool_states.hpp>
+#include <pool/core/saturating.hpp>
 #include <pool/key.hpp>
 
 /// @file
@@ -143,21 +144,51 @@ inline constexpr auto idle = ranges::views::filter(core::is_in{connection_state:
 inline constexpr auto lent = ranges::views::filter(core::is_in{connection_state::lent});          ///< those that are lent
 inline constexpr auto closing = ranges::views::filter(core::is_in{connection_state::closing});    ///< those being closed
 
-/// Those of one key. It keeps a copy of `key`, of text as a `std::string`.
+namespace core {
+
+template <class T>
+inline constexpr bool is_character = std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> ||
+                                     std::same_as<T, char16_t> || std::same_as<T, char32_t>;
+
+/// What `of` keeps of a key: text of its own.
+template <class Key>
+struct kept_key {
+    using type = Key;
+};
+template <class Char, class Traits>
+struct kept_key<std::basic_string_view<Char, Traits>> {
+    using type = std::basic_string<Char, Traits>;
+};
+template <class Char>
+    requires(is_character<std::remove_cv_t<Char>>)
+struct kept_key<Char*> {
+    using type = std::basic_string<std::remove_cv_t<Char>>;
+};
+
+}  // namespace core
+
+/// Those of one key, as the pool compares keys. It keeps a copy of `key`, and of text, if that is a view or a pointer.
 template <class Key>
 auto of(Key key) {
-    using kept = std::conditional_t<std::convertible_to<Key, std::string_view>, std::string, Key>;
-    return ranges::views::filter([wanted = kept(std::move(key))](const auto& c) { return c.key == wanted; });
+    return ranges::views::filter([wanted = typename core::kept_key<Key>::type(std::move(key))](const auto& c) {
+        return bool{key_traits<std::remove_cvref_t<decltype(c.key)>>::equal(c.key, wanted)};
+    });
 }
 
 /// Those that a caller has had for longer than this. It needs the setting `trace_leases`.
-inline auto lent_longer_than(std::chrono::nanoseconds time) {
-    return ranges::views::filter([time](const auto& c) { return c.lent_for && *c.lent_for > time; });
+template <class Rep, class Period>
+auto lent_longer_than(std::chrono::duration<Rep, Period> time) {
+    return ranges::views::filter([limit = pool::core::saturating_cast<std::chrono::nanoseconds>(time)](const auto& c) {
+        return c.lent_for && *c.lent_for > limit;
+    });
 }
 
 /// Those that have been idle for longer than this.
-inline auto idle_longer_than(std::chrono::nanoseconds time) {
-    return ranges::views::filter([time](const auto& c) { return c.idle_for && *c.idle_for > time; });
+template <class Rep, class Period>
+auto idle_longer_than(std::chrono::duration<Rep, Period> time) {
+    return ranges::views::filter([limit = pool::core::saturating_cast<std::chrono::nanoseconds>(time)](const auto& c) {
+        return c.idle_for && *c.idle_for > limit;
+    });
 }
 
 namespace core {

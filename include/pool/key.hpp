@@ -92,8 +92,23 @@ concept comparable_key = requires(key_view<Key> key) {
 /// that holds a secret needs that.
 template <class Key>
 concept describing_key = requires(const Key& key) {
-    { key_traits<Key>::describe(key) } -> std::same_as<std::string>;
+    { key_traits<Key>::describe(key) } -> std::convertible_to<std::string>;
 };
+
+namespace core {
+
+/// A class that also inherits a `describe` from traits has an ambiguous one, whatever that takes.
+struct describe_name {
+    void describe();
+};
+template <class Traits>
+struct describe_probe : Traits, describe_name {};
+
+/// Whether the traits of a key have something of the name `describe`.
+template <class Key>
+concept names_describe = !requires { &describe_probe<key_traits<Key>>::describe; };
+
+}  // namespace core
 
 /// A key that can be looked up with its view, and made from one.
 template <class Key>

@@ -99,8 +99,20 @@ private:
     Key value_;
 };
 
+namespace core {
+
+/// How a `seeded_key` is shown: as its value, if the traits of that say so.
+template <class Key>
+struct seeded_description {};
+template <describing_key Key>
+struct seeded_description<Key> {
+    static std::string describe(const seeded_key<Key>& key) { return key_traits<Key>::describe(key.get()); }
+};
+
+}  // namespace core
+
 /// With the seeded hash.
 template <class Key>
-struct key_traits<seeded_key<Key>> : seeded_key_traits<Key> {};
+struct key_traits<seeded_key<Key>> : seeded_key_traits<Key>, core::seeded_description<Key> {};
 
 }  // namespace pool

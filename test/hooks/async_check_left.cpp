@@ -63,12 +63,13 @@ TEST_CASE_TEMPLATE("async check: its caller's deadline ends the call at once, an
 TEST_CASE_TEMPLATE(
     "async check: an answer that comes after the deadline comes too late", Pool, later_idle, later_open) {
     for (const bool is_healthy : {true, false}) {
-        check_fixture<Pool> f;
+        check_fixture<Pool> f{pool::pool_settings{.trace_leases = true}};
         f.put("a");
         auto got = f.ask("a", 5s);
         f.clock.advance(5s);
         end_alone(f, is_healthy);
         CHECK(got->error == errc::acquire_timeout);
+        if (is_healthy) CHECK(pool::inspect(*f.conns).begin()->idle_for == 0s);  // its peer has heard of it
     }
 }
 

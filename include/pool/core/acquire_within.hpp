@@ -51,6 +51,10 @@ concept not_a_place = !std::same_as<std::remove_cvref_t<T>, call_site>;
 template <class T, class TimePoint>
 concept dial_argument = !call_limit<T, TimePoint> && !std::same_as<std::remove_cvref_t<T>, discard_unless_kept_t>;
 
+/// The type of `discard_unless_kept`. As a deduced argument: nothing else converts to it, not even `{}`.
+template <class T>
+concept discards = std::same_as<T, discard_unless_kept_t>;
+
 /// Whether the last argument of a call is `discard_unless_kept`.
 template <class... Args>
 inline constexpr bool ends_in_discard_unless_kept = false;

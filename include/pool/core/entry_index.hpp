@@ -92,7 +92,7 @@ public:
     void erase(entry& e) noexcept {
         group& its = *e.group_;
         if (oldest_ == position(e)) ++oldest_;
-        pass_on(e);
+        pass_on(e, nullptr);
         ordered().erase(position(e));
         release(its);
     }
@@ -103,7 +103,7 @@ public:
         const auto here = position(e);
         if (is_first) oldest_ = here;
         else if (oldest_ == here) ++oldest_;
-        pass_on(e);
+        pass_on(e, &e);
         ordered().relocate(ordered().end(), here);
     }
 
@@ -154,7 +154,8 @@ public:
         if (oldest_ == ordered().end() || e.tending_.order < oldest_->tending_.order) oldest_ = position(e);
     }
 
-    bool empty() const noexcept { return container_.empty(); }  ///< no entry at all
+    bool empty() const noexcept { return container_.empty(); }        ///< no entry at all
+    std::size_t size() const noexcept { return container_.size(); }   ///< all entries
 
     auto& ordered() noexcept { return container_.template get<by_order>(); }  ///< all entries, in order
     auto& dated() noexcept { return container_.template get<by_expiry>(); }   ///< all entries, by expiry
@@ -207,10 +208,13 @@ private:
 
     entry* at(position_type here) noexcept { return here != ordered().end() ? &unconst(*here) : nullptr; }
 
-    /// An entry leaves its place.
-    void pass_on(entry& leaving) noexcept {
-        for (walk& each : walks_)
-            if (each.next_ == &leaving) each.next_ = at(std::next(position(leaving)));
+    /// An entry leaves its place. Walks go on at the next one, or at `last` if it was the last.
+    void pass_on(entry& leaving, entry* last) noexcept {
+        for (walk& each : walks_) {
+            if (each.next_ != &leaving) continue;
+            entry* const next = at(std::next(position(leaving)));
+            each.next_ = next != nullptr ? next : last;
+        }
     }
 
     position_type oldest_ = ordered().end();  ///< no idle entry is before it

@@ -310,6 +310,7 @@ public:
     void reserve(std::size_t count) {
         check_room(count);
         index_.reserve(count);
+        if (const auto traced = this->rules().traced.to) traced->reserve(count);
     }
 
     /// Calls `visit` for each connection that is idle or lent, but not for one that is being moved out. O(n).
@@ -332,7 +333,8 @@ public:
         }
         return false;
     }
-    void begin(walk& way) noexcept { index_.begin(way, true); }  ///< `look_at` begins with the first entry
+    void begin(walk& way) noexcept { index_.begin(way, true); }         ///< `look_at` begins with the first entry
+    std::size_t size() const noexcept { return index_.size(); }         ///< the number of entries
 
 private:
     using base::can_wait;

@@ -128,6 +128,13 @@ public:
         traces_->lent(&lent, lent.reused, where);
     }
 
+    /// The caller has given it back, and it is not idle yet.
+    void trace_return(const entry& lent) noexcept {
+        if (traces_ == nullptr) return;
+        const std::lock_guard guard{lock_};
+        traces_->returned(&lent);
+    }
+
     /// What is known of an entry.
     trace trace_of(const entry& e) const {
         if (traces_ == nullptr) return {};
@@ -136,15 +143,21 @@ public:
     }
 
     /// Looks at all entries in steps of a batch: calls `prepare(batch)` without the lock, and then `visit(entry, trace)`
-    /// under it, for as many at most. One that is given back meanwhile may be visited again.
+    /// under it, for as many at most. One that is given back meanwhile may be visited again. If that does not end, because
+    /// others give back as fast as this looks, the last step looks at all that are left.
     template <class Prepare, class Visit>
     void look_at_all(const Prepare& prepare, const Visit& visit) {
         walking way{*this};
+        std::size_t seen = 0;
+        const auto look = [&](const entry& e) {
+            ++seen;
+            visit(e, traces_ != nullptr ? traces_->of(&e) : trace{});
+        };
         for (bool is_all = false; !is_all;) {
             prepare(moment::batch);
             const std::lock_guard guard{lock_};
-            is_all = store().look_at(way.way, moment::batch,
-                [&](const entry& e) { visit(e, traces_ != nullptr ? traces_->of(&e) : trace{}); });
+            const bool is_endless = seen > 2 * store().size() + 2 * moment::batch;
+            is_all = store().look_at(way.way, is_endless ? store().size() : moment::batch, look);
         }
     }
 

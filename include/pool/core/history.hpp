@@ -21,8 +21,15 @@ std::chrono::nanoseconds since_epoch(TimePoint at) {
 
 /// How long ago something was, if it is known. `now` is a time as a trace has it.
 inline std::optional<std::chrono::nanoseconds> since(const trace::time& then, std::chrono::nanoseconds now) {
+    using time = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
     if (!then) return std::nullopt;
-    return now > *then ? now - *then : std::chrono::nanoseconds::zero();
+    return saturating_since(time{*then}, time{now});
+}
+
+/// Whether the entry itself knows of its past: not before it is open, nor, perhaps, when it has left.
+template <class Entry>
+bool is_in_use(const Entry& e) noexcept {
+    return e.is_idle() || e.is_lent();
 }
 
 /// How long the connection of an entry has been open.
@@ -30,7 +37,7 @@ template <class Entry>
 std::optional<std::chrono::nanoseconds> age_of(
     [[maybe_unused]] const Entry& e, const trace& known, std::chrono::nanoseconds now) {
     if constexpr (Entry::parts::has_opened)
-        if (!known.opened && !e.is_opening()) return core::since(core::since_epoch(e.opened()), now);
+        if (!known.opened && core::is_in_use(e)) return core::since(core::since_epoch(e.opened()), now);
     return core::since(known.opened, now);
 }
 
@@ -47,8 +54,9 @@ std::optional<std::chrono::nanoseconds> idle_time_of(const Entry& e, const trace
 template <class Entry>
 std::optional<std::uint64_t> uses_of([[maybe_unused]] const Entry& e, const trace& known) {
     if (known.opened) return known.uses;
-    if constexpr (Entry::parts::has_wear) return e.worn().uses;
-    else return std::nullopt;
+    if constexpr (Entry::parts::has_wear)
+        if (core::is_in_use(e)) return e.worn().uses;
+    return std::nullopt;
 }
 
 }  // namespace pool::core

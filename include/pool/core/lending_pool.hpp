@@ -98,37 +98,42 @@ public:
     }
 
     /// The same, with the limits that may follow a dial: a deadline or a timeout, a stop token, or both.
-    template <call_limit<time_point> Limit>
+    template <is_time_limit<time_point> Limit>
     [[nodiscard]] lease_type acquire(
         key_view<Key> key, Limit&& limit, std::stop_token stop = {}, const call_site& where = call_site::current()) {
         constexpr bool is_of_this_clock =
             !is_time_point<std::remove_cvref_t<Limit>> || std::convertible_to<Limit, time_point>;
         static_assert(is_of_this_clock, "pool: a deadline must be a time of the pool's clock");
-        if constexpr (!is_of_this_clock) return {};
-        else if constexpr (is_time_limit<Limit, time_point>)
+        if constexpr (is_of_this_clock)
             return acquire(key, own_dial_or_throw(), std::forward<Limit>(limit), std::move(stop), where);
-        else return acquire(key, own_dial_or_throw(), std::forward<Limit>(limit), where);
+        else return {};
+    }
+    template <call_limit<time_point> Limit>
+        requires(!is_time_limit<Limit, time_point>)
+    [[nodiscard]] lease_type acquire(
+        key_view<Key> key, Limit&& limit, const call_site& where = call_site::current()) {
+        return acquire(key, own_dial_or_throw(), std::forward<Limit>(limit), where);
     }
 
     /// Any of these, with `discard_unless_kept` as the last argument: the lease is given back only after
     /// `lease::keep`, for callers that do not use exceptions.
-    [[nodiscard]] lease_type acquire(
-        key_view<Key> key, discard_unless_kept_t, const call_site& where = call_site::current()) {
+    template <discards Last>
+    [[nodiscard]] lease_type acquire(key_view<Key> key, Last, const call_site& where = call_site::current()) {
         return unkept(acquire_at(where, key));
     }
-    template <class A>
+    template <class A, discards Last>
     [[nodiscard]] lease_type acquire(
-        key_view<Key> key, A&& a, discard_unless_kept_t, const call_site& where = call_site::current()) {
+        key_view<Key> key, A&& a, Last, const call_site& where = call_site::current()) {
         return unkept(acquire_at(where, key, std::forward<A>(a)));
     }
-    template <class A, class B>
+    template <class A, class B, discards Last>
     [[nodiscard]] lease_type acquire(
-        key_view<Key> key, A&& a, B&& b, discard_unless_kept_t, const call_site& where = call_site::current()) {
+        key_view<Key> key, A&& a, B&& b, Last, const call_site& where = call_site::current()) {
         return unkept(acquire_at(where, key, std::forward<A>(a), std::forward<B>(b)));
     }
-    template <class A, class B, class C>
+    template <class A, class B, class C, discards Last>
     [[nodiscard]] lease_type acquire(
-        key_view<Key> key, A&& a, B&& b, C&& c, discard_unless_kept_t, const call_site& where = call_site::current()) {
+        key_view<Key> key, A&& a, B&& b, C&& c, Last, const call_site& where = call_site::current()) {
         return unkept(acquire_at(where, key, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c)));
     }
 
@@ -167,8 +172,8 @@ public:
     }
 
     /// The same. The lease is given back only after `lease::keep`.
-    [[nodiscard]] lease_type try_acquire(
-        key_view<Key> key, discard_unless_kept_t, const call_site& where = call_site::current()) {
+    template <discards Last>
+    [[nodiscard]] lease_type try_acquire(key_view<Key> key, Last, const call_site& where = call_site::current()) {
         return unkept(try_acquire(key, where));
     }
 
@@ -182,7 +187,7 @@ public:
     {
         return acquire_at(where, no_key{});
     }
-    template <class A>
+    template <not_a_place A>
         requires(is_keyless<Key, A>)
     [[nodiscard]] lease_type acquire(A&& a, const call_site& where = call_site::current()) {
         return acquire_at(where, no_key{}, std::forward<A>(a));
@@ -208,10 +213,9 @@ public:
     {
         return try_acquire(no_key{}, where);
     }
-    [[nodiscard]] lease_type try_acquire(
-        discard_unless_kept_t last, const call_site& where = call_site::current())
+    template <discards Last>
         requires(is_keyless<Key>)
-    {
+    [[nodiscard]] lease_type try_acquire(Last last, const call_site& where = call_site::current()) {
         return try_acquire(no_key{}, last, where);
     }
     [[nodiscard]] lease_type acquire_fresh(const call_site& where = call_site::current())
@@ -219,7 +223,7 @@ public:
     {
         return acquire_at<wanted::fresh>(where, no_key{});
     }
-    template <class A>
+    template <not_a_place A>
         requires(is_keyless<Key, A>)
     [[nodiscard]] lease_type acquire_fresh(A&& a, const call_site& where = call_site::current()) {
         return acquire_at<wanted::fresh>(where, no_key{}, std::forward<A>(a));

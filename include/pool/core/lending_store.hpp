@@ -297,7 +297,7 @@ protected:
             e.expiry_.at = expires_at;
             if (e.expiry_.at < e.expiry_.indexed) index_.reindex(e, e.expiry_.at);
         }
-        rules_.traced.idle(&e);
+        rules_.traced.idle(&e, is_unused);
     }
 
     /// An entry without a connection ends.

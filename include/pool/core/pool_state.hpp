@@ -139,8 +139,12 @@ public:
     /// Its caller has finished with a lent connection: resets it, if Conn has a reset, and gives it back. A connection
     /// that would not be kept anyway is not reset first. It is lent until the end of the reset, which may be later.
     void finish(entry& lent) noexcept {
-        if constexpr (has_reset<Conn>)
-            if (!is_forgotten(lent) && would_keep(lent)) return core::reset(lent.conn(), hook_done{&reset_ended, this, &lent});
+        if constexpr (has_reset<Conn>) {
+            if (!is_forgotten(lent) && would_keep(lent)) {
+                this->trace_return(lent);
+                return core::reset(lent.conn(), hook_done{&reset_ended, this, &lent});
+            }
+        }
         give_back(lent, !has_reset<Conn>);
     }
 

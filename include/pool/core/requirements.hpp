@@ -50,6 +50,9 @@ consteval bool check_key() {
         static_assert(hashable_key<Key>, "pool: a key_traits<Key> needs std::size_t hash(view)");
         static_assert(comparable_key<Key>, "pool: Key needs an operator==, or a key_traits<Key>");
         static_assert(std::copy_constructible<Key>, "pool: Key must be copyable");
+        static_assert(!names_describe<Key> || describing_key<Key>,
+            "pool: the describe of a key_traits<Key> must be static, and take a const Key& and return a std::string: "
+            "otherwise the whole key would be shown");
         static_assert(
             viewable_key<Key>, "pool: Key must convert to the view of its key_traits<Key>, and be made from one");
         return hashable_key<Key> && comparable_key<Key> && std::copy_constructible<Key> && viewable_key<Key>;

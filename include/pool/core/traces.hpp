@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -52,14 +53,23 @@ public:
         its->where = where;
     }
 
-    /// Its connection is idle. If nobody has used it since it was idle before, it is as old as then.
-    void idle(const void* entry) noexcept {
+    /// The caller has given it back.
+    void returned(const void* entry) noexcept {
         trace* const its = find(entry);
-        if (its == nullptr) return;
-        if (!its->idle_since) its->idle_since = now_();
-        its->uses += its->lent_since.has_value();
+        if (its == nullptr || !its->lent_since) return;
+        ++its->uses;
         its->lent_since.reset();
     }
+
+    /// Its connection is idle. If it is unused, it is as old as when it was idle before.
+    void idle(const void* entry, bool is_unused) noexcept {
+        returned(entry);
+        trace* const its = find(entry);
+        if (its != nullptr && !(is_unused && its->idle_since)) its->idle_since = now_();
+    }
+
+    /// Makes room for so many entries.
+    void reserve(std::size_t count) { all_.reserve(count); }
 
     /// There is no such entry any more.
     void end(const void* entry) noexcept { all_.erase(entry); }
@@ -101,9 +111,9 @@ struct traced_by {
         if (to != nullptr) [[unlikely]]
             to->opened(entry);
     }
-    void idle(const void* entry) const noexcept {
+    void idle(const void* entry, bool is_unused) const noexcept {
         if (to != nullptr) [[unlikely]]
-            to->idle(entry);
+            to->idle(entry, is_unused);
     }
     void end(const void* entry) const noexcept {
         if (to != nullptr) [[unlikely]]
