@@ -98,13 +98,14 @@ std::ostream& operator<<(std::ostream& out, const key_count<Key>& c) {
     return out;
 }
 
-/// The same lines as a string.
+/// The same line as a string.
 template <class Key>
 std::string to_string(const connection_info<Key>& c) {
     std::ostringstream out;
     out << c;
     return std::move(out).str();
 }
+/// The same for a key.
 template <class Key>
 std::string to_string(const key_count<Key>& c) {
     std::ostringstream out;

@@ -146,6 +146,7 @@ inline constexpr auto closing = ranges::views::filter(core::is_in{connection_sta
 
 namespace core {
 
+/// Whether it is a type of characters.
 template <class T>
 inline constexpr bool is_character = std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> ||
                                      std::same_as<T, char16_t> || std::same_as<T, char32_t>;
@@ -155,10 +156,12 @@ template <class Key>
 struct kept_key {
     using type = Key;
 };
+/// Of a view of text.
 template <class Char, class Traits>
 struct kept_key<std::basic_string_view<Char, Traits>> {
     using type = std::basic_string<Char, Traits>;
 };
+/// Of a pointer to text.
 template <class Char>
     requires(is_character<std::remove_cv_t<Char>>)
 struct kept_key<Char*> {
@@ -197,6 +200,7 @@ namespace core {
 template <class Range>
 using info_of = std::remove_cvref_t<ranges::range_reference_t<Range>>;
 
+/// The function of `by_key`.
 struct by_key_fn {
     template <ranges::viewable_range Range>
     auto operator()(Range&& connections) const {
@@ -227,6 +231,7 @@ struct by_key_fn {
     }
 };
 
+/// The function of `oldest_first`.
 struct oldest_first_fn {
     template <ranges::viewable_range Range>
     auto operator()(Range&& connections) const {

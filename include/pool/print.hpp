@@ -71,12 +71,13 @@ inline std::ostream& operator<<(std::ostream& out, const key_stats& s) {
     return out;
 }
 
-/// The same lines as a string.
+/// The same line as a string.
 inline std::string to_string(const stats& s) {
     std::ostringstream out;
     out << s;
     return std::move(out).str();
 }
+/// The same for a key.
 inline std::string to_string(const key_stats& s) {
     std::ostringstream out;
     out << s;

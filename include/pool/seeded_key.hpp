@@ -104,6 +104,7 @@ namespace core {
 /// How a `seeded_key` is shown: as its value, if the traits of that say so.
 template <class Key>
 struct seeded_description {};
+/// The same, if they do.
 template <describing_key Key>
 struct seeded_description<Key> {
     static std::string describe(const seeded_key<Key>& key) { return key_traits<Key>::describe(key.get()); }
