@@ -58,6 +58,7 @@ class inspection {
     using info = connection_info<key_type>;
 
 public:
+    /// Collects all of a state.
     void look_at(State& state) {
         const auto prepare = [&](std::size_t most) {
             reserve(most);
@@ -130,7 +131,9 @@ namespace core {
 
 /// Whether a connection is in this state.
 struct is_in {
-    connection_state state;
+    connection_state state;  ///< the one
+
+    /// Whether `c` is.
     template <class Info>
     bool operator()(const Info& c) const noexcept {
         return c.state == state;
@@ -154,18 +157,18 @@ inline constexpr bool is_character = std::same_as<T, char> || std::same_as<T, wc
 /// What `of` keeps of a key: text of its own.
 template <class Key>
 struct kept_key {
-    using type = Key;
+    using type = Key;  ///< itself
 };
 /// Of a view of text.
 template <class Char, class Traits>
 struct kept_key<std::basic_string_view<Char, Traits>> {
-    using type = std::basic_string<Char, Traits>;
+    using type = std::basic_string<Char, Traits>;  ///< its own
 };
 /// Of a pointer to text.
 template <class Char>
     requires(is_character<std::remove_cv_t<Char>>)
 struct kept_key<Char*> {
-    using type = std::basic_string<std::remove_cv_t<Char>>;
+    using type = std::basic_string<std::remove_cv_t<Char>>;  ///< its own
 };
 
 }  // namespace core
@@ -202,6 +205,7 @@ using info_of = std::remove_cvref_t<ranges::range_reference_t<Range>>;
 
 /// The function of `by_key`.
 struct by_key_fn {
+    /// Counts.
     template <ranges::viewable_range Range>
     auto operator()(Range&& connections) const {
         using key_type = decltype(info_of<Range>::key);
@@ -233,6 +237,7 @@ struct by_key_fn {
 
 /// The function of `oldest_first`.
 struct oldest_first_fn {
+    /// Sorts.
     template <ranges::viewable_range Range>
     auto operator()(Range&& connections) const {
         std::vector<info_of<Range>> sorted;

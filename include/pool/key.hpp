@@ -99,7 +99,7 @@ namespace core {
 
 /// A class that also inherits a `describe` from traits has an ambiguous one, whatever that takes.
 struct describe_name {
-    void describe();
+    void describe();  ///< never called
 };
 template <class Traits>
 struct describe_probe : Traits, describe_name {};

@@ -21,11 +21,14 @@ namespace core {
 /// Prints figures with their names, in one line. Leaves out those that are zero.
 class figure_line {
 public:
-    explicit figure_line(std::ostream& out) : out_{out} {}
+    explicit figure_line(std::ostream& out) : out_{out} {}  ///< to this stream
+
+    /// A number.
     figure_line& add(const char* name, std::uint64_t value) {
         if (value != 0) begin() << name << ' ' << value;
         return *this;
     }
+    /// A time.
     figure_line& add(const char* name, std::chrono::nanoseconds value) {
         if (value != value.zero()) begin() << name << ' ' << core::duration_text(value);
         return *this;

@@ -107,6 +107,7 @@ struct seeded_description {};
 /// The same, if they do.
 template <describing_key Key>
 struct seeded_description<Key> {
+    /// As the value.
     static std::string describe(const seeded_key<Key>& key) { return key_traits<Key>::describe(key.get()); }
 };
 
