@@ -5,6 +5,7 @@
 
 bool reuses_with_asio();
 bool explores();
+bool is_inspected();
 
 int main() {
     const auto dial = [](const std::string&) { return connection{}; };
@@ -17,5 +18,5 @@ int main() {
     { const auto first = sharded.acquire("peer", dial); }
     const auto third = sharded.acquire("peer", dial);
 
-    return second.reused() && third.reused() && reuses_with_asio() && explores() ? 0 : 1;
+    return second.reused() && third.reused() && reuses_with_asio() && explores() && is_inspected() ? 0 : 1;
 }
