@@ -16,7 +16,7 @@
 #include <pool/print.hpp>
 #include <pool/testing/fake_dialer.hpp>
 
-// What the pool tells, as text.
+// Figures, connections and keys as text.
 
 using namespace std::chrono_literals;
 

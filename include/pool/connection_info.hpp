@@ -7,10 +7,8 @@
 #include <cstdint>
 #include <optional>
 #include <ostream>
-#include <sstream>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include <pool/call_site.hpp>
 #include <pool/core/describe.hpp>
@@ -51,7 +49,7 @@ constexpr std::string_view to_string(connection_state state) noexcept {
 }
 inline std::ostream& operator<<(std::ostream& out, connection_state state) { return out << to_string(state); }  ///< its name
 
-/// What is known of one connection. A pool with the setting `trace_leases` knows all of it. Any other knows `age` and `uses`
+/// One connection, as far as it is known. A pool with the setting `trace_leases` knows all of it. Any other knows `age` and `uses`
 /// if its expiry policy asks for them, `idle_for` if its connections have a health check, and the rest not.
 template <class Key>
 struct connection_info {
@@ -101,16 +99,12 @@ std::ostream& operator<<(std::ostream& out, const key_count<Key>& c) {
 /// The same line as a string.
 template <class Key>
 std::string to_string(const connection_info<Key>& c) {
-    std::ostringstream out;
-    out << c;
-    return std::move(out).str();
+    return core::streamed(c);
 }
 /// The same for a key.
 template <class Key>
 std::string to_string(const key_count<Key>& c) {
-    std::ostringstream out;
-    out << c;
-    return std::move(out).str();
+    return core::streamed(c);
 }
 
 }  // namespace pool

@@ -199,7 +199,7 @@ auto idle_longer_than(std::chrono::duration<Rep, Period> time) {
 
 namespace core {
 
-/// What a range of connections is made of.
+/// The elements of a range of connections.
 template <class Range>
 using info_of = std::remove_cvref_t<ranges::range_reference_t<Range>>;
 

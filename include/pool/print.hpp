@@ -4,10 +4,10 @@
 #include <chrono>
 #include <cstdint>
 #include <ostream>
-#include <sstream>
 #include <string>
 #include <utility>
 
+#include <pool/core/describe.hpp>
 #include <pool/core/duration_text.hpp>
 #include <pool/stats.hpp>
 
@@ -33,7 +33,7 @@ public:
         if (value != value.zero()) begin() << name << ' ' << core::duration_text(value);
         return *this;
     }
-    /// What there is if all are zero.
+    /// The end of the line. Says so if all were zero.
     void end() {
         if (!has_begun_) out_ << "nothing";
     }
@@ -76,15 +76,11 @@ inline std::ostream& operator<<(std::ostream& out, const key_stats& s) {
 
 /// The same line as a string.
 inline std::string to_string(const stats& s) {
-    std::ostringstream out;
-    out << s;
-    return std::move(out).str();
+    return core::streamed(s);
 }
 /// The same for a key.
 inline std::string to_string(const key_stats& s) {
-    std::ostringstream out;
-    out << s;
-    return std::move(out).str();
+    return core::streamed(s);
 }
 
 }  // namespace pool

@@ -33,12 +33,12 @@ inline constexpr bool is_time_point = false;
 template <class Clock, class Duration>
 inline constexpr bool is_time_point<std::chrono::time_point<Clock, Duration>> = true;  ///< of any clock
 
-/// What limits the time of a call: a duration or a deadline.
+/// A limit on the time of a call: a duration or a deadline.
 template <class T, class TimePoint>
 concept is_time_limit = is_duration<std::remove_cvref_t<T>> || is_time_point<std::remove_cvref_t<T>> ||
                         std::convertible_to<T, TimePoint>;
 
-/// What limits a call: also a stop token or a context.
+/// A limit on a call: also a stop token or a context.
 template <class T, class TimePoint>
 concept call_limit =
     is_time_limit<T, TimePoint> || std::convertible_to<T, std::stop_token> || std::convertible_to<T, dial_context>;

@@ -16,6 +16,14 @@
 
 namespace pool::core {
 
+/// The text that a value prints.
+template <class T>
+std::string streamed(const T& value) {
+    std::ostringstream out;
+    out << value;
+    return std::move(out).str();
+}
+
 /// Shows a key as its `key_traits` say, if they do. Otherwise shows text in quotes, an enumerator as its number, and any
 /// type with an `operator<<` as that prints it. Any other key is "(not printable)".
 template <class Key>
@@ -27,9 +35,7 @@ std::string describe(const Key& key) {
     } else if constexpr (std::is_enum_v<Key>) {
         return std::to_string(static_cast<std::underlying_type_t<Key>>(key));
     } else if constexpr (requires(std::ostream& out) { out << key; }) {
-        std::ostringstream out;
-        out << key;
-        return std::move(out).str();
+        return core::streamed(key);
     } else {
         return "(not printable)";
     }

@@ -135,7 +135,7 @@ public:
         traces_->returned(&lent);
     }
 
-    /// What is known of an entry.
+    /// The trace of an entry; an empty one if there is none.
     trace trace_of(const entry& e) const {
         if (traces_ == nullptr) return {};
         const std::lock_guard guard{lock_};

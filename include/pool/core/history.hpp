@@ -9,7 +9,7 @@
 #include <pool/core/traces.hpp>
 
 /// @file
-/// What a pool knows of the past of a connection: from its traces, or else as far as its policies ask for it.
+/// The past of a connection, as its pool knows it: from the traces, or else as far as the policies ask for it.
 
 namespace pool::core {
 

@@ -7,7 +7,7 @@
 #include <pool/settings.hpp>
 
 /// @file
-/// What a store is told when it is made.
+/// The rules that a store gets when it is made.
 
 namespace pool::core {
 

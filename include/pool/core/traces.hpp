@@ -12,11 +12,11 @@
 #include <pool/call_site.hpp>
 
 /// @file
-/// What a pool that traces its leases knows of its connections.
+/// The notes that a pool takes of its connections if it traces its leases.
 
 namespace pool::core {
 
-/// What is known of one connection, besides its entry. Times are those of the pool's clock, since its epoch.
+/// The notes of one connection, besides its entry. Times are those of the pool's clock, since its epoch.
 struct trace {
     using time = std::optional<std::chrono::nanoseconds>;  ///< none before it has happened
 
@@ -74,7 +74,7 @@ public:
     /// There is no such entry any more.
     void end(const void* entry) noexcept { all_.erase(entry); }
 
-    /// What is known of an entry.
+    /// The trace of an entry; an empty one if there is none.
     const trace& of(const void* entry) const noexcept {
         static const trace nothing;
         const auto found = all_.find(entry);
