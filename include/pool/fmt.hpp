@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <pool/core/platform.hpp>  // first: what it says of the compiler comes before what {fmt} says
+
 #include <fmt/ostream.h>
 
 #include <pool/connection_info.hpp>

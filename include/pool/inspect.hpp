@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <pool/core/platform.hpp>  // first: what it says of the compiler comes before what range-v3 says
+
 #include <algorithm>
 #include <chrono>
 #include <concepts>
