@@ -8,9 +8,9 @@
 #include <optional>
 #include <ostream>
 #include <string>
-#include <string_view>
 
 #include <pool/call_site.hpp>
+#include <pool/connection_state.hpp>
 #include <pool/core/describe.hpp>
 #include <pool/core/duration_text.hpp>
 
@@ -29,25 +29,6 @@ std::ostream& print_key(std::ostream& out, const Key& key) {
 }
 
 }  // namespace core
-
-/// Where a connection is.
-enum class connection_state : unsigned char {
-    dialling,  ///< it is being opened
-    idle,      ///< the pool has it
-    lent,      ///< a caller has it, or a hook of the pool
-    closing,   ///< it is being closed
-};
-
-/// Its name.
-constexpr std::string_view to_string(connection_state state) noexcept {
-    switch (state) {
-    case connection_state::dialling: return "dialling";
-    case connection_state::idle: return "idle";
-    case connection_state::lent: return "lent";
-    default: return "closing";
-    }
-}
-inline std::ostream& operator<<(std::ostream& out, connection_state state) { return out << to_string(state); }  ///< its name
 
 /// One connection, as far as it is known. A pool with the setting `trace_leases` knows all of it. Any other knows `age` and `uses`
 /// if its expiry policy asks for them, `idle_for` if its connections have a health check, and the rest not.

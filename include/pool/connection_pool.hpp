@@ -40,6 +40,7 @@ struct connection_pool_options {
     std::string name = {};                  ///< how error messages call the pool
     bool discard_unless_kept = false;       ///< a lease is given back only after `lease::keep`
     bool trace_leases = false;              ///< keeps who has each connection, and since when: see `inspect`
+    event_observer on_event = {};           ///< is called for each event: see `pool_settings`
 };
 
 /// A thread-safe pool that closes expired connections by itself. With an expiration or a lifetime it has one thread,
@@ -102,7 +103,8 @@ private:
             .check_after = options.check_after.value,
             .keep_alive_every = options.keep_alive_every.value,
             .discard_unless_kept = options.discard_unless_kept,
-            .trace_leases = options.trace_leases};
+            .trace_leases = options.trace_leases,
+            .on_event = std::move(options.on_event)};
     }
 
     core::own_reaper<base> reaper_;

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <string>
 
-#include <pool/core/platform.hpp>
+#include <pool/event.hpp>
 
 /// @file
 /// The run-time settings of a pool, in addition to its policies.
@@ -28,6 +28,9 @@ struct pool_settings {
     bool discard_unless_kept = false;               ///< a lease is given back only after `lease::keep`; a call, always
     /// Keeps for each connection when it was opened and lent, how often, and by which call: see `inspect`.
     bool trace_leases = false;
+    /// Is called for each event, without the lock; never after the pool was destroyed. One thread at a time calls it, but for a
+    /// `sharded_pool` one of each shard. What it throws is counted, and ignored.
+    event_observer on_event = {};
 };
 
 /// Options of an `invalidate`: each does more than to close what is outdated.

@@ -51,6 +51,10 @@ struct stats {
 
     std::uint64_t failed_closes = 0;  ///< closes that threw
 
+    // only of a pool that has an observer
+    std::uint64_t lost_events = 0;    ///< events that it was not told: it was too slow, or there was no memory
+    std::uint64_t failed_events = 0;  ///< calls of it that threw
+
     // what it holds now
     std::size_t idle = 0;     ///< idle connections
     std::size_t lent = 0;     ///< connections that are lent
@@ -91,6 +95,8 @@ struct stats {
         detached += other.detached;
         failed_resets += other.failed_resets;
         failed_closes += other.failed_closes;
+        lost_events += other.lost_events;
+        failed_events += other.failed_events;
         idle += other.idle;
         lent += other.lent;
         checking += other.checking;

@@ -104,14 +104,14 @@ protected:
         } else if (is_interrupted) {
             play([&] { model_->dial_failed(*caller.expected); },
                 [&] {
-                    state_->failed_dial();
+                    state_->end_failed_dial(fresh, true, nullptr);
                     state_->dial_outdated(caller, fresh);
                 });
         } else {
             play([&] { model_->dial_failed(*caller.expected); },
                 [&] {
-                    state_->erase_unopened(fresh);
-                    state_->dial_failed(caller, nullptr, pool::core::count_dial::yes);
+                    state_->end_failed_dial(fresh, false, nullptr);
+                    state_->dial_failed(caller, nullptr);
                 });
         }
     }

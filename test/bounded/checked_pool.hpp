@@ -19,6 +19,7 @@
 #include <bounded/waiting_rules.hpp>
 #include <support/chance.hpp>
 #include <support/differences.hpp>
+#include <support/event_ledger.hpp>
 #include <support/fake.hpp>
 #include <support/figures.hpp>
 #include <support/histories.hpp>
@@ -75,8 +76,12 @@ protected:
                 is_checked ? ", checked after " + std::to_string(chosen.check_after.count()) : "");
         }
         capacity_ = chosen.capacity;
+        ledger_ = {};
         pool_.emplace(capacity_, chosen.ttl,
-            pool::pool_settings{.reuse = chosen.reuse, .check_after = chosen.check_after}, clock_);
+            pool::pool_settings{.reuse = chosen.reuse,
+                .check_after = chosen.check_after,
+                .on_event = [this](const pool::event& e) { ledger_(e); }},
+            clock_);
         state_ = pool::core::pool_access::state(*pool_);
         model_.emplace(chosen, net_, clock_);
         most_open_ = 0;
@@ -174,6 +179,7 @@ protected:
     std::vector<lease> leases_;
     std::optional<std::size_t> taken_of_;  ///< the key of the connection that try_acquire got in this step
     std::uint64_t look_ups_ = 0;           ///< without those of the requests in `askers_`
+    event_ledger ledger_;
     std::uint64_t calls_ = 0;              ///< checks and dials within operations
     int is_trimming_ = 0;                  ///< new bounds are set, and not all that exceeds them has gone
     std::size_t most_open_ = 0;            ///< after the last step
@@ -195,6 +201,7 @@ protected:
             if (each->is_submitted()) compare_caller(*each);
         check(state_->is_paused() == model_->is_paused(), "whether it is paused");
         check_sums(seen);
+        if (depth_ == 0 && pool_) check_events(seen);
         check_bounds(seen);
         check_waiting(seen);
         check_given_up();
@@ -202,6 +209,11 @@ protected:
     }
 
 private:
+    void check_events(const pool::stats& seen) const {
+        const std::string difference = ledger_.difference(seen);
+        if (!difference.empty()) histories::fail("differs: the events: " + difference);
+    }
+
     /// A caller, as it was before a step.
     struct seen_before {
         const caller_type* who;

@@ -24,7 +24,7 @@ struct generation_fixture {
     using hashed = outdated_store::hashed;
 
     ~generation_fixture() {
-        store.clear(pool::no_limit, retired);
+        store.clear(pool::retirement::cleared, pool::no_limit, retired);
         erase_retired();
     }
 
@@ -53,7 +53,7 @@ struct generation_fixture {
     }
 
     void remove(entry& e) {
-        store.retire_uncounted(e, retired);
+        store.retire_uncounted(e, pool::retirement::taken, retired);
         erase_retired();
     }
 
@@ -63,7 +63,7 @@ struct generation_fixture {
             retired.pop_front();
             next.conn().close();
             next.destroy();
-            store.erase_closed(next, false);
+            store.erase_closed(next, {});
         }
     }
 

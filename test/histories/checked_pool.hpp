@@ -13,11 +13,13 @@
 #include <vector>
 
 #include <pool/error.hpp>
+#include <pool/event.hpp>
 #include <pool/policies/capacity.hpp>
 
 #include <histories/model.hpp>
 #include <histories/some_pool.hpp>
 #include <support/differences.hpp>
+#include <support/event_ledger.hpp>
 #include <support/fake.hpp>
 #include <support/histories.hpp>
 
@@ -56,9 +58,16 @@ protected:
     /// A new pool.
     void begin(const settings& chosen) {
         if (tell_.is_heard()) tell_.note("a pool of ", kind_.name, ": ", text(chosen));
-        conns_ = kind_.make(chosen, clock_);
-        model_.emplace(kind_.bounds(chosen), for_model(chosen), net_, clock_, kind_.is_tended);
+        settings observed = chosen;
+        is_observed_ = chosen.is_observed;
+        if (is_observed_) observed.on_event = [this](const pool::event& e) {
+            check(has_pool_, "an event of a pool that has gone");
+            ledger_(e);
+        };
         has_pool_ = true;
+        ledger_ = {};
+        conns_ = kind_.make(observed, clock_);
+        model_.emplace(kind_.bounds(chosen), for_model(chosen), net_, clock_, kind_.is_tended);
     }
 
     /// The pool ends; its leases do not.
@@ -100,6 +109,8 @@ protected:
     bool has_pool_ = false;
     bool has_jumped_back_ = false;  ///< the clock
     std::vector<fake::connection> taken_;
+    event_ledger ledger_;
+    bool is_observed_ = false;
 
     static constexpr std::chrono::nanoseconds::rep tick_ns = std::chrono::nanoseconds{tick}.count();
 
@@ -202,6 +213,8 @@ private:
         if (!has_pool_ || !is_new_()) return;
         check(conns_->is_paused() == model_->is_paused, "whether it is paused");
         compare(conns_->stats(), model_->stats());
+        const std::string untold = is_observed_ ? ledger_.difference(conns_->stats()) : "";
+        if (!untold.empty()) fail("differs: the events: " + untold);
         for (std::size_t of = 0; of != keys.size(); ++of) {
             const pool::key_stats its = conns_->stats(of), right = model_->stats(of);
             if (its != right) fail("differs: the figures of key " + keys[of] + ": " + differences::of(its, right));

@@ -40,7 +40,8 @@ public:
         : conns_{std::in_place, capacity_of<Capacity>(chosen), expiry(chosen),
               pool::pool_settings{.reuse = chosen.reuse,
                   .check_after = chosen.check_after,
-                  .keep_alive_every = chosen.keep_alive_every},
+                  .keep_alive_every = chosen.keep_alive_every,
+                  .on_event = chosen.on_event},
               now} {}
 
     static idle_bounds bounds(const settings& chosen) {

@@ -260,6 +260,7 @@ inline std::array<settings, 2> in_both_orders(std::size_t max_idle) {
         .lifetime = {microseconds{150}, 0.2, 1}};
     settings other = each;
     other.reuse = pool::reuse_order::newest_first;
+    other.is_observed = false;  // to be told of costs as much as the rest of a history
     return {each, other};
 }
 

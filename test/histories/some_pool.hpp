@@ -11,6 +11,7 @@
 #include <string>
 
 #include <pool/core/warmth.hpp>
+#include <pool/event.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/clock.hpp>
 #include <pool/policies/expiry.hpp>
@@ -40,6 +41,8 @@ struct settings {
     pool::reuse_order reuse = pool::reuse_order::oldest_first;
     std::chrono::nanoseconds check_after{0};       ///< for pools of tended connections
     std::chrono::nanoseconds keep_alive_every{0};  ///< likewise
+    bool is_observed = true;
+    pool::event_observer on_event = {};            ///< if it is
 };
 
 /// The policy that depends on all of them.

@@ -48,6 +48,8 @@ inline std::string of(const pool::stats& seen, const pool::stats& expected) {
     all.add("detached", seen.detached, expected.detached);
     all.add("failed_resets", seen.failed_resets, expected.failed_resets);
     all.add("failed_closes", seen.failed_closes, expected.failed_closes);
+    all.add("lost_events", seen.lost_events, expected.lost_events);
+    all.add("failed_events", seen.failed_events, expected.failed_events);
     all.add("idle", seen.idle, expected.idle);
     all.add("lent", seen.lent, expected.lent);
     all.add("checking", seen.checking, expected.checking);

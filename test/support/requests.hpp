@@ -50,7 +50,8 @@ void dial_succeeded(Pool& conns, request<Pool>& dialing, const Dial& dial) {
 /// The dial of a request fails, without a text.
 template <class Pool>
 void dial_failed(Pool& conns, request<Pool>& dialing) {
-    state(conns).dial_failed(dialing, nullptr, pool::core::count_dial::yes);
+    state(conns).end_failed_dial(state(conns).make_entry_for(dialing), false, nullptr);
+    state(conns).dial_failed(dialing, nullptr);
 }
 
 /// The connection of a request that is lent.

@@ -73,13 +73,13 @@ public:
         return give_back(open(key, due), due, now);
     }
     fake::ids refuse(entry& e) {
-        return closed_after([&](entries& leaving) { store_.refuse(e, leaving); });
+        return closed_after([&](entries& leaving) { store_.refuse(e, pool::retirement::refused, leaving); });
     }
     fake::ids remove(entry& e) {
-        return closed_after([&](entries& leaving) { store_.retire_uncounted(e, leaving); });
+        return closed_after([&](entries& leaving) { store_.retire_uncounted(e, pool::retirement::taken, leaving); });
     }
     fake::ids clear(std::size_t most = pool::no_limit) {
-        return closed_after([&](entries& leaving) { store_.clear(most, leaving); });
+        return closed_after([&](entries& leaving) { store_.clear(pool::retirement::cleared, most, leaving); });
     }
     fake::ids clear(std::string_view key, std::size_t most = pool::no_limit) {
         return closed_after([&](entries& leaving) { store_.clear(hashed{key}, most, leaving); });
@@ -124,7 +124,7 @@ private:
             all.push_back(next.conn().id());
             next.conn().close();
             next.destroy();
-            store_.erase_closed(next, false);
+            store_.erase_closed(next, {});
         }
         return all;
     }

@@ -124,7 +124,7 @@ struct fixture {
     }
 
     void clear() {
-        step([&](moment& now) { idle.clear(pool::no_limit, now.retired); });
+        step([&](moment& now) { idle.clear(pool::retirement::cleared, pool::no_limit, now.retired); });
     }
 
     void reconfigure(bounds changed) {
@@ -161,7 +161,7 @@ struct fixture {
         retired.pop_front();
         next.conn().close();
         next.destroy();
-        step([&](moment&) { idle.erase_closed(next, false); });
+        step([&](moment&) { idle.erase_closed(next, {}); });
     }
 
     /// The caller of a promised request begins to close the connection that was retired first.
@@ -177,7 +177,7 @@ struct fixture {
         gone.conn().close();
         gone.destroy();
         step([&](moment& now) {
-            idle.erase_closed(gone, false);
+            idle.erase_closed(gone, {});
             queue.end_close(asking, now);
         });
     }

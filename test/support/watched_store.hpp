@@ -136,10 +136,10 @@ public:
         return retired_by([&](entries& retired) { base::give_back(e, {limit, limit}, due, {}, retired); });
     }
     std::size_t discard(entry& e) {
-        return retired_by([&](entries& retired) { base::retire_uncounted(e, retired); });
+        return retired_by([&](entries& retired) { base::retire_uncounted(e, pool::retirement::taken, retired); });
     }
     std::size_t clear() {
-        return retired_by([&](entries& retired) { base::clear(pool::no_limit, retired); });
+        return retired_by([&](entries& retired) { base::clear(pool::retirement::cleared, pool::no_limit, retired); });
     }
     std::size_t clear(const hashed& wanted) {
         return retired_by([&](entries& retired) { base::clear(wanted, pool::no_limit, retired); });
@@ -160,7 +160,7 @@ public:
             entry& next = retired.front();
             retired.pop_front();
             next.destroy();
-            this->erase_closed(next, false);
+            this->erase_closed(next, {});
         }
     }
 

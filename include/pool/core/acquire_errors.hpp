@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <exception>
-#include <memory>
 #include <string>
 
 #include <pool/core/error_text.hpp>
@@ -67,24 +65,6 @@ void throw_refusal(request_state outcome, const State& state, const typename Sta
 template <class State, class Key, class Conn>
 dial_failed dead_dial_error(const State& state, const Key& key, const Conn& dead) {
     return dial_failed{"pool \"" + state.name() + "\": " + core::dead_dial_text(key, dead)};
-}
-
-/// Copies a text, to keep it as the last error of a key. Returns nullptr if there is no memory.
-inline dial_error kept_text(const std::string& text) noexcept {
-    try {
-        return std::make_shared<const std::string>(text);
-    } catch (...) {
-        return nullptr;
-    }
-}
-
-/// The same for an exception.
-inline dial_error kept_text(const std::exception_ptr& error) noexcept {
-    try {
-        return core::kept_text(core::what(error));
-    } catch (...) {
-        return nullptr;
-    }
 }
 
 }  // namespace pool::core

@@ -198,9 +198,9 @@ public:
     void set_failure(error_code error, const std::exception_ptr& exception) noexcept { failure_ = {error, exception}; }
 
     /// Its dial has failed, or could not begin. There may be no exception.
-    void fail(error_code error, const std::exception_ptr& exception, count_dial count) noexcept {
+    void fail(error_code error, const std::exception_ptr& exception) noexcept {
         set_failure(error, exception);
-        state_->dial_failed(*this, failure_.text(), count);
+        state_->dial_failed(*this, failure_.text());
     }
 
 private:

@@ -68,7 +68,7 @@ public:
         changed(of, now);
         serve(now);
         const bool is_free = of.usable() != 0 && !now.is_over();
-        entry* const found = is_free ? store_.lend(of, store_time(now), now.budget, now.retired) : nullptr;
+        entry* const found = is_free ? store_.lend_after({}, of, store_time(now), now.budget, now.retired) : nullptr;
         if (found != nullptr && of.queue != nullptr) overtaken_ += !of.queue->waiting.empty();
         changed(of, now);
         serve(now);
@@ -88,7 +88,7 @@ public:
     template <class Moment>
     void came_back(group& of, Moment& now) noexcept {
         if (of.queue != nullptr && !of.queue->is_unused()) of.queue->exceeds_idle = true;
-        else if (of.idle.size() > now.bounds.max_idle_for(of.key)) store_.evict(of, now.retired);
+        else if (of.idle.size() > now.bounds.max_idle_for(of.key)) store_.evict(of, retirement::evicted_for_key, now.retired);
         exceeds_idle_ = true;
         changed(of, now);
         serve(now);
@@ -129,6 +129,7 @@ public:
             const std::size_t helped = order_.promised() + order_.nudged() + closing_;
             if (waiting_ - helped > now.bounds.max_waiting()) leave(asking, request_state::queue_full, now);
         }
+        if (is_waiting(asking.state_)) base::note(event_kind::queued, asking.queue());
         serve(now);
         return true;
     }
@@ -248,6 +249,7 @@ public:
         if (needed) {
             asking.lent_ = &fresh;
             store_.count_lookup_in_vain();
+            store_.lend_fresh(fresh, asking.waited_);
             end_request(asking, request_state::lent);
         }
         end_dial(asking, now);

@@ -100,6 +100,7 @@ protected:
     using base::store_time;
     using base::unfit_;
     using base::unsettled_;
+    using base::waited;
     using base::waiting_;
 
     ~allocation() = default;
@@ -132,7 +133,8 @@ protected:
     template <class Moment>
     void lend_to(request& asking, Moment& now) noexcept {
         queue& of = asking.queue();
-        if (entry* const found = store_.lend(*of.group, store_time(now), now.budget, now.retired)) {
+        entry* const found = store_.lend_after(waited(asking, now), *of.group, store_time(now), now.budget, now.retired);
+        if (found != nullptr) {
             asking.lent_ = found;
             leave(asking, request_state::lent, now);
         } else {
@@ -163,7 +165,7 @@ private:
             request* const next = is_due ? oldest : older(of.oldest_taker(), of.oldest_unnudged());
             request* const rival = is_spare ? order_.oldest_able(&of) : nullptr;
             if (is_older(rival, next)) {  // also if nobody of this key wants it
-                if (!remove_if_given_up(*rival, now)) retire_spare(its, now);
+                if (!remove_if_given_up(*rival, now)) retire_spare(its, retirement::evicted_for_pool, now);
                 continue;
             }
             if (next == nullptr) break;
@@ -171,6 +173,7 @@ private:
             if (is_due || !is_waiting(next->state_)) {
                 lend_to(*next, now);
             } else {
+                base::note(event_kind::nudged, of);
                 announce(order_.nudge(of));
                 fit(of, now);
             }
@@ -185,7 +188,7 @@ private:
         group& its = *of.group;
         for (; of.exceeds_idle && !now.is_over(); now.spend()) {
             of.exceeds_idle = its.idle.size() > now.bounds.max_idle_for(its.key) && its.has_spare();
-            if (of.exceeds_idle) retire_spare(its, now);
+            if (of.exceeds_idle) retire_spare(its, retirement::evicted_for_key, now);
         }
     }
 
@@ -235,7 +238,7 @@ private:
             if (victim != nullptr && remove_if_given_up(*other, now)) return true;
         }
         if (victim == nullptr) return false;
-        retire_spare(*victim, now);
+        retire_spare(*victim, retirement::evicted_for_pool, now);
         return true;
     }
 
@@ -247,14 +250,14 @@ private:
         now.spend();
         group* const victim = is_full(now) ? store_.oldest_spare(nullptr, now.budget) : nullptr;
         exceeds_idle_ = victim != nullptr || now.is_over();
-        if (victim != nullptr) retire_spare(*victim, now);
+        if (victim != nullptr) retire_spare(*victim, retirement::evicted_for_pool, now);
         return victim != nullptr;
     }
 
     /// Retires an idle connection of a key, but none that a nudged request is to take: there has to be one.
     template <class Moment>
-    void retire_spare(group& of, Moment& now) noexcept {
-        store_.evict(of, now.retired);
+    void retire_spare(group& of, retirement why, Moment& now) noexcept {
+        store_.evict(of, why, now.retired);
         if (of.queue != nullptr) fit(*of.queue, now);
     }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -10,6 +11,7 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/acquire_errors.hpp>
+#include <pool/core/acquire_failure.hpp>
 #include <pool/core/async_dial.hpp>
 #include <pool/core/close_conn.hpp>
 #include <pool/core/deadline_timer.hpp>
@@ -37,8 +39,8 @@ public:
                 throw core::dead_dial_error(state, self().hashed_key().key, conn);
             fresh_->construct([&conn]() -> connection_type { return std::move(conn); });
         } catch (...) {
-            if (!core::close_conn(conn)) state.close_failed();
-            return dial_failed(core::code_of(std::current_exception()), std::current_exception());
+            const std::exception_ptr error = std::current_exception();
+            return dial_failed(core::code_of(error), error, state.close(conn));
         }
         (void)end_dial();
         entry& fresh = *fresh_;  // another dial may begin at once
@@ -46,13 +48,14 @@ public:
     }
 
     /// It has failed. There may be no exception.
-    void dial_failed(boost::system::error_code error, const std::exception_ptr& exception) noexcept {
-        if (end_dial()) {
-            its_state().failed_dial();
-            return outdated(*fresh_);
-        }
-        its_state().erase_unopened(*fresh_);
-        self().fail(error, exception, count_dial::yes);
+    void dial_failed(boost::system::error_code error, const std::exception_ptr& exception,
+        const std::optional<close_end>& closed = {}) noexcept {
+        const bool was_interrupted = end_dial();
+        entry& fresh = *fresh_;
+        const kept_error why = its_state().is_observed() ? dial_failure{error, exception}.text() : nullptr;
+        its_state().end_failed_dial(fresh, was_interrupted, why, closed);
+        if (was_interrupted) return outdated(fresh);
+        self().fail(error, exception);
     }
 
     dial_count dials;  ///< counts them, and who may end the one that runs
@@ -71,7 +74,7 @@ protected:
             }
             fresh_ = &state.make_entry_for(self());
         } catch (...) {
-            self().fail(core::code_of(std::current_exception()), std::current_exception(), count_dial::no);
+            self().fail(core::code_of(std::current_exception()), std::current_exception());
             return false;
         }
         has_context_ = has_context;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <exception>
 #include <utility>
 #include <vector>
 
 #include <pool/connection.hpp>
+#include <pool/core/what.hpp>
 
 /// @file
 /// How a pool closes a connection.
@@ -20,19 +22,32 @@ inline void record(std::vector<std::exception_ptr>& errors, std::exception_ptr e
     }
 }
 
-/// Closes a connection that no other code can reach, unless it is released already. Returns false if the close threw.
-/// Then it adds the error to `errors`, unless that is nullptr.
-template <class Conn>
-bool close_conn(Conn& conn, std::vector<std::exception_ptr>* errors = nullptr) noexcept {
+/// Closes a connection that no other code can reach, unless it is released already. Returns false if the close threw,
+/// after it has called `caught(error)`, which must not throw.
+template <class Conn, class Caught>
+bool close_conn(Conn& conn, const Caught& caught) noexcept {
     if (core::is_released(conn)) return true;
     try {
         connection_traits<Conn>::close(conn);
         return true;
     } catch (...) {
-        if (errors != nullptr) record(*errors, std::current_exception());
+        caught(std::current_exception());
         return false;
     }
 }
+
+/// The same. The error is lost.
+template <class Conn>
+bool close_conn(Conn& conn) noexcept {
+    return core::close_conn(conn, [](const std::exception_ptr&) {});
+}
+
+/// How the close of a connection ended.
+struct close_end {
+    bool failed = false;              ///< it threw
+    std::chrono::nanoseconds took{};  ///< how long it took, if somebody wants to know
+    kept_error why = nullptr;         ///< its error, the same
+};
 
 /// In the child of a fork: has a connection of the parent abandoned, if Conn can do that.
 template <class Conn>

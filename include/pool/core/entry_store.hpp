@@ -10,6 +10,7 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/lending_store.hpp>
+#include <pool/retirement.hpp>
 
 /// @file
 /// The store of a pool: connections are lent and given back, and idle ones are swept.
@@ -68,7 +69,7 @@ public:
             ++next;
             const time_point at = e.is_idle() ? e.expiry_.at : bound(e);
             if (e.is_idle() && indexed == at) {
-                retire(e, stats_.expired, retired);
+                retire_idle(e, retirement::expired, retired);
             } else {
                 index_.reindex(e, at);
                 const bool is_next = next == index_.dated().end() || e.expiry_.indexed < next->expiry_.indexed;
@@ -78,23 +79,27 @@ public:
         return true;
     }
 
-    /// Lowers the expiry time of an idle entry to `at`, or the bound of another entry, if that was later. O(log n).
-    void lower(entry& e, time_point at) noexcept
+    /// At `now`, lowers the expiry time of an idle entry to `at`, or the bound of another entry, if that was later. O(log n).
+    void lower(entry& e, time_point at, time_point now) noexcept
         requires timed
     {
-        if (e.is_idle()) e.expiry_.at = at = std::min(e.expiry_.at, at);
+        if (e.is_idle()) {
+            if (notes_ != nullptr && at < e.expiry_.at) notes_->expires(e, now, at);
+            e.expiry_.at = at = std::min(e.expiry_.at, at);
+        }
         if (at < e.expiry_.indexed) index_.reindex(e, at);
     }
 
     /// Retires idle entries, the oldest first. Each step is O(1).
-    void clear(std::size_t most, entries& retired) noexcept {
-        for (; most != 0 && stats_.idle != 0; --most) retire(index_.oldest_idle(), stats_.cleared, retired);
+    void clear(retirement why, std::size_t most, entries& retired) noexcept {
+        for (; most != 0 && stats_.idle != 0; --most) retire_idle(index_.oldest_idle(), why, retired);
     }
 
     /// Retires idle entries of a key, the oldest first. Each step is O(1).
     void clear(const hashed& key, std::size_t most, entries& retired) {
         if (group* const found = index_.find(key)) {
-            for (; most != 0 && !found->idle.empty(); --most) retire(found->idle.front(), stats_.cleared, retired);
+            for (; most != 0 && !found->idle.empty(); --most)
+                retire_idle(found->idle.front(), retirement::cleared, retired);
         }
     }
 
@@ -114,7 +119,7 @@ public:
     bool clear_outdated(std::size_t most, entries& retired) noexcept {
         for (; stats_.idle != 0 && base::is_outdated(index_.oldest_idle()); --most) {
             if (most == 0) return false;
-            retire(index_.oldest_idle(), stats_.invalidated, retired);
+            retire_idle(index_.oldest_idle(), retirement::invalidated, retired);
         }
         return true;
     }
@@ -124,7 +129,7 @@ public:
         group* const found = index_.find(key);
         for (; found != nullptr && !found->idle.empty() && base::is_outdated(found->idle.front()); --most) {
             if (most == 0) return false;
-            retire(found->idle.front(), stats_.invalidated, retired);
+            retire_idle(found->idle.front(), retirement::invalidated, retired);
         }
         return true;
     }
@@ -147,15 +152,15 @@ public:
             visit(*next);
             if (!next->is_idle()) continue;
             if (connection_traits<Conn>::closed(next->conn())) {
-                retire(*next, stats_.found_closed, retired);
+                retire_idle(*next, retirement::dead, retired);
                 continue;
             }
             group& its = *next->group_;
-            if (its.idle.size() > per_key(its)) retire(its.idle.front(), stats_.evicted, retired);
+            if (its.idle.size() > per_key(its)) retire_idle(its.idle.front(), retirement::evicted_for_key, retired);
         }
         for (; stats_.idle > in_all() || stats_.idle_weight > weight; --most) {
             if (most == 0) return false;
-            retire(index_.oldest_idle(), stats_.evicted, retired);
+            retire_idle(index_.oldest_idle(), retirement::evicted_for_pool, retired);
         }
         return true;
     }
@@ -168,18 +173,18 @@ public:
         for (auto next = of.blocked.begin(); next != of.blocked.end();) {
             entry& e = *next++;
             if (!this->is_blocked(e)) continue;
-            if (base::is_due(e, now)) retire(e, stats_.expired, retired);
-            else if (connection_traits<Conn>::closed(e.conn())) retire(e, stats_.found_closed, retired);
+            if (base::is_due(e, now)) retire_idle(e, retirement::expired, retired);
+            else if (connection_traits<Conn>::closed(e.conn())) retire_idle(e, retirement::dead, retired);
         }
     }
 
     // Making room for a caller of another key.
 
     /// Retires an idle entry of a group that no nudged request is to take: there has to be one.
-    void evict(group& of, entries& retired) noexcept
+    void evict(group& of, retirement why, entries& retired) noexcept
         requires base::can_wait
     {
-        retire(of.spare(), stats_.evicted, retired);
+        retire_idle(of.spare(), why, retired);
     }
 
     /// The group with the oldest idle entry, of those with one that no nudged request is to take, but not
@@ -200,12 +205,12 @@ public:
 
     /// Erases a lent entry whose caller has moved the connection out and destroyed the rest, for `detach`.
     void erase_detached(entry& e) noexcept {
-        ++stats_.detached;
-        erase_taken(e);
+        erase_taken(e, retirement::detached);
     }
 
     /// The same, for `take`.
-    void erase_taken(entry& e) noexcept {
+    void erase_taken(entry& e, retirement why = retirement::taken) noexcept {
+        this->count_retirement(e, why, connection_state::lent);
         --e.group_->lent;
         --stats_.lent;
         stats_.keys -= !e.group_->is_in_use();
@@ -217,26 +222,22 @@ public:
     /// A connection that was lent has passed its health check.
     void passed_check(entry& e) noexcept {
         e.place_ = place::lent;
-        --stats_.checking;
-        ++stats_.hits;
+        this->count_checked_hit(e);
     }
 
     /// A connection that was lent comes back without its check, because its caller has left.
-    void left_unchecked() noexcept {
-        --stats_.checking;
-        ++stats_.hits;
-    }
+    void left_unchecked(const entry& e) noexcept { this->count_checked_hit(e); }
 
     /// Retires a connection that was lent, and cannot be used: it has failed its check, or its caller wants a fresh
     /// one.
     void retire_unusable(entry& e, entries& retired) noexcept {
         const bool is_checked = e.is_unused();
         stats_.checking -= is_checked;
-        retire(e, is_checked ? stats_.found_unhealthy : stats_.discarded, retired);
+        retire_lent(e, is_checked ? retirement::unhealthy : retirement::discarded, retired);
     }
 
     /// Retires a lent entry, because its reset has failed.
-    void retire_unreset(entry& e, entries& retired) noexcept { retire(e, stats_.failed_resets, retired); }
+    void retire_unreset(entry& e, entries& retired) noexcept { retire_lent(e, retirement::reset_failed, retired); }
 
     // Keeping idle entries alive. One that is kept alive is lent meanwhile, but keeps its place and its idle time.
 
@@ -279,9 +280,10 @@ public:
         --stats_.checking;
         link_again(e);
         e.tending_.at = now;
+        if (notes_ != nullptr) notes_->kept_alive(e);
         if constexpr (timed) {
-            lower(e, latest);
-            if (base::is_due(e, now)) retire(e, stats_.expired, retired);
+            lower(e, latest, now);
+            if (base::is_due(e, now)) retire_idle(e, retirement::expired, retired);
         }
     }
 
@@ -291,9 +293,9 @@ public:
         requires Parts::is_tended
     {
         --stats_.checking;
-        auto& why_open = base::is_outdated(kept) ? stats_.invalidated : stats_.evicted;
-        auto& why_alive = is_closed ? stats_.cleared : why_open;
-        retire(kept, is_alive ? why_alive : stats_.failed_keep_alives, retired);
+        const auto why_open = base::is_outdated(kept) ? retirement::invalidated : retirement::evicted_for_pool;
+        const auto why_alive = is_closed ? retirement::pool_closed : why_open;
+        retire_idle(kept, is_alive ? why_alive : retirement::keep_alive_failed, retired);
     }
 
     /// Throws `std::length_error` if no memory could hold so many entries.
@@ -310,7 +312,7 @@ public:
     void reserve(std::size_t count) {
         check_room(count);
         index_.reserve(count);
-        if (const auto traced = this->rules().traced.to) traced->reserve(count);
+        if (notes_ != nullptr) notes_->reserve(count);
     }
 
     /// Calls `visit` for each connection that is idle or lent, but not for one that is being moved out. O(n).
@@ -341,7 +343,9 @@ private:
     using base::generations_;
     using base::idle_groups_;
     using base::index_;
-    using base::retire;
+    using base::retire_idle;
+    using base::retire_lent;
+    using base::notes_;
     using base::stats_;
     using typename base::place;
 

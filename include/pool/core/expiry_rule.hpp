@@ -77,14 +77,17 @@ public:
         if constexpr (!timed) {
             return {};
         } else {
-            connection_age<time_point> age;
-            if constexpr (asks.opened) age.opened = e.opened();
-            if constexpr (asks.draw) age.draw = static_cast<std::uint32_t>(e.worn().draw) << wear::dropped;
-            if constexpr (asks.uses) age.uses = e.worn().uses;
+            connection_age<time_point> age = age_of(e);
             if constexpr (asks.deadline) age.deadline = own;
             const time_point at = expiry_of(policy_, since, age);
             return e.is_unused() ? std::min(at, e.expires_at()) : at;
         }
+    }
+
+    /// Why an entry expires at `at` that was given back at `since`. The deadline that it said itself is not known.
+    retirement reason(const Entry& e, time_point since, time_point at) const noexcept {
+        if constexpr (timed) return core::reason_of(policy_, since, age_of(e), at);
+        else return retirement::expired;
     }
 
     /// No connection that is opened at `now` or later expires before this time. It is max() if none would be kept.
@@ -118,6 +121,14 @@ public:
     }
 
 private:
+    static connection_age<time_point> age_of([[maybe_unused]] const Entry& e) noexcept {
+        connection_age<time_point> age;
+        if constexpr (asks.opened) age.opened = e.opened();
+        if constexpr (asks.draw) age.draw = static_cast<std::uint32_t>(e.worn().draw) << wear::dropped;
+        if constexpr (asks.uses) age.uses = e.worn().uses;
+        return age;
+    }
+
     static constexpr own_deadline no_deadline() noexcept {
         if constexpr (asks.deadline) return time_point::max();
         else return {};

@@ -6,12 +6,14 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <boost/intrusive/list.hpp>
 
@@ -25,7 +27,7 @@
 #include <pool/core/no_admission.hpp>
 #include <pool/core/parking.hpp>
 #include <pool/core/saturating.hpp>
-#include <pool/core/traces.hpp>
+#include <pool/core/notes.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/lock.hpp>
 #include <pool/settings.hpp>
@@ -65,6 +67,7 @@ public:
     using entries = typename store_type::entries;                       ///< connections to close
     using group = typename store_type::group;                           ///< what the entries of one key share
     using hashed = typename store_type::hashed;                         ///< a key and its hash
+    using notes_type = typename store_type::notes_type;                 ///< what it takes notes with
     using moment = core::moment<CapacityPolicy, ClockPolicy, entries>;  ///< what a step decides with
     using rule = expiry_rule<ExpiryPolicy, entry>;                      ///< when entries expire
     /// The wait queue.
@@ -97,13 +100,31 @@ public:
         all.overtaken = admission_.overtaken();
         all.total_wait = saturating_cast<std::chrono::nanoseconds>(admission_.total_wait());
         all.longest_wait = saturating_cast<std::chrono::nanoseconds>(admission_.longest_wait());
+        if (notes_ != nullptr) {
+            all.lost_events = notes_->lost();
+            all.failed_events = notes_->failed();
+        }
         return all;
     }
 
-    /// Counts the failed close of a connection that has no entry.
-    void close_failed() noexcept {
-        const std::lock_guard guard{lock_};
-        store().count_failed_close();
+    bool is_observed() const noexcept { return notes_ != nullptr; }  ///< or its leases are traced
+
+    /// Closes a connection that no other code can reach, unless it is released already. Keeps its error, if there is memory
+    /// for it: if not, the other connections must still be closed.
+    close_end close(Conn& c, std::vector<std::exception_ptr>* errors = nullptr) const noexcept {
+        const auto begin = is_observed() ? notes_->now() : std::chrono::nanoseconds{};
+        close_end end;
+        end.failed = !core::close_conn(c, [&](const std::exception_ptr& error) {
+            if (errors != nullptr) core::record(*errors, error);
+            end.why = text_of(error);
+        });
+        if (is_observed()) end.took = notes_->now() - begin;
+        return end;
+    }
+
+    /// The text of an exception, if an observer is to be told.
+    kept_error text_of(const std::exception_ptr& error) const noexcept {
+        return is_observed() ? core::kept_text(error) : nullptr;
     }
 
     /// The figures of one key.
@@ -123,23 +144,23 @@ public:
 
     /// A caller gets a lease.
     void trace_lease(const entry& lent, const call_site& where) noexcept {
-        if (traces_ == nullptr) return;
+        if (notes_ == nullptr) return;
         const std::lock_guard guard{lock_};
-        traces_->lent(&lent, lent.reused, where);
+        notes_->lent_by(lent, where);
     }
 
     /// The caller has given it back, and it is not idle yet.
     void trace_return(const entry& lent) noexcept {
-        if (traces_ == nullptr) return;
+        if (notes_ == nullptr) return;
         const std::lock_guard guard{lock_};
-        traces_->returned(&lent);
+        notes_->used(lent);
     }
 
     /// The trace of an entry; an empty one if there is none.
     trace trace_of(const entry& e) const {
-        if (traces_ == nullptr) return {};
+        if (notes_ == nullptr) return {};
         const std::lock_guard guard{lock_};
-        return traces_->of(&e);
+        return notes_->of(e);
     }
 
     /// Looks at all entries in steps of a batch: calls `prepare(batch)` without the lock, and then `visit(entry, trace)`
@@ -151,7 +172,7 @@ public:
         std::size_t seen = 0;
         const auto look = [&](const entry& e) {
             ++seen;
-            visit(e, traces_ != nullptr ? traces_->of(&e) : trace{});
+            visit(e, notes_ != nullptr ? notes_->of(e) : trace{});
         };
         for (bool is_all = false; !is_all;) {
             prepare(moment::batch);
@@ -176,8 +197,8 @@ protected:
           clock_{std::move(clock)},
           capacity_{std::move(capacity)},
           expiry_{std::move(expiry)},
-          traces_{settings.trace_leases ? std::make_unique<traces>(time_source()) : nullptr},
-          store_{{settings.reuse, settings.check_after, 0, {traces_.get()}}} {}
+          notes_{takes_notes(settings) ? make_notes(std::move(settings.on_event)) : nullptr},
+          store_{{settings.reuse, settings.check_after}, notes_.get()} {}
 
     ~guarded_parts() = default;
 
@@ -194,12 +215,8 @@ protected:
         forks_ = rules.forks = rules.forks % entry::most_forks + 1;
         // Not value-initialised: that could overwrite what fills the lock's tail padding.
         if constexpr (!std::is_empty_v<LockPolicy>) ::new (static_cast<void*>(std::addressof(lock_))) LockPolicy;
-        if (traces_ != nullptr) {
-            (void)traces_.release();
-            traces_ = std::make_unique<traces>(time_source());
-            rules.traced.to = traces_.get();
-        }
-        std::construct_at(std::addressof(store_), rules);
+        if (notes_ != nullptr) notes_ = std::make_unique<notes_type>(*notes_.release(), name_);
+        std::construct_at(std::addressof(store_), rules, notes_.get());
         std::construct_at(std::addressof(unclosed_));
         if constexpr (bounds_open) {
             const bool lets_wait = admission_.lets_wait();
@@ -258,8 +275,15 @@ private:
         typename store_type::walk way;
     };
 
-    traces::clock time_source() const {
-        return [its = clock_] { return core::since_epoch(its.now()); };
+    static bool takes_notes(const pool_settings& settings) noexcept {
+        return settings.trace_leases || settings.on_event;
+    }
+    std::unique_ptr<notes_type> make_notes(event_observer&& observer) const {
+        const auto now = [its = clock_] { return core::since_epoch(its.now()); };
+        const auto reason = [this](const entry& e, time_point since, time_point at) {
+            return expiry_.reason(e, since, at);
+        };
+        return std::make_unique<notes_type>(now, std::move(observer), reason, name_);
     }
 
     /// In the child of a fork: whether no other thread of the parent was in the middle of a step. Only a lock with a
@@ -287,13 +311,13 @@ protected:
     /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
     /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
     /// the answers of the capacity and the expiry policy, their swaps in `reconfigure`, and the clock, if a caller waits
-    /// or begins to, or the pool traces its leases [C8]. In the child of a fork, also `abandon` of Conn.
+    /// or begins to, or the pool traces its leases or is observed [C8]. In the child of a fork, also `abandon` of Conn.
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
     [[no_unique_address]] rule expiry_;
 
 private:
-    std::unique_ptr<traces> traces_;  ///< if the settings say so
+    std::unique_ptr<notes_type> notes_;  ///< if the settings ask for them
     store_type store_;
 
 protected:

@@ -38,13 +38,18 @@ public:
     using base::bounds_open, base::can_wait;
     using typename base::admission_type;
     using typename base::entry;
+    using typename base::group;
     using typename base::moment;
+    using typename base::notes_type;
     using typename base::parts;
 
     /// Called when the pool and its lazy connections are destroyed: it is the deleter of their common
     /// `std::shared_ptr`.
     static void orphan(guarded_store* state) noexcept {
-        state->last_step([state](moment&) { state->orphaned_ = true; });
+        state->last_step([state](moment&) {
+            state->orphaned_ = true;
+            if (const auto notes = state->store().notes()) notes->fall_silent(state->ends_event());
+        });
     }
 
 protected:
@@ -110,19 +115,35 @@ protected:
         return claimed != nullptr;
     }
 
-    /// Closes a lent or newly opened connection that its caller never gets.
-    void close_uncounted(entry& e) noexcept {
-        step(closing::own, [&](moment& now) { store().retire_uncounted(e, now.retired); });
+    /// Closes a lent connection that its caller could not take.
+    void close_taken(entry& e) noexcept {
+        step(closing::own, [&](moment& now) { store().retire_uncounted(e, retirement::taken, now.retired); });
     }
+
+    /// Holds the lock. At its end, frees it, and then tells the observer what has happened meanwhile.
+    class telling_guard {
+    public:
+        explicit telling_guard(guarded_store& of) : of_{of} { of_.lock_.lock(); }
+        telling_guard(const telling_guard&) = delete;
+        telling_guard& operator=(const telling_guard&) = delete;
+        ~telling_guard() {
+            notes_type* const to_tell = of_.begins_to_tell();
+            of_.lock_.unlock();
+            if (to_tell != nullptr) of_.tell(*to_tell);
+        }
+
+    private:
+        guarded_store& of_;
+    };
 
     /// Whether there are connections that nobody closes yet.
     bool has_unclosed() const noexcept { return !unclosed_.empty(); }
 
     /// The number of connections that a drain waits for. In a closed pool, idle connections count, too: they are about
-    /// to be closed.
+    /// to be closed. So does the observer, while it is called.
     std::size_t outstanding() const noexcept {
         const pool::stats& all = store().stats();
-        return all.lent + all.closing + admission_.dialing() + (is_closed() ? all.idle : 0);
+        return all.lent + all.closing + admission_.dialing() + (is_closed() ? all.idle : 0) + is_telling();
     }
 
 private:
@@ -147,13 +168,19 @@ private:
                 now.now();
     }
 
+    /// What a step does after its locked part.
+    struct aftermath {
+        typename admission_type::notifications notifications{};
+        notes_type* to_tell = nullptr;
+    };
+
     /// The locked part of a step, and its notifications. Returns the connection that it has claimed, if any. `count` is
     /// how many `act` has retired, `later` how many after a first batch. `act` may set `which`.
     template <class Act>
     entry* locked(moment& now, const Act& act, const claims& which, std::size_t& count, std::size_t& later) {
         prepare(now);
         entry* claimed = nullptr;
-        typename admission_type::notifications notifications;
+        aftermath after;
         {
             const std::lock_guard guard{lock_};
             const std::size_t before = unclosed_.size();
@@ -161,13 +188,27 @@ private:
             if (is_quiet() && !(bounds_open && now.is_over())) [[likely]]
                 return nullptr;
             count = unclosed_.size() - before;
-            claimed = serve_and_claim(now, which, before);
-            notifications = admission_.take_notifications();
-            unfinished_ += bounds_open && now.is_over();
+            claimed = end_step(now, which, before, after);
         }
-        deliver(notifications);
-        if (bounds_open && now.is_over()) finish_serving(which, claimed, later);
+        finish_step(now, after, which, claimed, later);
         return claimed;
+    }
+
+    /// The end of the locked part.
+    [[gnu::noinline]] entry* end_step(moment& now, claims which, std::size_t before, aftermath& after) noexcept {
+        entry* const claimed = serve_and_claim(now, which, before);
+        after.notifications = admission_.take_notifications();
+        unfinished_ += bounds_open && now.is_over();
+        after.to_tell = begins_to_tell();
+        return claimed;
+    }
+
+    /// What comes after it.
+    [[gnu::noinline]] void finish_step(
+        moment& now, aftermath& after, claims which, entry*& claimed, std::size_t& later) noexcept {
+        deliver(after.notifications);
+        if (after.to_tell != nullptr) tell(*after.to_tell);
+        if (bounds_open && now.is_over()) finish_serving(which, claimed, later);
     }
 
     /// The same for a step that removes an entry. Deletes this state if nothing needs it any more.
@@ -187,12 +228,15 @@ private:
 
     /// Whether the pool has gone, and nothing is left of it. Only under the lock.
     bool is_unneeded() const noexcept {
-        return orphaned_ && unfinished_ == 0 && store().stats().lent == 0 && store().stats().closing == 0;
+        return orphaned_ && unfinished_ == 0 && store().stats().lent == 0 && store().stats().closing == 0 &&
+               !is_telling();
     }
 
     /// Whether a step has nothing to do at its end: nobody waits or dials, and nothing has to be closed.
     bool is_quiet() const noexcept {
         if (!unclosed_.empty() || !admission_.empty() || admission_.has_notifications()) return false;
+        if (const auto* const notes = store().notes())
+            if (notes->has_events()) return false;
         if constexpr (bounds_open)
             if (somebody_waits_.load(std::memory_order_relaxed)) return false;
         if constexpr (can_wait) return drainers_.empty();
@@ -201,7 +245,7 @@ private:
 
     /// Serves, in the locked part of a step. Returns a connection that the caller has to close, if it claims one.
     /// `before` connections were there to close before the step.
-    [[gnu::noinline]] entry* serve_and_claim(moment& now, claims which, std::size_t before) noexcept {
+    entry* serve_and_claim(moment& now, claims which, std::size_t before) noexcept {
         if constexpr (bounds_open) {
             auto each = unclosed_.rbegin();
             for (std::size_t left = unclosed_.size(); left > before; --left, ++each)
@@ -216,11 +260,15 @@ private:
         entry* const claimed = does_claim ? claim() : nullptr;
         if (claimed != nullptr && before == 0) --fresh;
         if constexpr (bounds_open) admission_.call_to_close(unclosed_.size(), fresh, batch);
+        wake_drainers();
+        return claimed;
+    }
+
+    void wake_drainers() noexcept {
         if constexpr (can_wait) {
             if (!drainers_.empty() && (!unclosed_.empty() || outstanding() == 0))
                 for (drainer& each : drainers_) each.wake();
         }
-        return claimed;
     }
 
     /// Notifies requests. Those that cannot be notified are left to the next step.
@@ -237,6 +285,7 @@ private:
     [[gnu::cold]] void finish_serving(claims which, entry*& claimed, std::size_t& later) noexcept {
         for (bool is_last = false, is_over = true; is_over;) {
             moment now = this->now();
+            notes_type* to_tell = nullptr;
             typename admission_type::notifications notifications;
             {
                 const std::lock_guard guard{lock_};
@@ -247,10 +296,12 @@ private:
                 later += new_since(before);
                 notifications = admission_.take_notifications();
                 is_over = now.is_over();
+                to_tell = begins_to_tell();
                 unfinished_ -= !is_over;
                 is_last = is_unneeded();
             }
             deliver(notifications);
+            if (to_tell != nullptr) tell(*to_tell);
             if (is_last) delete this;
         }
     }
@@ -279,15 +330,51 @@ private:
     /// step claims.
     template <class End>
     entry* close_claimed(entry& gone, claims which, std::vector<std::exception_ptr>* errors, const End& end) noexcept {
-        const bool failed = !close_conn(gone.conn(), errors);
+        const close_end closed = this->close(gone.conn(), errors);
         gone.destroy();
         const auto erases = [&](moment& now) {
-            store().erase_closed(gone, failed);
+            store().erase_closed(gone, closed);
             end(now);
         };
         return removal(erases, which);
     }
 
+    // The observer.
+
+    /// Only under the lock: what the caller has to `tell` of, without the lock; nullptr if there is nothing to tell, or
+    /// another thread does. Until the end of that, this state lives.
+    notes_type* begins_to_tell() noexcept {
+        auto* const notes = store().notes();
+        return notes != nullptr && notes->begin_to_tell() ? notes : nullptr;
+    }
+
+    /// Tells the observer what has happened, until there is nothing more. One thread does at a time, so the events are told
+    /// in their order. Deletes this state if nothing needs it any more.
+    [[gnu::cold]] void tell(notes_type& notes) noexcept {
+        typename notes_type::untold_events events;
+        bool is_last = false;
+        for (std::size_t failed = 0;; failed = notes.tell(events)) {
+            const std::lock_guard guard{lock_};
+            if (store().notes() != &notes) return;  // the observer has forked, and this is the child
+            notes.next_to_tell(events, failed, ends_event());
+            if (!events.empty()) continue;
+            is_last = is_unneeded();
+            wake_drainers();
+            break;
+        }
+        if (is_last) delete this;
+    }
+
+    /// Whether a thread tells the observer. Only under the lock.
+    bool is_telling() const noexcept {
+        const auto* const notes = store().notes();
+        return notes != nullptr && notes->is_telling();
+    }
+
+    /// What an event has kept alive ends.
+    auto ends_event() noexcept {
+        return [this](group& of) { store().release(of); };
+    }
 };
 
 }  // namespace pool::core

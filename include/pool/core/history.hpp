@@ -6,10 +6,10 @@
 #include <optional>
 
 #include <pool/core/saturating.hpp>
-#include <pool/core/traces.hpp>
+#include <pool/core/notes.hpp>
 
 /// @file
-/// The past of a connection, as its pool knows it: from the traces, or else as far as the policies ask for it.
+/// The past of a connection, as its pool knows it: from its notes, or else as far as the policies ask for it.
 
 namespace pool::core {
 

@@ -141,7 +141,7 @@ public:
                 return false;
             }
         }
-        const request_state end = this->dial_and_lend(*fresh, dial, context);
+        const request_state end = this->dial_and_lend(*fresh, dial, context, false);
         if (end != request_state::lent) {
             this->erase_unopened(*fresh);
             if (end == request_state::invalidated) core::throw_refusal(end, *this, key);
@@ -152,7 +152,7 @@ public:
         const auto own = this->deadline_of(*fresh, now);
         bool is_kept = false;
         step(closing::own_and_one, now, [&](moment&) {
-            if (is_closed()) return store().refuse(*fresh, now.retired);
+            if (is_closed()) return store().refuse(*fresh, retirement::pool_closed, now.retired);
             this->keep_ahead(*fresh, own, now);
             is_kept = fresh->is_idle();
         });
@@ -168,16 +168,17 @@ public:
         requests ended;
         bool is_outdated = false;
         step(closing::own, now, [&](moment&) {
-            store().count_dial();
+            store().count_dial(fresh);
             is_outdated = !is_closed() && store().is_outdated(fresh);
             if (is_outdated) return;
             const bool is_needed = is_unfinished(dialing);
             if (is_closed()) {
-                store().retire_uncounted(fresh, now.retired);
+                store().retire_uncounted(fresh, retirement::pool_closed, now.retired);
             } else {
                 store().mark_lent(fresh, this->expiry_.of_new(base::entry_time(now)));
-                if (is_needed) dialing.lent_ = &fresh;
-                else this->keep(fresh, own, true, now);
+                if (!is_needed) return this->keep(fresh, own, true, now);
+                dialing.lent_ = &fresh;
+                store().lend_fresh(fresh);
             }
             if (is_needed) end(dialing, is_closed() ? request_state::closed : request_state::lent, ended);
         });
@@ -206,10 +207,9 @@ public:
         });
     }
 
-    /// The dial of a request has failed, if it was called: then that counts.
-    void dial_failed(request& dialing, const dial_error&, count_dial count) noexcept {
+    /// The dial of a request has failed.
+    void dial_failed(request& dialing, const dial_error&) noexcept {
         change([&](requests& ended) {
-            if (count == count_dial::yes) store().count_failed_dial();
             if (is_unfinished(dialing)) end(dialing, request_state::failed, ended);
         });
     }

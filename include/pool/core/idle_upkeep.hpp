@@ -96,7 +96,10 @@ public:
     /// Closes the idle connections. Returns how many.
     std::size_t clear(std::vector<std::exception_ptr>* errors = nullptr) {
         return clear_idle([this] { return store().stats().idle; },
-            [this](std::size_t most, entries& retired) { store().clear(most, retired); }, errors);
+            [this](std::size_t most, entries& retired) {
+                store().clear(is_closed() ? retirement::pool_closed : retirement::cleared, most, retired);
+            },
+            errors);
     }
 
     /// Closes the idle connections of one key. Returns how many.
@@ -233,7 +236,7 @@ protected:
         const std::size_t bound = core::weight_bound(capacity_), weight = store().stats().idle_weight;
         const bool has_room = fresh.weight() <= bound - std::min(bound, weight);
         if (has_room || admission_.is_awaited(fresh.of())) this->keep(fresh, own, true, now);
-        else store().refuse(fresh, now.retired);
+        else store().refuse(fresh, retirement::refused, now.retired);
     }
 
     using base::admission_;
@@ -280,7 +283,7 @@ private:
             const auto per_key = [&](const auto& of) { return admission_.idle_allowed_for(of, capacity_); };
             const auto visit = [&]([[maybe_unused]] entry& e) {
                 if constexpr (timed)
-                    if (lowers_) store().lower(e, expiry_.bound_of(e, base::entry_time(now)));
+                    if (lowers_) store().lower(e, expiry_.bound_of(e, base::entry_time(now)), base::entry_time(now));
             };
             const bool is_all =
                 store().sweep(in_all, per_key, visit, batch, now.retired, core::weight_bound(capacity_));

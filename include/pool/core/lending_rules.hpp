@@ -3,7 +3,6 @@
 
 #include <chrono>
 
-#include <pool/core/traces.hpp>
 #include <pool/settings.hpp>
 
 /// @file
@@ -17,7 +16,6 @@ struct lending_rules {
     /// An entry that has been idle for less than this need not be checked before it is used.
     std::chrono::nanoseconds check_after{};
     unsigned forks = 0;  ///< how often processes have forked until this one
-    traced_by traced = {};  ///< takes notes of entries, if there are traces
 };
 
 }  // namespace pool::core

@@ -12,12 +12,16 @@
 #include <boost/intrusive/list.hpp>
 
 #include <pool/connection.hpp>
+#include <pool/connection_state.hpp>
+#include <pool/core/close_conn.hpp>
 #include <pool/core/entry.hpp>
 #include <pool/core/entry_index.hpp>
+#include <pool/core/figures.hpp>
 #include <pool/core/hashed_key.hpp>
 #include <pool/core/idle_groups.hpp>
 #include <pool/core/lending_rules.hpp>
 #include <pool/core/saturating.hpp>
+#include <pool/retirement.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
 
@@ -36,7 +40,9 @@ namespace pool::core {
 /// code that the store calls is the comparison, copy and destruction of keys, and `closed` and `unblocked` of
 /// connections. Not thread-safe.
 template <class Key, class Conn, class Parts = entry_parts<>>
-class lending_store {
+class lending_store : public figures<core::entry<Key, Conn, Parts>> {
+    using base = figures<core::entry<Key, Conn, Parts>>;
+
 public:
     static_assert(alignof(Conn) <= 128, "pool: a Conn may be aligned to 128 bytes at most");  // by Boost.MultiIndex
 
@@ -81,8 +87,11 @@ public:
         group& group_;
     };
 
-    /// An empty store. Throws `std::bad_alloc`.
-    explicit lending_store(lending_rules rules = {}) : rules_{rules} {}
+    using typename base::notes_type;
+    using base::stats;
+
+    /// An empty store. `taken` are its notes, if any are taken; they must live longer. Throws `std::bad_alloc`.
+    explicit lending_store(lending_rules rules = {}, notes_type* taken = nullptr) : base{taken}, rules_{rules} {}
 
     lending_rules rules() const noexcept { return rules_; }  ///< those that it was made with
 
@@ -112,7 +121,8 @@ public:
     /// The same, for a group.
     entry& make_entry(group& of, time_point earliest) {
         entry& made = index_.add(of, earliest);
-        rules_.traced.begin(&made, [&] { index_.erase(made); });
+        if (notes_ != nullptr) [[unlikely]]
+            begin_notes(made);
         made.forks_ = rules_.forks & entry::most_forks;
         renew(made);
         return made;
@@ -122,6 +132,8 @@ public:
     void renew(entry& e) noexcept {
         assert(e.place_ == place::opening && "pool: only a new entry can be opened again");
         generations_.renew(e);
+        if (notes_ != nullptr) [[unlikely]]
+            notes_->began_again(e);
     }
 
     /// Whether a connection began to be opened before an `invalidate`. Then it must not be lent any more.
@@ -134,7 +146,8 @@ public:
         e.place_ = place::lent;
         e.opened_ = born.opened;
         e.worn_ = born.worn;
-        rules_.traced.opened(&e);
+        if (notes_ != nullptr) [[unlikely]]
+            notes_->opened(e);
         ++e.group_->lent;
         ++stats_.lent;
     }
@@ -157,16 +170,16 @@ public:
     /// Lends an idle connection of a group that can be used at `now`; nullptr if there is none. Skips blocked
     /// connections, which stay idle. Retires the closed and expired connections that it finds on the way, as many as
     /// `most`, which it reduces. If it is 0 then, call it again in another step.
-    entry* lend(group& of, time_point now, std::size_t& most, entries& retired) noexcept {
+    [[gnu::always_inline]] entry* lend(group& of, time_point now, std::size_t& most, entries& retired) noexcept {
         for (entry* each = first(of); each != nullptr;) {
             entry& e = *each;
             each = after(e);
             if (is_due(e, now)) {
-                retire(e, stats_.expired, retired);
+                retire_idle(e, retirement::expired, retired);
             } else if (is_outdated(e)) [[unlikely]] {
-                retire(e, stats_.invalidated, retired);
+                retire_idle(e, retirement::invalidated, retired);
             } else if (connection_traits<Conn>::closed(e.conn())) {
-                retire(e, stats_.found_closed, retired);
+                retire_idle(e, retirement::dead, retired);
             } else if (is_blocked(e)) {
                 ++stats_.skipped_blocked;
                 continue;
@@ -176,13 +189,27 @@ public:
                 e.reused = true;
                 ++of.lent;
                 ++stats_.lent;
-                count_hit(e, now);
+                lend_idle(e, now);
                 return &e;
             }
             if (most == 0 || --most == 0) return nullptr;
         }
         return nullptr;
     }
+
+    /// The same, for a caller that has waited for so long.
+    [[gnu::noinline]] entry* lend_after(std::chrono::nanoseconds waited, group& of, time_point now, std::size_t& most,
+        entries& retired) noexcept {
+        if (notes_ != nullptr) [[unlikely]]
+            notes_->next_has_waited(waited);
+        entry* const found = lend(of, now, most, retired);
+        if (notes_ != nullptr) [[unlikely]]
+            notes_->next_has_waited({});
+        return found;
+    }
+
+    /// An event of a group, which its notes had added to the uses of the group, was told.
+    void release(group& of) noexcept { index_.release(of); }
 
     // How lent connections come back, or leave.
 
@@ -191,23 +218,23 @@ public:
     /// itself if a bound is zero, if it is already due, or if there is no room for its weight, even so.
     void give_back(
         entry& e, const idle_bounds& bounds, time_point expires_at, time_point now, entries& retired) noexcept {
-        ++stats_.puts;
         if (bounds.in_all == 0 || bounds.per_key == 0 || e.weight() > bounds.weight)
-            return retire(e, stats_.refused, retired);
-        if (is_due(expires_at, now)) return retire(e, stats_.expired, retired);
+            return retire_coming(e, retirement::refused, retired);
+        if (is_due(expires_at, now)) return retire_due(e, expires_at, now, retired);
         const std::size_t weight = bounds.weight - e.weight();
         trim_to({bounds.in_all - 1, bounds.per_key - 1, weight}, *e.group_, retired);
-        if (Parts::weighed && stats_.idle_weight > weight) return retire(e, stats_.refused, retired);
+        if (Parts::weighed && stats_.idle_weight > weight) return retire_coming(e, retirement::refused, retired);
         link(e, expires_at, now);
     }
 
     /// Retires the oldest entries of a key while it has more than `bounds` allow, then the oldest of all.
     void trim_to(const idle_bounds& bounds, group& its, entries& retired) noexcept {
         std::size_t most = most_evicted;
-        for (; its.idle.size() > bounds.per_key && most != 0; --most) retire(its.idle.front(), stats_.evicted, retired);
+        for (; its.idle.size() > bounds.per_key && most != 0; --most)
+            retire_idle(its.idle.front(), retirement::evicted_for_key, retired);
         for (; most != 0; --most) {
             if (stats_.idle <= bounds.in_all && (!Parts::weighed || stats_.idle_weight <= bounds.weight)) return;
-            retire(index_.oldest_idle(), stats_.evicted, retired);
+            retire_idle(index_.oldest_idle(), retirement::evicted_for_pool, retired);
         }
     }
 
@@ -215,56 +242,38 @@ public:
     void give_back(entry& e, time_point expires_at, time_point now, entries& retired) noexcept
         requires can_wait
     {
-        ++stats_.puts;
-        if (is_due(expires_at, now)) retire(e, stats_.expired, retired);
+        if (is_due(expires_at, now)) retire_due(e, expires_at, now, retired);
         else link(e, expires_at, now);
     }
 
     /// Retires an entry that is given back, or newly opened, and cannot be kept.
-    void refuse(entry& e, entries& retired) noexcept {
-        ++stats_.puts;
-        retire(e, stats_.refused, retired);
-    }
+    void refuse(entry& e, retirement why, entries& retired) noexcept { retire_coming(e, why, retired); }
 
     /// Retires an outdated entry that is given back, or that nobody needs when it is open.
-    void retire_outdated(entry& e, entries& retired) noexcept {
-        ++stats_.puts;
-        retire(e, stats_.invalidated, retired);
-    }
+    void retire_outdated(entry& e, entries& retired) noexcept { retire_coming(e, retirement::invalidated, retired); }
 
     /// Retires a lent entry that its caller does not want to give back.
-    void discard(entry& e, entries& retired) noexcept { retire(e, stats_.discarded, retired); }
+    void discard(entry& e, entries& retired) noexcept { retire_lent(e, retirement::discarded, retired); }
 
-    /// Retires a lent or newly opened entry without counting it, because its caller never gets it.
-    void retire_uncounted(entry& e, entries& retired) noexcept {
-        std::uint64_t uncounted = 0;
-        retire(e, uncounted, retired);
+    /// Retires a lent or newly opened entry whose caller never gets it. No figure counts that: the pool is closed, or the
+    /// caller could not take it.
+    void retire_uncounted(entry& e, retirement why, entries& retired) noexcept {
+        retire(e, why, e.is_opening() ? connection_state::dialling : connection_state::lent, retired);
     }
 
-    /// Erases a retired entry whose connection has been closed and destroyed. `failed` is whether the close threw.
-    void erase_closed(entry& e, bool failed) noexcept {
-        stats_.failed_closes += failed;
+    /// Erases a retired entry whose connection has been closed and destroyed.
+    void erase_closed(entry& e, const close_end& end) noexcept {
+        base::count_close(e, end);
         --stats_.closing;
         erase(e);
     }
 
-    // The statistics. These functions count the events that happen outside the store.
-
-    void count_lookup_in_vain() noexcept { ++stats_.misses; }     ///< a look-up ended without a connection of the store
-    void count_dial() noexcept { ++stats_.dials; }                ///< a dial was made
-    void count_failed_close() noexcept { ++stats_.failed_closes; }  ///< of a connection without an entry
-    /// A dial threw, or returned a dead connection, whose close may have failed.
-    void count_failed_dial(bool close_failed = false) noexcept {
-        ++stats_.failed_dials;
-        stats_.failed_closes += close_failed;
-    }
     /// The connection of a dial was closed before its caller got it: the dial was outdated, or the pool is closed.
-    void count_unneeded_dial(const entry& fresh, bool close_failed) noexcept {
-        stats_.outdated_dials += is_outdated(fresh);
-        stats_.failed_closes += close_failed;
+    void count_unneeded_dial(const entry& fresh, const close_end& end) noexcept {
+        const auto why = is_outdated(fresh) ? retirement::invalidated : retirement::pool_closed;
+        base::count_retirement(fresh, why, connection_state::dialling);
+        base::count_close(fresh, end);
     }
-
-    const pool::stats& stats() const noexcept { return stats_; }  ///< of all keys
 
     /// The figures of one key.
     key_stats stats(const hashed& key) const {
@@ -277,6 +286,7 @@ protected:
     struct no_groups {};
 
     void link(entry& e, [[maybe_unused]] time_point expires_at, [[maybe_unused]] time_point now) noexcept {
+        ++stats_.puts;
         const bool is_unused = e.is_unused();
         --e.group_->lent;
         --stats_.lent;
@@ -297,25 +307,36 @@ protected:
             e.expiry_.at = expires_at;
             if (e.expiry_.at < e.expiry_.indexed) index_.reindex(e, e.expiry_.at);
         }
-        rules_.traced.idle(&e, is_unused);
+        if (notes_ != nullptr) [[unlikely]]
+            notes_->idle(e, is_unused, now, expires_at);
+    }
+
+    /// Takes notes of a new entry. If there is no memory for that, erases it, and throws.
+    [[gnu::noinline]] void begin_notes(entry& made) {
+        try {
+            notes_->begin(made);
+        } catch (...) {
+            index_.erase(made);
+            throw;
+        }
     }
 
     /// An entry without a connection ends.
     void erase(entry& e) noexcept {
-        rules_.traced.end(&e);
+        if (notes_ != nullptr) [[unlikely]]
+            notes_->end(e);
         index_.erase(e);
     }
 
-    /// Counts a hit, unless the connection has to be checked first.
-    void count_hit([[maybe_unused]] entry& e, [[maybe_unused]] time_point now) noexcept {
+    /// A caller gets an idle entry, or has to check it first.
+    void lend_idle([[maybe_unused]] entry& e, [[maybe_unused]] time_point now) noexcept {
         if constexpr (has_check<Conn>) {
             if (saturating_since(e.idle_since_, now) >= rules_.check_after) {
                 e.place_ = place::unused;
-                ++stats_.checking;
-                return;
+                return base::count_check(e);
             }
         }
-        ++stats_.hits;
+        base::count_hit(e);
     }
 
     /// Takes an idle entry that is not blocked out of the list.
@@ -331,9 +352,21 @@ protected:
         unlink(e);
     }
 
-    /// Moves an entry to `retired`, from wherever it is. `reason` is the figure that counts it.
-    void retire(entry& e, std::uint64_t& reason, entries& retired) noexcept {
-        ++reason;
+    /// Retires an entry that is idle, or with the pool for a keep-alive.
+    void retire_idle(entry& e, retirement why, entries& retired) noexcept {
+        retire(e, why, connection_state::idle, retired);
+    }
+    /// Retires an entry that a caller has.
+    void retire_lent(entry& e, retirement why, entries& retired) noexcept {
+        retire(e, why, connection_state::lent, retired);
+    }
+    void retire(entry& e, retirement why, connection_state was, entries& retired) noexcept {
+        base::count_retirement(e, why, was);
+        move_to(retired, e);
+    }
+
+    /// Moves an entry to `retired`, from wherever it is.
+    void move_to(entries& retired, entry& e) noexcept {
         group& its = *e.group_;
         const bool was_in_use = its.is_in_use();
         if (e.place_ == place::idle) {
@@ -346,6 +379,20 @@ protected:
         e.place_ = place::closing;
         ++stats_.closing;
         retired.push_back(e);
+    }
+
+    /// Retires an entry that comes in, and is not kept.
+    [[gnu::noinline]] void retire_coming(entry& e, retirement why, entries& retired) noexcept {
+        base::count_put_in_vain(e);
+        retire_lent(e, why, retired);
+    }
+
+    /// The same for one that has expired.
+    [[gnu::noinline]] void retire_due(
+        entry& e, [[maybe_unused]] time_point at, [[maybe_unused]] time_point now, entries& retired) noexcept {
+        if (notes_ != nullptr) [[unlikely]]
+            notes_->expires(e, now, at);
+        retire_coming(e, retirement::expired, retired);
     }
 
     /// Asks an idle connection, and keeps the answer.
@@ -386,9 +433,11 @@ protected:
         return here == idle.begin() ? nullptr : &*--here;
     }
 
+    using base::notes_;
+    using base::stats_;
+
     [[no_unique_address]] std::conditional_t<can_wait, idle_groups<group>, no_groups> idle_groups_;
     entry_index<Key, Conn, Parts> index_;
-    pool::stats stats_;
     std::uint64_t last_age_ = 0;
     generations<entry> generations_;
     const lending_rules rules_;

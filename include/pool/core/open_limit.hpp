@@ -119,13 +119,13 @@ public:
         const auto own = base::deadline_of(fresh, now);
         dial_end end = dial_end::closed;
         step(closing::own, now, [&](moment&) {
-            store().count_dial();
+            store().count_dial(fresh);
             if (!is_closed() && store().is_outdated(fresh)) {
                 end = dial_end::outdated;
                 return;
             }
             if (is_closed()) {
-                store().retire_uncounted(fresh, now.retired);
+                store().retire_uncounted(fresh, retirement::pool_closed, now.retired);
                 admission_.dial_failed(dialing, request_state::closed, nullptr, now);
             } else {
                 store().mark_lent(fresh, this->expiry_.of_new(base::entry_time(now)));
@@ -144,11 +144,9 @@ public:
         this->erase_outdated(fresh, [&](moment& now) { admission_.dial_outdated(dialing, now); });
     }
 
-    /// The dial of a request has failed. `dial` counts its own failures. For a dial of any other kind, pass
-    /// `count_dial::yes`.
-    void dial_failed(request& dialing, const dial_error& error, count_dial count = count_dial::no) noexcept {
+    /// The dial of a request has failed.
+    void dial_failed(request& dialing, const dial_error& error) noexcept {
         step(closing::later, [&](moment& now) {
-            if (count == count_dial::yes) store().count_failed_dial();
             admission_.dial_failed(dialing, request_state::failed, error, now);
         });
     }

@@ -25,9 +25,6 @@
 
 namespace pool::core {
 
-/// Whether `dial_failed` counts a failed dial.
-enum class count_dial : bool { no, yes };
-
 /// The fate of the connection of a dial.
 enum class dial_end : unsigned char {
     kept,      ///< it is lent, or idle
@@ -79,10 +76,12 @@ public:
         return ended.is_interrupted;
     }
 
-    /// Counts the failure of a dial that was interrupted.
-    void failed_dial() noexcept {
-        const std::lock_guard guard{lock_};
-        store().count_failed_dial();
+    /// A dial has failed. `closed` is the close of a dead connection. If it was interrupted, its entry is for the next one; otherwise this erases it.
+    void end_failed_dial(entry& fresh, bool was_interrupted, const kept_error& why,
+        const std::optional<close_end>& closed = {}) noexcept {
+        const typename base::telling_guard guard{*this};
+        store().count_failed_dial(fresh, why, closed);
+        if (!was_interrupted) store().erase_unopened(fresh);
     }
 
     /// Erases an entry that has no connection.
@@ -118,11 +117,12 @@ protected:
         return fresh;
     }
 
-    /// Closes the connection of a dial that nobody gets, if there is one. Returns whether the close threw.
-    static bool close_opened(entry& fresh) noexcept {
-        const bool failed = fresh.has_conn() && !core::close_conn(fresh.conn());
+    /// Closes the connection of a dial that nobody gets, if there is one.
+    std::optional<close_end> close_opened(entry& fresh) noexcept {
+        std::optional<close_end> closed;
+        if (fresh.has_conn()) closed = this->close(fresh.conn());
         fresh.destroy();
-        return failed;
+        return closed;
     }
 
     /// Dials, for an entry. A dial that throws is counted, and one that returns a dead connection has failed, too: then
@@ -142,22 +142,24 @@ protected:
                 throw core::dead_dial_error(*this, fresh.key(), fresh.conn());
         } catch (...) {
             running.reset();
-            const bool close_failed = close_opened(fresh);
-            const std::lock_guard guard{lock_};
-            store().count_failed_dial(close_failed);
-            if (was_interrupted && !context.stop.stop_requested()) return;
-            store().erase_unopened(fresh);
-            throw;
+            const kept_error why = this->text_of(std::current_exception());
+            const auto closed = close_opened(fresh);
+            const bool is_over = !was_interrupted || context.stop.stop_requested();
+            {
+                const typename base::telling_guard guard{*this};
+                store().count_failed_dial(fresh, why, closed);
+                if (is_over) store().erase_unopened(fresh);
+            }
+            if (is_over) throw;
         }
     }
 
     /// The end of an outdated dial: the same, and erases the entry. Calls `then(moment&)` in the same step.
     template <class Then>
     void erase_outdated(entry& fresh, const Then& then) noexcept {
-        const bool is_open = fresh.has_conn();
-        const bool close_failed = close_opened(fresh);
+        const auto closed = close_opened(fresh);
         this->step(closing::later, [&](moment& now) {
-            if (is_open) store().count_unneeded_dial(fresh, close_failed);
+            if (closed) store().count_unneeded_dial(fresh, *closed);
             store().erase_unopened(fresh);
             then(now);
         });
@@ -167,7 +169,7 @@ protected:
     /// or the refusal of its caller, and erases the entry then.
     template <class Dial>
     entry& dial_for_lease(entry& fresh, Dial& dial, const dial_context& context) {
-        const request_state end = dial_and_lend(fresh, dial, context);
+        const request_state end = dial_and_lend(fresh, dial, context, true);
         try {
             core::throw_refusal(end, *this, fresh.hashed());
         } catch (...) {
@@ -177,18 +179,20 @@ protected:
         return fresh;
     }
 
-    /// The same, but if its caller is refused, the entry is still there. Returns that refusal, or `lent`.
+    /// The same, but if its caller is refused, the entry is still there. Returns that refusal, or `lent`. `is_for_caller`:
+    /// a caller gets the connection.
     template <class Dial>
-    request_state dial_and_lend(entry& fresh, Dial& dial, const dial_context& context) {
+    request_state dial_and_lend(entry& fresh, Dial& dial, const dial_context& context, bool is_for_caller) {
         for (int n = 1;; ++n) {
             dial_into(fresh, dial, context);
             const bool is_open = fresh.has_conn();
             const time_point opened = base::rule::asks.opened ? read_clock() : time_point{};
             {
-                const std::lock_guard guard{lock_};
-                if (is_open) store().count_dial();
+                const typename base::telling_guard guard{*this};
+                if (is_open) store().count_dial(fresh);
                 if (is_open && !is_closed() && !store().is_outdated(fresh)) [[likely]] {
                     store().mark_lent(fresh, expiry_.of_new(opened));
+                    if (is_for_caller) store().lend_fresh(fresh);
                     return request_state::lent;
                 }
             }
@@ -199,10 +203,9 @@ protected:
 
     /// A dial is not needed. Closes its connection, and returns why. If it was outdated, the entry is for the next dial.
     request_state undo_dial(entry& fresh) noexcept {
-        const bool is_open = fresh.has_conn();
-        const bool close_failed = close_opened(fresh);
-        const std::lock_guard guard{lock_};
-        if (is_open) store().count_unneeded_dial(fresh, close_failed);
+        const auto closed = close_opened(fresh);
+        const typename base::telling_guard guard{*this};
+        if (closed) store().count_unneeded_dial(fresh, *closed);
         if (is_closed()) return request_state::closed;
         if (!lends()) return request_state::paused;
         store().renew(fresh);

@@ -16,6 +16,7 @@
 #include <pool/core/saturating.hpp>
 #include <pool/dial.hpp>
 #include <pool/policies/capacity.hpp>
+#include <pool/retirement.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
 
@@ -60,7 +61,7 @@ public:
 
     /// A connection that was lent has passed its health check, or its caller does not need one.
     void passed_check(entry& lent) noexcept {
-        const std::lock_guard guard{lock_};
+        const typename base::telling_guard guard{*this};
         store().passed_check(lent);
     }
 
@@ -108,7 +109,7 @@ public:
             try {
                 taken.emplace(std::move(found->conn()));
             } catch (...) {
-                close_uncounted(*found);
+                this->close_taken(*found);
                 throw;
             }
             found->destroy();
@@ -130,7 +131,7 @@ public:
         moment now = this->now();
         const own_deadline own = deadline_of(fresh, now);
         step(closing::own_and_one, now, [&](moment&) {
-            if (dead || is_closed()) return store().refuse(fresh, now.retired);
+            if (dead || is_closed()) return store().refuse(fresh, why_refused(dead), now.retired);
             store().mark_lent(fresh, expiry_.of_new(base::entry_time(now)));
             keep(fresh, own, true, now);
         });
@@ -150,7 +151,7 @@ public:
 
     /// Makes a lent connection idle, or closes it if there is no room for it. `was_used`: this use has to be counted. If
     /// its caller has left before its check, it keeps its idle age.
-    void give_back(entry& lent, bool was_used = false) noexcept {
+    [[gnu::always_inline]] void give_back(entry& lent, bool was_used = false) noexcept {
         if (is_forgotten(lent)) [[unlikely]]
             return;
         const bool dead = connection_traits<Conn>::closed(lent.conn());
@@ -160,8 +161,8 @@ public:
         step(closing::own_and_one, now, [&](moment&) {
             if (was_used) lent.count_use();
             if constexpr (has_check<Conn>)
-                if (lent.is_unused()) store().left_unchecked();
-            if (dead || is_closed()) store().refuse(lent, now.retired);
+                if (lent.is_unused()) store().left_unchecked(lent);
+            if (dead || is_closed()) store().refuse(lent, why_refused(dead), now.retired);
             else keep(lent, own, was_reconfigured_, now);
         });
     }
@@ -185,7 +186,7 @@ protected:
     ~pool_state() override = default;
 
     using base::admission_, base::capacity_, base::is_closed, base::lends, base::lock_;
-    using base::batch, base::close_uncounted, base::expiry_, base::last_step, base::step, base::store;
+    using base::batch, base::expiry_, base::last_step, base::step, base::store;
 
     /// Asks a connection for its own expiry time, if the policy asks for that. Without the lock.
     static own_deadline deadline_of([[maybe_unused]] const entry& e, [[maybe_unused]] moment& now) noexcept {
@@ -203,7 +204,7 @@ protected:
             return store().retire_outdated(lent, now.retired);
         const time_point time = base::entry_time(now), at = expiry_.of(lent, time, own);
         if (is_too_heavy(lent) || (may_exceed && admission_.is_over_bounds(lent, capacity_)))
-            return store().refuse(lent, now.retired);
+            return store().refuse(lent, retirement::refused, now.retired);
         if (!admission_.is_uncontended(lent.of())) return admission_.give_back(lent, at, now);
         store().give_back(lent, idle_bounds_of(lent.of()), at, time, now.retired);
     }
@@ -214,14 +215,14 @@ protected:
 
     /// Lends an idle connection, unless it is for a caller that waits. Counts a miss, if this is one. If it returns
     /// nullptr, and the batch has ended, look up again.
-    entry* look_up(const hashed& key, moment& now) {
+    [[gnu::always_inline]] entry* look_up(const hashed& key, moment& now) {
         entry* const found = find_idle(key, now);
         if (found == nullptr && !now.is_over()) store().count_lookup_in_vain();
         return found;
     }
 
     /// The same, but it counts no miss.
-    entry* find_idle(const hashed& key, moment& now) {
+    [[gnu::always_inline]] entry* find_idle(const hashed& key, moment& now) {
         group* const of = lends() ? store().find(key) : nullptr;
         if (of == nullptr) return nullptr;
         if (!admission_.is_uncontended(*of)) return admission_.lend(*of, now);
@@ -229,6 +230,11 @@ protected:
     }
 
 private:
+
+    static retirement why_refused(bool is_dead) noexcept {
+        return is_dead ? retirement::dead : retirement::pool_closed;
+    }
+
     /// Whether a connection is heavier than the bound, and nobody waits for it.
     bool is_too_heavy(const entry& lent) const noexcept {
         const bool has_taker = lends() && admission_.is_awaited(lent.of());

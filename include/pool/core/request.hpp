@@ -2,11 +2,10 @@
 #pragma once
 
 #include <cassert>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
-#include <string>
 #include <utility>
 
 #include <boost/intrusive/list.hpp>
@@ -14,6 +13,7 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/entry.hpp>
+#include <pool/core/what.hpp>
 
 /// @file
 /// The request of a caller that waits for a connection or dials one.
@@ -71,7 +71,7 @@ inline constexpr int most_outdated = 16;
 
 /// The error text of the last failed dial of a key, if there was one. It is not the exception, because that belongs to
 /// the caller of the dial.
-using dial_error = std::shared_ptr<const std::string>;
+using dial_error = kept_error;
 
 /// How many connections of a key to open ahead.
 struct ahead {
@@ -174,6 +174,7 @@ private:
     Entry* lent_ = nullptr;
     std::uint64_t ticket_ = 0;
     time_point since_{};  ///< when it joined the queue
+    std::chrono::nanoseconds waited_{};  ///< when it waits no more: how long it did
     seen_figures seen_;
     list_hook place_;  ///< among the waiting requests of its key
     set_hook by_age_;  ///< among the promised requests, or among the dialers of its key

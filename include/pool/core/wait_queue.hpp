@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include <boost/intrusive/list.hpp>
@@ -13,6 +15,7 @@
 #include <pool/core/queue_order.hpp>
 #include <pool/core/request.hpp>
 #include <pool/core/saturating.hpp>
+#include <pool/event.hpp>
 #include <pool/stats.hpp>
 
 /// @file
@@ -211,9 +214,18 @@ protected:
         return is_fit;
     }
 
+    /// How long a request has waited.
+    template <class Moment>
+    static std::chrono::nanoseconds waited(const request& asking, Moment& now) noexcept {
+        const bool waits = is_waiting(asking.state_) || asking.state_ == request_state::closing;
+        if (!waits) return asking.waited_;
+        return saturating_cast<std::chrono::nanoseconds>(saturating_since(asking.since_, now.now()));
+    }
+
     /// A request waits no more.
     template <class Moment>
     void end_wait(request& asking, Moment& now) noexcept {
+        asking.waited_ = waited(asking, now);
         const auto waited = saturating_since(asking.since_, now.now());
         total_wait_ = waited < waited.max() - total_wait_ ? total_wait_ + waited : waited.max();
         longest_wait_ = std::max(longest_wait_, waited);
@@ -253,8 +265,29 @@ protected:
     void end_request(request& asking, request_state outcome) noexcept {
         if (asking.by_age_.is_linked()) asking.queue().dialers.erase(asking.queue().dialers.iterator_to(asking));
         if (outcome != request_state::lent) store_.count_lookup_in_vain();
+        if (outcome > request_state::failed) note_refusal(asking, outcome);
         asking.state_ = outcome;
         announce(asking);
+    }
+
+    /// Something has happened to a request in a queue.
+    void note(event_kind kind, queue& of) noexcept {
+        if (auto* const notes = store_.notes()) notes->waiting(kind, *of.group);
+    }
+    void note_refusal(request& asking, request_state outcome) noexcept {
+        auto* const notes = store_.notes();
+        if (notes == nullptr) [[likely]]
+            return;
+        group& of = *asking.queue().group;
+        const auto note = [&](event_kind kind, std::string_view why) { notes->waiting(kind, of, asking.waited_, why); };
+        switch (outcome) {
+        case request_state::timed_out: return note(event_kind::timed_out, {});
+        case request_state::cancelled: return note(event_kind::cancelled, {});
+        case request_state::queue_full: return note(event_kind::turned_away, "the wait queue is full");
+        case request_state::paused: return note(event_kind::turned_away, "the pool is paused");
+        case request_state::invalidated: return note(event_kind::turned_away, "the pool was invalidated");
+        default: return note(event_kind::turned_away, "the pool is closed");
+        }
     }
 
     /// What a request that is refused has seen.

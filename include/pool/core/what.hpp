@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <memory>
 #include <string>
 
 #include <pool/core/platform.hpp>
@@ -19,6 +20,27 @@ inline std::string what(const std::exception_ptr& error) {
         return known.what();
     } catch (...) {
         return "an exception that is not a std::exception";
+    }
+}
+
+/// A text of an error that is kept: not the exception, which belongs to its caller. Nullptr if there is none.
+using kept_error = std::shared_ptr<const std::string>;
+
+/// Copies a text, to keep it. Returns nullptr if there is no memory.
+inline kept_error kept_text(const std::string& text) noexcept {
+    try {
+        return std::make_shared<const std::string>(text);
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+/// The same for an exception.
+inline kept_error kept_text(const std::exception_ptr& error) noexcept {
+    try {
+        return core::kept_text(core::what(error));
+    } catch (...) {
+        return nullptr;
     }
 }
 

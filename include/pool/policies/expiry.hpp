@@ -11,6 +11,7 @@
 
 #include <pool/core/jitter.hpp>
 #include <pool/core/saturating.hpp>
+#include <pool/retirement.hpp>
 
 /// @file
 /// How long a connection may stay idle, and how old it may become. An expiry policy only returns a point in time. From
@@ -84,6 +85,12 @@ concept expiry_policy = std::movable<Policy> && requires {
              { policy.expires_at(since) } noexcept -> std::same_as<TimePoint>;
          }));
 
+/// A policy declares, by a constant `reason`, what an observer is told of a connection that expires by it.
+template <class Policy>
+concept declares_reason = requires {
+    { Policy::reason } -> std::same_as<const retirement&>;
+};
+
 namespace core {
 /// The answer of a policy of either kind.
 template <class Policy, class TimePoint>
@@ -91,6 +98,22 @@ constexpr TimePoint expiry_of(const Policy& policy, TimePoint since, const conne
     if constexpr (!Policy::can_expire) return TimePoint::max();
     else if constexpr (declares_age<Policy>) return policy.expires_at(since, age);
     else return policy.expires_at(since);
+}
+
+/// A policy that is made of others, and knows which of them has a connection expire at `at`.
+template <class Policy, class TimePoint>
+concept knows_reason =
+    requires(const Policy& policy, TimePoint since, const connection_age<TimePoint>& age, TimePoint at) {
+        { policy.reason_at(since, age, at) } noexcept -> std::same_as<retirement>;
+    };
+
+/// Why a connection that was given back at `since` expires at `at`.
+template <class Policy, class TimePoint>
+constexpr retirement reason_of([[maybe_unused]] const Policy& policy, [[maybe_unused]] TimePoint since,
+    [[maybe_unused]] const connection_age<TimePoint>& age, [[maybe_unused]] TimePoint at) noexcept {
+    if constexpr (knows_reason<Policy, TimePoint>) return policy.reason_at(since, age, at);
+    else if constexpr (declares_reason<Policy>) return Policy::reason;
+    else return retirement::expired;
 }
 }  // namespace core
 
@@ -102,7 +125,8 @@ struct never {
 /// A connection expires when it has been idle for `ttl`. With a `ttl` of zero or less, no connection is kept.
 class after_idle {
 public:
-    static constexpr bool can_expire = true;  ///< so there is an `expires_at`
+    static constexpr bool can_expire = true;                         ///< so there is an `expires_at`
+    static constexpr retirement reason = retirement::expired_idle;  ///< declares it
 
     /// Keeps idle connections for ever.
     constexpr after_idle() noexcept = default;
@@ -135,6 +159,7 @@ class after_lifetime {
 public:
     static constexpr bool can_expire = true;                        ///< so there is an `expires_at`
     static constexpr age_facts asks{.opened = true, .draw = true};  ///< declares that it depends on them
+    static constexpr retirement reason = retirement::expired_lifetime;  ///< declares it
 
     /// Keeps connections for ever.
     constexpr after_lifetime() noexcept = default;
@@ -199,6 +224,7 @@ class after_uses {
 public:
     static constexpr bool can_expire = true;        ///< so there is an `expires_at`
     static constexpr age_facts asks{.uses = true};  ///< declares that it depends on them
+    static constexpr retirement reason = retirement::expired_uses;  ///< declares it
 
     /// Any number of uses.
     constexpr after_uses() noexcept = default;
@@ -223,6 +249,7 @@ private:
 struct at_own_deadline {
     static constexpr bool can_expire = true;            ///< so there is an `expires_at`
     static constexpr age_facts asks{.deadline = true};  ///< declares that it depends on it
+    static constexpr retirement reason = retirement::expired_own;  ///< declares it
 
     /// `age.deadline`.
     template <class TimePoint>
@@ -260,6 +287,20 @@ public:
                 TimePoint earliest = TimePoint::max();
                 ((earliest = std::min(earliest, core::expiry_of(each, since, age))), ...);
                 return earliest;
+            },
+            policies_);
+    }
+
+    /// Of the first policy whose time `at` is. If it is none's, it is a time that was told before, or that the connection
+    /// has said itself.
+    template <class TimePoint>
+    constexpr retirement reason_at(TimePoint since, const connection_age<TimePoint>& age, TimePoint at) const noexcept {
+        return std::apply(
+            [&](const Policies&... each) {
+                retirement why = asks.deadline ? retirement::expired_own : retirement::expired;
+                (void)(false || ... ||
+                       (core::expiry_of(each, since, age) <= at && (why = core::reason_of(each, since, age, at), true)));
+                return why;
             },
             policies_);
     }

@@ -169,7 +169,7 @@ TEST_CASE("admission: a connection that is being closed beyond the bound makes n
     fixture f{strict({.max_open = 1})};
     f.put("a");
     auto& beyond = f.lent("c");
-    f.step([&](moment& now) { f.idle.refuse(beyond, now.retired); });
+    f.step([&](moment& now) { f.idle.refuse(beyond, pool::retirement::refused, now.retired); });
     auto& waits = f.enqueue("b");
     CHECK(waits.state() == request_state::promised);
     CHECK(f.closing() == ids{2, 1});

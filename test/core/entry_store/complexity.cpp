@@ -146,6 +146,6 @@ TEST_CASE("entry_store: re-keying an expiry does not search through the others o
     while (!retired.empty()) {
         store_type::entry& next = retired.front();
         retired.pop_front();
-        store.erase_closed(next, false);
+        store.erase_closed(next, {});
     }
 }

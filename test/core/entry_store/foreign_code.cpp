@@ -24,7 +24,7 @@ TEST_CASE_TEMPLATE("entry_store: a connection that cannot move stays at one addr
     CHECK(store.find(1) == &lent);
     CHECK(&lent.conn() == conn);
     typename watched_store<Time>::entries leaving;
-    store.retire_uncounted(lent, leaving);
+    store.retire_uncounted(lent, pool::retirement::taken, leaving);
     CHECK(&leaving.front().conn() == conn);
     store.erase(leaving);
 }
@@ -127,7 +127,7 @@ TEST_CASE_TEMPLATE("entry_store: a connection that is being opened, is lent or i
     ledger book;
     watched_store<Time> store{book};
     typename watched_store<Time>::entries leaving;
-    store.retire_uncounted(store.open(1), leaving);
+    store.retire_uncounted(store.open(1), pool::retirement::taken, leaving);
     auto& opening = store.make_entry(hashed{store.key(1)}, never<Time>());
     auto& lent = store.open(1);
     store.keep(store.open(1));

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <new>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <pool/call_site.hpp>
+#include <pool/connection_state.hpp>
+#include <pool/core/close_conn.hpp>
+#include <pool/core/what.hpp>
+#include <pool/event.hpp>
+#include <pool/retirement.hpp>
+
+/// @file
+/// The notes that a pool takes of its connections, if it traces its leases or has an observer.
+
+namespace pool::core {
+
+/// The notes of one connection, besides its entry. Times are those of the pool's clock, since its epoch.
+struct trace {
+    using time = std::optional<std::chrono::nanoseconds>;  ///< none before it has happened
+
+    std::uint64_t number = 0;           ///< of the connections of its store, in the order of their first events
+    std::chrono::nanoseconds began{};   ///< when its dial began
+    time opened = {};                   ///< when its dial ended, or it was put
+    time idle_since = {};               ///< while it is idle, or was not used since
+    time lent_since = {};               ///< when a caller got it, who has not given it back, or whose reset it is in
+    time used_until = {};               ///< while it is reset: when the caller has given it back
+    std::chrono::nanoseconds waited{};  ///< how long that caller waited for it
+    std::uint64_t uses = 0;             ///< how often a caller has given it back
+    bool reused = false;                ///< whether it was idle before it was lent
+    retirement expires_by = retirement::expired;  ///< while it is idle: why it would expire
+    call_site where{};                            ///< of the call that lent it
+};
+
+/// The notes of all entries of a store, and the events that its observer has not been told. A store has notes only if the
+/// settings of its pool ask for them. All functions but `tell` and `now` are called under the lock. They are cold for the
+/// pools that take no notes: their code stays out of the hot paths.
+///
+/// An event keeps the group of its key alive, for the key: `release` has to be called for each after it was told.
+template <class Entry>
+class notes {
+    using group = typename Entry::group;
+    using duration = std::chrono::nanoseconds;
+    using time_point = typename Entry::parts::time_point;
+
+public:
+    using clock = std::function<duration()>;  ///< says the time
+    /// Says why an entry that is given back at a time expires at another one.
+    using expiry_reason = std::function<retirement(const Entry&, time_point, time_point)>;
+
+    /// One event, and what it refers to.
+    struct untold {
+        event what;        ///< without key and error
+        group* of;         ///< that of its key
+        kept_error error;  ///< its error, if there is one
+    };
+    using untold_events = std::vector<untold>;  ///< in the order in which they have happened
+
+    /// If so many events wait to be told, because the observer is slow, further ones are lost.
+    static constexpr std::size_t most_untold = 16'384;
+
+    /// Of no entry. `pool` is a name that lives longer.
+    notes(clock now, event_observer observer, expiry_reason reason, std::string_view pool)
+        : now_{std::move(now)},
+          observer_{std::move(observer)},
+          reason_{std::move(reason)},
+          pool_{pool} {}
+
+    /// In the child of a fork: others with the same parts, of no entry.
+    notes(const notes& other, std::string_view pool) : notes{other.now_, other.observer_, other.reason_, pool} {}
+
+    duration now() const { return now_(); }  ///< the time
+
+    // What happens to a connection.
+
+    /// An entry is made: its dial begins. Strong guarantee.
+    [[gnu::cold]] void begin(const Entry& e) {
+        all_[&e].began = now_();
+    }
+
+    /// Its dial begins again.
+    [[gnu::cold]] void began_again(const Entry& e) noexcept {
+        if (trace* const its = find(e)) *its = {.began = now_()};
+    }
+
+    /// Its dial has succeeded.
+    [[gnu::cold]] void dialled(const Entry& e) noexcept {
+        change(e, [&](trace& its, event& what) {
+            its.opened = what.at;
+            what.kind = event_kind::opened;
+            what.took = what.at - its.began;
+        });
+    }
+
+    /// Its dial has failed.
+    [[gnu::cold]] void dial_failed(const Entry& e, kept_error why) noexcept {
+        change(e, [&](trace& its, event& what) {
+            what.kind = event_kind::dial_failed;
+            what.took = what.at - its.began;
+        }, std::move(why));
+    }
+
+    /// It is open, by whatever means.
+    [[gnu::cold]] void opened(const Entry& e) noexcept {
+        trace* const its = find(e);
+        if (its != nullptr && !its->opened) its->opened = now_();
+    }
+
+    /// How long the caller has waited that is lent the next connection.
+    [[gnu::cold]] void next_has_waited(duration time) noexcept { next_waited_ = time; }
+
+    /// It is lent to that caller, if its check goes well.
+    [[gnu::cold]] void is_checked(const Entry& e) noexcept {
+        if (trace* const its = find(e)) its->waited = std::exchange(next_waited_, duration{});
+    }
+
+    /// The same, without a check.
+    [[gnu::cold]] void lent_unchecked(const Entry& e) noexcept {
+        is_checked(e);
+        lent(e, true);
+    }
+
+    /// A caller gets it.
+    [[gnu::cold]] void lent(const Entry& e, bool reused) noexcept {
+        change(e, [&](trace& its, event& what) {
+            its.idle_since.reset();
+            its.lent_since = what.at;
+            its.used_until.reset();
+            its.reused = what.reused = reused;
+            its.where = {};
+            what.kind = event_kind::lent;
+            what.took = std::exchange(its.waited, duration{});
+        });
+    }
+
+    /// The same, for a caller that has waited, and for whom it was dialled.
+    [[gnu::cold]] void lent_fresh(const Entry& e, duration waited) noexcept {
+        if (trace* const its = find(e)) its->waited = waited;
+        lent(e, false);
+    }
+
+    /// The call that has got it.
+    [[gnu::cold]] void lent_by(const Entry& e, const call_site& where) noexcept {
+        if (trace* const its = find(e)) its->where = where;
+    }
+
+    /// Its caller has given it back, and its reset begins.
+    [[gnu::cold]] void used(const Entry& e) noexcept {
+        trace* const its = find(e);
+        if (its != nullptr) end_use(*its, now_());
+    }
+
+    /// It has come in: from its caller, or from nobody.
+    [[gnu::cold]] void came_in(const Entry& e) noexcept {
+        change(e, [&](trace& its, event& what) {
+            what.kind = its.lent_since ? event_kind::given_back : event_kind::put;
+            if (its.lent_since) what.took = end_use(its, what.at);
+            its.lent_since.reset();
+            its.used_until.reset();
+        });
+    }
+
+    /// It came in, and is idle. If it is unused, it is as old as when it was idle before. `since` and `at` are the times
+    /// that the store was told.
+    [[gnu::cold]] void idle(const Entry& e, bool is_unused, time_point since, time_point at) noexcept {
+        came_in(e);
+        trace* const its = find(e);
+        if (its == nullptr) return;
+        if (!(is_unused && its->idle_since)) its->idle_since = now_();
+        expires(e, since, at);
+    }
+
+    /// It is to expire at a time.
+    [[gnu::cold]] void expires(const Entry& e, time_point since, time_point at) noexcept {
+        trace* const its = find(e);
+        if (its != nullptr && reason_) its->expires_by = reason_(e, since, at);
+    }
+
+    /// Its keep-alive has gone well.
+    [[gnu::cold]] void kept_alive(const Entry& e) noexcept {
+        change(e, [&](trace&, event& what) { what.kind = event_kind::kept_alive; });
+    }
+
+    /// It leaves the pool, from where it `was`.
+    [[gnu::cold]] void retired(const Entry& e, retirement why, connection_state was) noexcept {
+        change(e, [&](trace& its, event& what) {
+            what.kind = event_kind::retired;
+            what.why = why == retirement::expired ? its.expires_by : why;
+            what.was = was;
+            if (its.lent_since) what.took = end_use(its, what.at);
+            its.lent_since.reset();
+            its.used_until.reset();
+            its.idle_since.reset();
+        });
+    }
+
+    /// It is closed.
+    [[gnu::cold]] void closed(const Entry& e, const close_end& end) noexcept {
+        change(e, [&](trace&, event& what) { tell_of(end, what); }, end.why);
+    }
+
+    /// There is no such entry any more.
+    [[gnu::cold]] void end(const Entry& e) noexcept { all_.erase(&e); }
+
+    // What happens to a caller that asks for a connection of a group.
+
+    /// A caller has to wait, or is refused after so long. `why` lives for ever.
+    [[gnu::cold]] void waiting(event_kind kind, group& of, duration waited = {}, std::string_view why = {}) noexcept {
+        add({.kind = kind, .at = now_(), .took = waited, .error = why}, of, nullptr);
+    }
+
+    // What is known.
+
+    /// Makes room for so many entries.
+    void reserve(std::size_t count) { all_.reserve(count); }
+
+    /// The trace of an entry; an empty one if there is none.
+    trace of(const Entry& e) const {
+        const auto found = all_.find(&e);
+        return found != all_.end() ? found->second : trace{};
+    }
+
+    std::uint64_t lost() const noexcept { return lost_; }      ///< events that the observer was never told
+    std::uint64_t failed() const noexcept { return failed_; }  ///< calls of the observer that threw
+
+    // Telling.
+
+    bool has_events() const noexcept { return !untold_.empty(); }  ///< whether there is something to tell
+
+    /// Whether somebody has to begin to tell: there is something to tell, and nobody does. Then nobody else begins before
+    /// `next_to_tell` returns nothing.
+    bool begin_to_tell() noexcept {
+        if (untold_.empty() || is_telling_) return false;
+        is_telling_ = true;
+        return true;
+    }
+    bool is_telling() const noexcept { return is_telling_; }  ///< somebody does
+
+    /// Exchanges events that were told for the next ones; calls `release(group)` for each of the former. `failed` is how many
+    /// calls of the observer have thrown.
+    template <class Release>
+    void next_to_tell(untold_events& events, std::size_t failed, const Release& release) noexcept {
+        for (const untold& each : events) release(*each.of);
+        events.clear();
+        events.swap(untold_);
+        failed_ += failed;
+        is_telling_ = !events.empty();
+    }
+
+    /// Tells the observer, without the lock. Returns how many of its calls threw.
+    std::size_t tell(untold_events& events) const noexcept {
+        std::size_t failed = 0;
+        for (untold& each : events) {
+            each.what.pool = pool_;
+            each.what.key = event_key{each.of->key};
+            if (each.error) each.what.error = *each.error;
+            try {
+                observer_(each.what);
+            } catch (...) {
+                ++failed;
+            }
+            each.error.reset();
+        }
+        return failed;
+    }
+
+    /// From now on, there are no events: the pool is destroyed. Calls `release(group)` for each that there is.
+    template <class Release>
+    void fall_silent(const Release& release) noexcept {
+        observer_is_gone_ = true;
+        for (const untold& each : untold_) release(*each.of);
+        untold_.clear();
+    }
+
+private:
+    trace* find(const Entry& e) noexcept {
+        const auto found = all_.find(&e);
+        return found != all_.end() ? &found->second : nullptr;
+    }
+
+    /// Changes the trace of an entry, and adds an event. An entry without a trace is of the parent of a fork.
+    template <class Change>
+    void change(const Entry& e, const Change& change, kept_error error = nullptr) noexcept {
+        trace* const its = find(e);
+        if (its == nullptr) return;
+        if (its->number == 0) its->number = ++last_number_;
+        event what{.connection = its->number, .at = now_()};
+        change(*its, what);
+        add(what, e.of(), std::move(error));
+    }
+
+    void add(const event& what, group& of, kept_error error) noexcept {
+        if (!observer_ || observer_is_gone_) return;
+        try {
+            if (untold_.size() == most_untold) throw std::bad_alloc{};
+            untold_.push_back({what, &of, std::move(error)});
+            ++of.uses;
+        } catch (...) {
+            ++lost_;
+        }
+    }
+
+    /// Its caller does not use it any more. Returns for how long it did.
+    static duration end_use(trace& its, duration now) noexcept {
+        if (!its.lent_since) return {};
+        if (!its.used_until) {
+            its.used_until = now;
+            ++its.uses;
+        }
+        return *its.used_until - *its.lent_since;
+    }
+
+    static void tell_of(const close_end& end, event& what) noexcept {
+        what.kind = event_kind::closed;
+        what.took = end.took;
+        what.failed = end.failed;
+    }
+
+    const clock now_;
+    const event_observer observer_;  ///< empty if nobody is told
+    const expiry_reason reason_;
+    const std::string_view pool_;
+    std::unordered_map<const Entry*, trace> all_;
+    untold_events untold_;
+    duration next_waited_{};
+    std::uint64_t last_number_ = 0;
+    std::uint64_t lost_ = 0;
+    std::uint64_t failed_ = 0;
+    bool is_telling_ = false;
+    bool observer_is_gone_ = false;
+};
+
+}  // namespace pool::core
