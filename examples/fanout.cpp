@@ -19,13 +19,15 @@
 
 #include "fanout/connection.hpp"
 #include "fanout/options.hpp"
+#include "fanout/outage.hpp"
 #include "fanout/phase.hpp"
+#include "fanout/plot.hpp"
 #include "fanout/report.hpp"
 #include "fanout/servers.hpp"
 
 /// @file
-/// Sends the same requests to the same servers twice: first it dials for each request, then it uses a pool. `--help`
-/// says more.
+/// Sends the same requests to the same servers twice: first it dials for each request, then it uses a pool. With --plot
+/// it then draws a pool over time. `--help` says more.
 
 namespace fanout {
 namespace {
@@ -42,11 +44,6 @@ constexpr auto dial_patience = 2s;
 
 /// After this many failed dials a phase ends early, because a server does not run.
 constexpr std::uint64_t hopeless = 100;
-
-struct server {
-    std::string name;  ///< host:port, the key
-    tcp::endpoint endpoint;
-};
 
 /// Prefers IPv4, because the embedded servers listen there, and "localhost" often resolves to ::1 first.
 tcp::endpoint resolve(const std::string& name) {
@@ -134,8 +131,17 @@ void allow_many_files() {
     ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/// Draws what the load of --plot has left.
+void draw(const outage_result& outage, const std::string& file) {
+    plot(outage.history,
+        fmt::format("{} callers, {} server{}, at most {} connection{} to each", outage.callers, outage.servers,
+            outage.servers == 1 ? "" : "s", outage.most_open, outage.most_open == 1 ? "" : "s"),
+        file);
+}
+
 int run(const options& chosen) {
     allow_many_files();
+    if (!chosen.plot.empty()) check_plot(chosen.plot);
 
     sigset_t ends;
     sigemptyset(&ends);
@@ -164,10 +170,20 @@ int run(const options& chosen) {
     pool::stats stats;
     const phase_result unpooled = run_unpooled(chosen, work, servers);
     const phase_result pooled = run_pooled(chosen, work, servers, stats);
-    print_report(chosen, unpooled, pooled, stats);
+    const bool succeeded = unpooled.succeeded() && pooled.succeeded();
+    std::optional<outage_result> outage;
+    if (!chosen.plot.empty() && succeeded) outage = run_outage(chosen, servers, embedded ? &*embedded : nullptr);
+
+    print_report(chosen, unpooled, pooled, stats, outage);
     print_failures("unpooled", chosen, unpooled);
     print_failures("pooled", chosen, pooled);
-    return unpooled.succeeded() && pooled.succeeded() ? 0 : 1;
+    if (outage) {
+        print_failures(*outage);
+        draw(*outage, chosen.plot);
+    } else if (!chosen.plot.empty()) {
+        fmt::print(stderr, "fanout: no picture is drawn, because requests failed before its load began\n");
+    }
+    return succeeded && (!outage || outage->succeeded()) ? 0 : 1;
 }
 
 }  // namespace

@@ -5,6 +5,10 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+if [[ " $* " =~ " --plot"[\ =] ]]; then
+    build_tools+=("${plot_tools[@]}")
+    build_packages+=("${plot_packages[@]}")
+fi
 require "${build_tools[@]}" -- "${build_packages[@]}"
 (
     cd "$root"

@@ -52,8 +52,10 @@ build_packages=(
     g++ cmake ninja-build 'libboost-dev|libboost1.74-dev|libboost1.81-dev' librange-v3-dev
     doctest-dev libcli11-dev libfmt-dev nlohmann-json3-dev
 )
-bench_tools=(valgrind gnuplot)
-bench_packages=(libbenchmark-dev valgrind 'gnuplot-nox|gnuplot-qt|gnuplot-x11')
+plot_tools=(gnuplot)
+plot_packages=('gnuplot-nox|gnuplot-qt|gnuplot-x11')
+bench_tools=(valgrind "${plot_tools[@]}")
+bench_packages=(libbenchmark-dev valgrind "${plot_packages[@]}")
 
 # unpack <directory> <package>...
 # Unpacks packages that are not to be installed into build/<directory>.

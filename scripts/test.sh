@@ -37,7 +37,7 @@ if [[ ${chosen[*]} == *bench* ]]; then
     build_packages+=("${bench_packages[@]}")
 fi
 if [[ ${chosen[*]} == *-debug* || ${chosen[*]} == *-boost-* ]]; then build_packages+=(relacy-dev); fi
-if [[ ${chosen[*]} =~ -debug|san|-boost- ]]; then build_packages+=(libpq-dev libhiredis-dev libssl-dev); fi
+if [[ ${chosen[*]} =~ -debug|san|-boost- ]]; then build_packages+=(libpq-dev libhiredis-dev libssl-dev "${plot_packages[@]}"); fi
 if [[ " ${chosen[*]} " == *" gcc-debug "* ]]; then build_packages+=(catch2 libgtest-dev); fi
 if [[ " ${chosen[*]} " == *" consumers "* ]]; then
     build_tools+=(pkg-config python3)

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -18,6 +19,11 @@
 /// The client's end: a blocking TCP connection that carries one request at a time, and that a pool can keep.
 
 namespace fanout {
+
+struct server {
+    std::string name;  ///< host:port, the key
+    boost::asio::ip::tcp::endpoint endpoint;
+};
 
 /// No connection could be made.
 class dial_failed : public std::system_error {

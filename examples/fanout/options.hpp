@@ -27,6 +27,8 @@ struct options {
     std::vector<std::string> connect;
     bool serve = false;
     bool json = false;
+    std::string plot;  ///< the file of the picture; empty for none
+    std::chrono::nanoseconds plot_time = std::chrono::seconds{6};
 };
 
 /// The options, or the exit code when there is nothing left to do: 0 after --help, 2 after a bad value.

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstddef>
 #include <exception>
 #include <thread>
 #include <vector>
 
+#include "percentile.hpp"
 #include "phase.hpp"
 #include "progress.hpp"
 
@@ -34,15 +33,6 @@ struct client {
         ++outcomes[static_cast<std::size_t>(end)];
     }
 };
-
-/// The smallest sample that at least this share of the samples does not exceed (nearest rank). It is exact: nothing is
-/// interpolated.
-clock::duration percentile(std::vector<clock::duration>& samples, double share) {
-    if (samples.empty()) return {};
-    const auto rank = static_cast<std::ptrdiff_t>(std::ceil(share * static_cast<double>(samples.size())));
-    std::nth_element(samples.begin(), samples.begin() + rank - 1, samples.end());
-    return samples[static_cast<std::size_t>(rank - 1)];
-}
 
 }  // namespace
 

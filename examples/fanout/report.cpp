@@ -66,7 +66,7 @@ nlohmann::ordered_json number(double value, int decimals) {
     return value;
 }
 
-void print_json(const options& chosen, const std::vector<figure>& all) {
+void print_json(const options& chosen, const std::vector<figure>& all, const std::optional<outage_result>& outage) {
     nlohmann::ordered_json report;
     report["parameters"] = {
         {"servers", chosen.servers},
@@ -86,10 +86,24 @@ void print_json(const options& chosen, const std::vector<figure>& all) {
         report["pooled"][each.key] = number(each.pooled, each.decimals);
         if (each.unpooled.value_or(0) > 0) report["ratio"][each.key] = each.pooled / *each.unpooled;
     }
+    if (outage) {
+        report["over_time"] = {
+            {"seconds", std::chrono::duration<double>(chosen.plot_time).count()},
+            {"callers", outage->callers},
+            {"max_open_per_key", outage->most_open},
+            {"dialled", outage->stats.dials},
+            {"invalidated", outage->stats.invalidated},
+            {"answered", outage->answered},
+            {"failed_while_away", outage->failed_while_away},
+            {"retried", outage->retried},
+            {"wrong", outage->wrong},
+            {"failed", outage->failed},
+        };
+    }
     fmt::print("{}\n", report.dump(2));
 }
 
-void print_table(const options& chosen, const std::vector<figure>& all) {
+void print_table(const options& chosen, const std::vector<figure>& all, const std::optional<outage_result>& outage) {
     fmt::print("{} requests in {} bursts to {} server{} from {} thread{}, skew {}, {:.0f} % cancelled, seed {}\n"
                "pool of {} idle connections, {} for each server, for {} s\n\n"
                "{:<24}{:>12}{:>12}{:>10}\n",
@@ -103,14 +117,22 @@ void print_table(const options& chosen, const std::vector<figure>& all) {
         if (each.unpooled.value_or(0) > 0 && each.pooled > 0) fmt::print("{:#10.3g}", each.pooled / *each.unpooled);
         fmt::print("\n");
     }
+    if (!outage) return;
+    const auto count = [](std::uint64_t n) { return grouped(static_cast<double>(n), 0); };
+    fmt::print("\nover time: {} callers, at most {} connections to each server, {} s\n"
+               "{} connections dialled, {} invalidated\n"
+               "{} answered, {} failed while their server was away, {} sent again, {} wrong, {} failed otherwise\n",
+        outage->callers, outage->most_open, std::chrono::duration<double>(chosen.plot_time).count(),
+        count(outage->stats.dials), count(outage->stats.invalidated), count(outage->answered),
+        count(outage->failed_while_away), count(outage->retried), count(outage->wrong), count(outage->failed));
 }
 
 }  // namespace
 
-void print_report(
-    const options& chosen, const phase_result& unpooled, const phase_result& pooled, const pool::stats& stats) {
+void print_report(const options& chosen, const phase_result& unpooled, const phase_result& pooled,
+    const pool::stats& stats, const std::optional<outage_result>& outage) {
     const auto all = figures(unpooled, pooled, stats);
-    chosen.json ? print_json(chosen, all) : print_table(chosen, all);
+    chosen.json ? print_json(chosen, all, outage) : print_table(chosen, all, outage);
 }
 
 void print_failures(std::string_view title, const options& chosen, const phase_result& result) {
@@ -120,6 +142,13 @@ void print_failures(std::string_view title, const options& chosen, const phase_r
         fmt::print(stderr, "fanout: {}: {} of {} requests failed, {} dials failed{} (first: {})\n", title,
             result.count(outcome::failed), result.requests, result.failed_dials,
             result.requests < chosen.requests ? ", gave up" : "", result.first_error);
+}
+
+void print_failures(const outage_result& result) {
+    if (result.wrong > 0) fmt::print(stderr, "fanout: over time: {} wrong replies\n", result.wrong);
+    if (result.failed > 0)
+        fmt::print(stderr, "fanout: over time: {} requests failed whose server was there (first: {})\n", result.failed,
+            result.first_error);
 }
 
 }  // namespace fanout

@@ -4,7 +4,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <list>
+#include <deque>
+#include <functional>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -19,7 +21,7 @@ namespace fanout {
 /// Every second server closes a connection that has been idle for this long.
 inline constexpr std::chrono::milliseconds idle_limit{50};
 
-/// Serves from construction to destruction.
+/// Serves from construction to destruction, except for servers that are stopped.
 class embedded_servers {
 public:
     explicit embedded_servers(std::size_t count);
@@ -28,6 +30,11 @@ public:
     ~embedded_servers();
 
     std::vector<boost::asio::ip::tcp::endpoint> endpoints() const;
+
+    /// Ends the connections of a server, and refuses new ones until `start`. Returns when that is done.
+    void stop(std::size_t server);
+    /// Serves again, at the same port. Throws `boost::system::system_error` if it cannot.
+    void start(std::size_t server);
 
     /// The greatest number of connections that were open at the same time, as the servers see it.
     std::size_t most_open() const noexcept { return count_.most; }
@@ -38,11 +45,26 @@ public:
     };
 
 private:
-    void accept(boost::asio::ip::tcp::acceptor& acceptor, bool closes_idle);
+    using tcp = boost::asio::ip::tcp;
+    class session;
 
-    open_count count_;  ///< the event loop changes it until it ends, so this is destroyed last
+    struct listener {
+        tcp::socket port;  ///< bound, and never used: it keeps the port while the server is stopped
+        tcp::acceptor acceptor;
+        bool closes_idle;
+        std::set<session*>& sessions;
+    };
+
+    void listen(listener& at);
+    void accept(listener& at);
+    void in_loop(std::function<void()> task);
+
+    // The sessions change these until the event loop is destroyed, so these are destroyed after it.
+    open_count count_;
+    std::vector<std::set<session*>> sessions_;
+
     boost::asio::io_context context_{1};
-    std::list<boost::asio::ip::tcp::acceptor> acceptors_;
+    std::deque<listener> listeners_;
     std::jthread thread_;
 };
 
