@@ -95,6 +95,9 @@ public:
         all.dialing = admission_.dialing();
         all.waiting = admission_.waiting();
         all.overtaken = admission_.overtaken();
+        all.timed_out = admission_.timed_out();
+        all.cancelled = admission_.cancelled();
+        all.queue_full = admission_.queue_full();
         all.total_wait = saturating_cast<std::chrono::nanoseconds>(admission_.total_wait());
         all.longest_wait = saturating_cast<std::chrono::nanoseconds>(admission_.longest_wait());
         return all;
