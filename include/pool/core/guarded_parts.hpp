@@ -88,6 +88,19 @@ public:
         return service_ == service::paused;
     }
 
+    /// Whether the pool was destroyed, and leases or lazy connections keep this.
+    bool has_ended() const noexcept {
+        const std::lock_guard guard{lock_};
+        return has_ended_;
+    }
+
+    /// Calls `ask(policy)` with the capacity policy, under the lock.
+    template <class Ask>
+    void ask_capacity(const Ask& ask) const {
+        const std::lock_guard guard{lock_};
+        ask(capacity_);
+    }
+
     /// The figures of the pool.
     pool::stats stats() const {
         const std::lock_guard guard{lock_};
@@ -304,6 +317,7 @@ protected:
     [[no_unique_address]] admission_type admission_{store_};
     [[no_unique_address]] std::conditional_t<can_wait, drainers, no_drainers> drainers_;
     service service_ = service::open;
+    bool has_ended_ = false;
     bool orphaned_ = false;
     unsigned unfinished_ = 0;  ///< steps whose batch has ended before they had given everything
 };
