@@ -34,7 +34,10 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         print line >output
     }
 
-    function begin(file, what,    line) {
+    # What another file than pool.hpp includes is not there for the next one.
+    function begin(file, what,    line, name) {
+        if (file == "pool_asio.hpp") for (name in included) common[name] = 1
+        else for (name in included) if (!(name in common)) delete included[name]
         output = directory "/" file
         blank = 0
         put("// SPDX-License-Identifier: BSL-1.0")
@@ -105,6 +108,7 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         inline("pool/pool.hpp", 0)
         inline("pool/sharded_pool.hpp", 0)
         inline("pool/adapters/handle.hpp", 0)
+        inline("pool/connection_info.hpp", 0)  # which two of the others need
         begin("pool_asio.hpp", "<pool/asio.hpp> in one file, besides pool.hpp.")
         put("#include \"pool.hpp\"")
         put("")
