@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -12,7 +11,6 @@
 
 #include <prometheus/labels.h>
 #include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
 
 #include <pool/metrics/prometheus.hpp>
 
@@ -78,7 +76,6 @@ public:
     }
 
     bool empty() const { return families_.empty(); }
-    std::string text() const { return prometheus::TextSerializer{}.Serialize(families_); }
     const std::vector<prometheus::MetricFamily>& families() const { return families_; }
 
 private:
