@@ -317,6 +317,7 @@ TEST_CASE("metrics: two pools cannot have the same name and labels, and labels c
     CHECK_THROWS_WITH_AS(
         all.add(twin), "prometheus_pools: another pool has the same name and labels", std::invalid_argument);
     CHECK_THROWS_AS(all.add(conns), std::invalid_argument);
+    CHECK_THROWS_AS(all.add(twin, {{"zone", ""}}), std::invalid_argument);  // no label
     all.add(twin, {{"zone", "b"}});
     CHECK_THROWS_WITH_AS(all.add(twin, {{"reason", "x"}}), "prometheus_pools: \"reason\" cannot be the name of a label",
         std::invalid_argument);

@@ -40,9 +40,9 @@ namespace pool::metrics {
 /// for all pools of a program, and should be all that there is for one exposer, so that each name comes once.
 /// docs/metrics.md lists the metrics.
 ///
-/// It refers to pools weakly. A pool that is destroyed leaves by itself, and neither has to outlive the other. A pool
-/// has ended when its destructor has, even if lazy connections of it are left. If it is destroyed in the middle of a
-/// collection, then the thread that collects frees its state.
+/// It refers to pools weakly. A pool that is destroyed leaves by itself, and neither has to outlive the other. Lazy
+/// connections that outlive their pool do not keep it here. If a pool is destroyed in the middle of a collection, then
+/// the thread that collects frees its state.
 ///
 /// Thread-safe. Collections, `add` and `remove` exclude each other. A collection takes the lock of a pool a few times,
 /// for a step each, and nobody else waits for it. In the child of a fork, make a new one.
@@ -56,7 +56,7 @@ public:
     /// Collects the figures of a pool from now on. Its name is the label `db_client_connection_pool_name`, so give each
     /// pool one. `labels` are further labels of all its series. Throws `std::invalid_argument` if another pool has the
     /// same name and the same labels, or if the name of a label is not valid, or used by the metrics themselves; and
-    /// `std::bad_alloc`.
+    /// `std::bad_alloc`. A label without a value is none, as for Prometheus.
     template <class Pool>
     void add(const Pool& conns, const ::prometheus::Labels& labels = {}) {
         check_lock<Pool>();
@@ -132,7 +132,7 @@ private:
         kernel::series_labels all{{std::string{kernel::pool_label}, kernel::as_utf8(conns.name())}};
         for (const auto& [name, value] : labels) {
             check_name(name);
-            all.push_back({name, kernel::as_utf8(value)});
+            if (!value.empty()) all.push_back({name, kernel::as_utf8(value)});  // empty is the same as absent
         }
         return all;
     }
