@@ -75,6 +75,9 @@ unpack() {
 # The package of Boost 1.81 excludes that of 1.74.
 unpack_boost() { unpack boost-1.81 libboost1.81-dev; }
 
+# Its package also has a server, which would start.
+unpack_promtool() { unpack promtool prometheus; }
+
 # A compiler for another system must not see the headers of this one, so it gets a directory with nothing else in it.
 unpack_test_headers() {
     unpack test-headers doctest-dev librange-v3-dev &&

@@ -5,7 +5,7 @@
 # the test that it names then fails: scripts/mutants.sh drain_not_woken
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-require "${build_tools[@]}" patch -- "${build_packages[@]}" patch relacy-dev
+require "${build_tools[@]}" patch -- "${build_packages[@]}" patch relacy-dev prometheus-cpp-dev
 cd "$root"
 if has_boost_package; then unpack_boost; fi  # older versions have no cancellation in Asio
 

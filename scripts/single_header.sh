@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
 #
-# Writes the library as six headers into a directory, build/single_header by default:
+# Writes the library as seven headers into a directory, build/single_header by default:
 #   pool.hpp       <pool/pool.hpp>, <pool/sharded_pool.hpp> and <pool/adapters/handle.hpp>, with all that they include
 #   pool_asio.hpp  what <pool/asio.hpp> adds. It is a file of its own because Boost.Asio takes long to compile.
 #   pool_inspect.hpp  what <pool/inspect.hpp> adds. It needs range-v3.
 #   pool_fmt.hpp   what <pool/fmt.hpp> adds. It needs {fmt}.
+#   pool_prometheus.hpp  what <pool/metrics/prometheus.hpp> adds. It needs prometheus-cpp.
 #   pool_testing.hpp  what <pool/testing.hpp> adds: the testing kit.
 #   pool_failing_allocation.hpp  what <pool/testing/failing_allocation.hpp> adds, which only one source file may include.
 # Needs bash and any awk. It keeps the includes of the standard library and of Boost, each once.
@@ -33,7 +34,10 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         print line >output
     }
 
-    function begin(file, what,    line) {
+    # What another file than pool.hpp includes is not there for the next one.
+    function begin(file, what,    line, name) {
+        if (file == "pool_asio.hpp") for (name in included) common[name] = 1
+        else for (name in included) if (!(name in common)) delete included[name]
         output = directory "/" file
         blank = 0
         put("// SPDX-License-Identifier: BSL-1.0")
@@ -104,6 +108,7 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         inline("pool/pool.hpp", 0)
         inline("pool/sharded_pool.hpp", 0)
         inline("pool/adapters/handle.hpp", 0)
+        inline("pool/connection_info.hpp", 0)  # which two of the others need
         begin("pool_asio.hpp", "<pool/asio.hpp> in one file, besides pool.hpp.")
         put("#include \"pool.hpp\"")
         put("")
@@ -116,6 +121,10 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         put("#include \"pool_inspect.hpp\"")
         put("")
         inline("pool/fmt.hpp", 0)
+        begin("pool_prometheus.hpp", "<pool/metrics/prometheus.hpp> in one file, besides pool.hpp.")
+        put("#include \"pool.hpp\"")
+        put("")
+        inline("pool/metrics/prometheus.hpp", 0)
         begin("pool_testing.hpp", "<pool/testing.hpp> in one file, besides pool.hpp.")
         put("#include \"pool.hpp\"")
         put("")
@@ -129,4 +138,4 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
             if (!(header in reached)) fail(header " is in none of these files")
     }
     END { exit failed }
-' || { rm -f "$directory"/pool{,_asio,_inspect,_fmt,_testing,_failing_allocation}.hpp; exit 1; }
+' || { rm -f "$directory"/pool{,_asio,_inspect,_fmt,_prometheus,_testing,_failing_allocation}.hpp; exit 1; }

@@ -37,7 +37,9 @@ if [[ ${chosen[*]} == *bench* ]]; then
     build_packages+=("${bench_packages[@]}")
 fi
 if [[ ${chosen[*]} == *-debug* || ${chosen[*]} == *-boost-* ]]; then build_packages+=(relacy-dev); fi
-if [[ ${chosen[*]} =~ -debug|san|-boost- ]]; then build_packages+=(libpq-dev libhiredis-dev libssl-dev "${plot_packages[@]}"); fi
+if [[ ${chosen[*]} =~ -debug|san|-boost- ]]; then
+    build_packages+=(libpq-dev libhiredis-dev libssl-dev prometheus-cpp-dev "${plot_packages[@]}")
+fi
 if [[ " ${chosen[*]} " == *" gcc-debug "* ]]; then build_packages+=(catch2 libgtest-dev); fi
 if [[ " ${chosen[*]} " == *" consumers "* ]]; then
     build_tools+=(pkg-config python3)
@@ -69,6 +71,8 @@ build() {
     # system's Boost.
     if needs_boost_package "$1" || { [[ $1 == *san* ]] && has_boost_package; }; then unpack_boost || return; fi
     if [[ $1 == portability-aarch64 || $1 == portability-mingw ]]; then unpack_test_headers || return; fi
+    # Without it, CMake leaves its tests out.
+    if [[ $1 =~ -debug|san|-boost- ]] && can_install; then unpack_promtool || say 'there is no promtool'; fi
     cmake --preset "$1" ${POOL_TESTS_FULL+-D CMAKE_UNITY_BUILD=OFF} >/dev/null || return
     # The tests of the consumers build them.
     [[ $1 == consumers ]] || cmake --build --preset "$1" --parallel "$jobs"

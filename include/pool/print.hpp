@@ -62,7 +62,8 @@ inline std::ostream& operator<<(std::ostream& out, const stats& s) {
     line.add("failed keep-alives", s.failed_keep_alives).add("kept alive", s.kept_alive).add("discarded", s.discarded);
     line.add("detached", s.detached).add("failed resets", s.failed_resets).add("failed closes", s.failed_closes);
     line.add("lost events", s.lost_events).add("failed events", s.failed_events);
-    line.add("overtaken", s.overtaken).add("total wait", s.total_wait).add("longest wait", s.longest_wait);
+    line.add("overtaken", s.overtaken).add("timed out", s.timed_out).add("cancelled", s.cancelled);
+    line.add("queue full", s.queue_full).add("total wait", s.total_wait).add("longest wait", s.longest_wait);
     line.end();
     return out;
 }

@@ -68,6 +68,9 @@ struct stats {
     std::size_t dialing = 0;                    ///< running dials
     std::size_t waiting = 0;                    ///< waiting callers
     std::uint64_t overtaken = 0;                ///< connections that went past a caller who had waited longer
+    std::uint64_t timed_out = 0;                ///< callers that left the wait queue because their deadline passed
+    std::uint64_t cancelled = 0;                ///< callers that left it because they were cancelled
+    std::uint64_t queue_full = 0;               ///< callers that were refused because too many were waiting
     std::chrono::nanoseconds total_wait{};      ///< of all callers that have waited, until they were served or gave up
     std::chrono::nanoseconds longest_wait{};    ///< the longest of these
 
@@ -106,6 +109,9 @@ struct stats {
         dialing += other.dialing;
         waiting += other.waiting;
         overtaken += other.overtaken;
+        timed_out += other.timed_out;
+        cancelled += other.cancelled;
+        queue_full += other.queue_full;
         total_wait += other.total_wait;
         longest_wait = std::max(longest_wait, other.longest_wait);
         return *this;

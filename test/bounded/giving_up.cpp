@@ -177,6 +177,21 @@ TEST_CASE("bounded: a caller that is cancelled leaves the queue") {
     CHECK(second.got()->id() == 1);
     const pool::stats s = f.conns.stats();
     CHECK(s.hits + s.misses == 3);
+    CHECK(s.cancelled == 1);
+}
+
+TEST_CASE("bounded: callers that leave the wait queue are counted by their reasons [C16]") {
+    fixture f{strict({.max_open = 1, .max_waiting = 1})};
+    const auto lent = f.acquire("a");
+    auto late = f.waits("a", f.clock.now() + 1s);
+    CHECK_THROWS_AS((void)f.acquire("a"), pool::queue_full);
+    CHECK_THROWS_AS((void)f.acquire("b"), pool::queue_full);
+    f.clock.advance(1s);
+    CHECK_THROWS_AS((void)late.got(), pool::acquire_timeout);
+    const pool::stats s = f.conns.stats();
+    CHECK(s.timed_out == 1);
+    CHECK(s.cancelled == 0);
+    CHECK(s.queue_full == 2);
 }
 
 TEST_CASE("bounded: when the wait queue is full, the next caller fails at once") {

@@ -90,6 +90,9 @@ protected:
     /// The last change of a request.
     void end(request& asking, request_state outcome) {
         figures_.misses += outcome != request_state::lent;
+        figures_.timed_out += outcome == request_state::timed_out;
+        figures_.cancelled += outcome == request_state::cancelled;
+        figures_.queue_full += outcome == request_state::queue_full;
         asking.state = outcome;
         notify(asking);
     }

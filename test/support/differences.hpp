@@ -59,6 +59,9 @@ inline std::string of(const pool::stats& seen, const pool::stats& expected) {
     all.add("dialing", seen.dialing, expected.dialing);
     all.add("waiting", seen.waiting, expected.waiting);
     all.add("overtaken", seen.overtaken, expected.overtaken);
+    all.add("timed_out", seen.timed_out, expected.timed_out);
+    all.add("cancelled", seen.cancelled, expected.cancelled);
+    all.add("queue_full", seen.queue_full, expected.queue_full);
     all.add("total_wait", seen.total_wait.count(), expected.total_wait.count());
     all.add("longest_wait", seen.longest_wait.count(), expected.longest_wait.count());
     return all.text();

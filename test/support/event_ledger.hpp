@@ -25,7 +25,7 @@ public:
         case pool::event_kind::nudged:
         case pool::event_kind::timed_out:
         case pool::event_kind::cancelled:
-        case pool::event_kind::turned_away: return expect(e.connection == 0, e, "a caller");
+        case pool::event_kind::turned_away: return add_caller(e);
         default: break;
         }
         expect(e.connection != 0, e, "a connection");
@@ -71,6 +71,9 @@ public:
         compare("detached", s.detached, sums_.detached);
         compare("failed_resets", s.failed_resets, sums_.failed_resets);
         compare("failed_closes", s.failed_closes, sums_.failed_closes);
+        compare("timed_out", s.timed_out, sums_.timed_out);
+        compare("cancelled", s.cancelled, sums_.cancelled);
+        compare("queue_full", s.queue_full, sums_.queue_full);
         compare("idle + checking", s.idle + s.checking, idle());
         compare("lent - checking", s.lent - s.checking, lent());
         compare("closing", s.closing, closing());
@@ -117,6 +120,13 @@ private:
         if (!is_known || (e.was == state::dialling) != (was == life::opened)) return life::impossible;
         const bool is_callers = e.why == pool::retirement::detached || e.why == pool::retirement::taken;
         return is_callers ? life::over : life::left;
+    }
+
+    void add_caller(const pool::event& e) {
+        expect(e.connection == 0, e, "a caller");
+        sums_.timed_out += e.kind == pool::event_kind::timed_out;
+        sums_.cancelled += e.kind == pool::event_kind::cancelled;
+        sums_.queue_full += e.kind == pool::event_kind::turned_away && e.error == "the wait queue is full";
     }
 
     void add(const pool::event& e) {

@@ -91,6 +91,19 @@ public:
         return service_ == service::paused;
     }
 
+    /// Whether the pool was destroyed, and leases or lazy connections keep this.
+    bool has_ended() const noexcept {
+        const std::lock_guard guard{lock_};
+        return has_ended_;
+    }
+
+    /// Calls `ask(policy)` with the capacity policy, under the lock.
+    template <class Ask>
+    void ask_capacity(const Ask& ask) const {
+        const std::lock_guard guard{lock_};
+        ask(capacity_);
+    }
+
     /// The figures of the pool.
     pool::stats stats() const {
         const std::lock_guard guard{lock_};
@@ -98,6 +111,9 @@ public:
         all.dialing = admission_.dialing();
         all.waiting = admission_.waiting();
         all.overtaken = admission_.overtaken();
+        all.timed_out = admission_.timed_out();
+        all.cancelled = admission_.cancelled();
+        all.queue_full = admission_.queue_full();
         all.total_wait = saturating_cast<std::chrono::nanoseconds>(admission_.total_wait());
         all.longest_wait = saturating_cast<std::chrono::nanoseconds>(admission_.longest_wait());
         if (notes_ != nullptr) {
@@ -325,6 +341,7 @@ protected:
     [[no_unique_address]] admission_type admission_{store_};
     [[no_unique_address]] std::conditional_t<can_wait, drainers, no_drainers> drainers_;
     service service_ = service::open;
+    bool has_ended_ = false;
     bool orphaned_ = false;
     unsigned unfinished_ = 0;  ///< steps whose batch has ended before they had given everything
 };

@@ -194,11 +194,12 @@ public:
     }
 
     /// From now on the pool keeps no connection. Closes the idle connections. Adds errors to `errors`, unless that is
-    /// nullptr.
+    /// nullptr, because the pool ends.
     void close_all(std::vector<std::exception_ptr>* errors) noexcept {
         decltype(targets_) ended;  // destroyed after the lock, because they have dials
         step(closing::later, [&](moment&) {
             service_ = service::closed;
+            this->has_ended_ = errors == nullptr;
             ended.swap(targets_);
             admission_.close();
         });

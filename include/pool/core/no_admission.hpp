@@ -36,6 +36,9 @@ public:
     static constexpr std::size_t waiting() noexcept { return 0; }                     ///< nobody waits
     static constexpr std::size_t dialing() noexcept { return 0; }                     ///< its dials hold no permit
     static constexpr std::size_t overtaken() noexcept { return 0; }                   ///< nobody waits
+    static constexpr std::size_t timed_out() noexcept { return 0; }                   ///< nobody waits
+    static constexpr std::size_t cancelled() noexcept { return 0; }                   ///< nobody waits
+    static constexpr std::size_t queue_full() noexcept { return 0; }                  ///< nobody waits
     static constexpr std::chrono::nanoseconds total_wait() noexcept { return {}; }    ///< nobody has waited
     static constexpr std::chrono::nanoseconds longest_wait() noexcept { return {}; }  ///< nobody has waited
     static constexpr group* group_of(const hashed&) noexcept { return nullptr; }      ///< nobody waits

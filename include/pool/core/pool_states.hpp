@@ -295,6 +295,12 @@ struct pool_access {
         for (const std::shared_ptr<State>& state : kept) act(*state);
     }
 
+    /// All states of a pool.
+    template <class State, std::size_t Shards>
+    static const std::array<std::shared_ptr<State>, Shards>& states(const pool_states<State, Shards>& pool) noexcept {
+        return pool.states_;
+    }
+
     /// The timeout of the calls of a pool that bring no deadline.
     template <class Pool>
     static auto timeout(const Pool& pool) noexcept {

@@ -47,6 +47,9 @@ public:
     std::size_t promised() const noexcept { return order_.promised(); }  ///< those that wait for a close
     bool empty() const noexcept { return queues_.empty(); }              ///< nobody waits or dials
     std::uint64_t overtaken() const noexcept { return overtaken_; }      ///< connections lent past an older request
+    std::uint64_t timed_out() const noexcept { return timed_out_; }      ///< requests whose deadline passed
+    std::uint64_t cancelled() const noexcept { return cancelled_; }      ///< requests that were cancelled
+    std::uint64_t queue_full() const noexcept { return queue_full_; }    ///< requests that found too many waiting
     duration total_wait() const noexcept { return total_wait_; }         ///< of all requests that have waited
     duration longest_wait() const noexcept { return longest_wait_; }     ///< of all requests that have waited
 
@@ -264,7 +267,12 @@ protected:
     /// The last change of a request that does not wait any more.
     void end_request(request& asking, request_state outcome) noexcept {
         if (asking.by_age_.is_linked()) asking.queue().dialers.erase(asking.queue().dialers.iterator_to(asking));
-        if (outcome != request_state::lent) store_.count_lookup_in_vain();
+        if (outcome != request_state::lent) {
+            store_.count_lookup_in_vain();
+            timed_out_ += outcome == request_state::timed_out;
+            cancelled_ += outcome == request_state::cancelled;
+            queue_full_ += outcome == request_state::queue_full;
+        }
         if (outcome > request_state::failed) note_refusal(asking, outcome);
         asking.state_ = outcome;
         announce(asking);
@@ -349,6 +357,9 @@ protected:
     std::size_t dialing_ = 0;
     std::size_t closing_ = 0;  ///< requests in the state of this name
     std::uint64_t overtaken_ = 0;
+    std::uint64_t timed_out_ = 0;
+    std::uint64_t cancelled_ = 0;
+    std::uint64_t queue_full_ = 0;
     duration total_wait_{};
     duration longest_wait_{};
     bool is_closed_ = false;
