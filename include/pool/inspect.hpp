@@ -100,7 +100,7 @@ private:
     info info_of(const entry& e, const trace& known) const {
         info made{e.key(), state_of(e), core::age_of(e, known, now_), core::idle_time_of(e, known, now_), {},
             core::uses_of(e, known), {}, {}};
-        if (e.is_lent() && known.lent_since && !known.used_until) {
+        if (known.lent_since && !known.used_until) {
             made.lent_for = core::since(known.lent_since, now_);
             made.reused = known.reused;
             if (known.where.line() != 0) made.where = known.where;

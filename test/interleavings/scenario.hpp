@@ -377,6 +377,7 @@ void play(
         const pool::stats end = all.conns->stats();
         const std::size_t left = end.idle + end.lent + end.closing + end.dialing + end.waiting + end.keys;
         test.require(left == 0, "a closed pool without leases has nothing");
+        if constexpr (requires { maker<Pool>::check_end(test, end); }) maker<Pool>::check_end(test, end);
     }
     test.require(all.counted.open == 0, "every connection is closed");
 }

@@ -82,6 +82,8 @@ void check_exact(const scrape& now, const std::string& pool, const pool::stats& 
     is(reason("refused"), s.refused);
     is(value("pool_detached_total"), s.detached);
     is(value("pool_failed_closes_total"), s.failed_closes);
+    is(value("pool_lost_events_total"), s.lost_events);
+    is(value("pool_failed_events_total"), s.failed_events);
     is(value("pool_kept_alive_total"), s.kept_alive);
     is(value("pool_checking"), s.checking);
     is(value("pool_closing"), s.closing);

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <chrono>
 #include <exception>
 #include <utility>
 #include <vector>
 
 #include <pool/connection.hpp>
-#include <pool/core/what.hpp>
 
 /// @file
 /// How a pool closes a connection.
@@ -41,13 +39,6 @@ template <class Conn>
 bool close_conn(Conn& conn) noexcept {
     return core::close_conn(conn, [](const std::exception_ptr&) {});
 }
-
-/// How the close of a connection ended.
-struct close_end {
-    bool failed = false;              ///< it threw
-    std::chrono::nanoseconds took{};  ///< how long it took, if somebody wants to know
-    kept_error why = nullptr;         ///< its error, the same
-};
 
 /// In the child of a fork: has a connection of the parent abandoned, if Conn can do that.
 template <class Conn>

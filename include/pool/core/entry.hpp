@@ -23,6 +23,8 @@ namespace pool::core {
 template <class Key, class Conn, class Parts>
 class entry_index;
 template <class Key, class Conn, class Parts>
+class entry_places;
+template <class Key, class Conn, class Parts>
 class entry_store;
 template <class Key, class Conn, class Parts>
 class lending_store;
@@ -170,6 +172,7 @@ public:
 
 private:
     friend entry_index<Key, Conn, Parts>;
+    friend entry_places<Key, Conn, Parts>;
     friend entry_store<Key, Conn, Parts>;
     friend lending_store<Key, Conn, Parts>;
     friend generations<entry>;

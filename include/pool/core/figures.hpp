@@ -6,7 +6,7 @@
 #include <optional>
 
 #include <pool/connection_state.hpp>
-#include <pool/core/close_conn.hpp>
+#include <pool/core/close_end.hpp>
 #include <pool/core/figure_of.hpp>
 #include <pool/core/notes.hpp>
 #include <pool/core/what.hpp>

@@ -20,6 +20,7 @@
 #include <pool/connection.hpp>
 #include <pool/core/admission.hpp>
 #include <pool/core/close_conn.hpp>
+#include <pool/core/close_end.hpp>
 #include <pool/core/entry_store.hpp>
 #include <pool/core/expiry_rule.hpp>
 #include <pool/core/history.hpp>

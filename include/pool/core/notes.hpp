@@ -14,7 +14,7 @@
 
 #include <pool/call_site.hpp>
 #include <pool/connection_state.hpp>
-#include <pool/core/close_conn.hpp>
+#include <pool/core/close_end.hpp>
 #include <pool/core/what.hpp>
 #include <pool/event.hpp>
 #include <pool/retirement.hpp>
@@ -251,9 +251,9 @@ public:
     void next_to_tell(untold_events& events, std::size_t failed, const Release& release) noexcept {
         for (const untold& each : events) release(*each.of);
         events.clear();
-        events.swap(untold_);
         failed_ += failed;
-        is_telling_ = !events.empty();
+        is_telling_ = !untold_.empty();
+        if (is_telling_ || events.capacity() > untold_.capacity()) events.swap(untold_);  // its memory is used again
     }
 
     /// Tells the observer, without the lock. Returns how many of its calls threw.
