@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <iostream>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 
 #include <fmt/format.h>
@@ -41,6 +42,23 @@ void report_keys(const sessions& conns) {
     for (const auto& key : pool::inspect(conns) | pool::views::by_key | ranges::views::take(3)) fmt::print("{}\n", key);
 }
 // [/busiest]
+
+void observe() {
+    // [observed]
+    const auto on_event = [](const pool::event& e) {
+        if (e.kind == pool::event_kind::retired) fmt::print("{}: {}, {}\n", e.pool, e.key.text(), e.why);
+        if (e.kind == pool::event_kind::dial_failed) fmt::print("{}\n", e);
+    };
+    sessions conns{pool::bounded_open{.max_open = 16}, {}, {.name = "db", .on_event = on_event}, the_clock};
+    // [/observed]
+    conns.acquire("db-1:5432", dial).give_back();
+    conns.invalidate();
+    const auto refuse = [](const std::string&) -> session { throw std::runtime_error{"connection refused"}; };
+    try {
+        (void)conns.acquire("db-2:5432", refuse);
+    } catch (const std::runtime_error&) {
+    }
+}
 
 void figures(const sessions& conns) {
     // [figures]
@@ -79,4 +97,6 @@ int main() {
     std::fflush(stdout);
     figures(conns);
     fmt::print("{}\n", pool::connection_info<account>{.key = {"db-3:5432", "secret"}});
+    std::fflush(stdout);
+    observe();
 }

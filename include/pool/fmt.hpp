@@ -6,6 +6,7 @@
 #include <fmt/ostream.h>
 
 #include <pool/connection_info.hpp>
+#include <pool/event.hpp>
 #include <pool/print.hpp>
 
 /// @file
@@ -18,6 +19,12 @@ template <>
 struct fmt::formatter<pool::key_stats> : fmt::ostream_formatter {};
 template <>
 struct fmt::formatter<pool::connection_state> : fmt::ostream_formatter {};
+template <>
+struct fmt::formatter<pool::retirement> : fmt::ostream_formatter {};
+template <>
+struct fmt::formatter<pool::event_kind> : fmt::ostream_formatter {};
+template <>
+struct fmt::formatter<pool::event> : fmt::ostream_formatter {};
 template <class Key>
 struct fmt::formatter<pool::connection_info<Key>> : fmt::ostream_formatter {};
 template <class Key>
