@@ -4,7 +4,7 @@
 # Writes the library as seven headers into a directory, build/single_header by default:
 #   pool.hpp       <pool/pool.hpp>, <pool/sharded_pool.hpp> and <pool/adapters/handle.hpp>, with all that they include
 #   pool_asio.hpp  what <pool/asio.hpp> adds. It is a file of its own because Boost.Asio takes long to compile.
-#   pool_inspect.hpp  what <pool/inspect.hpp> adds. It needs range-v3.
+#   pool_inspect.hpp  what <pool/inspect.hpp> and <pool/report.hpp> add. They need range-v3.
 #   pool_fmt.hpp   what <pool/fmt.hpp> adds. It needs {fmt}.
 #   pool_prometheus.hpp  what <pool/metrics/prometheus.hpp> adds. It needs prometheus-cpp.
 #   pool_testing.hpp  what <pool/testing.hpp> adds: the testing kit.
@@ -113,10 +113,11 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         put("#include \"pool.hpp\"")
         put("")
         inline("pool/asio.hpp", 0)
-        begin("pool_inspect.hpp", "<pool/inspect.hpp> in one file, besides pool.hpp.")
+        begin("pool_inspect.hpp", "<pool/inspect.hpp> and <pool/report.hpp> in one file, besides pool.hpp.")
         put("#include \"pool.hpp\"")
         put("")
         inline("pool/inspect.hpp", 0)
+        inline("pool/report.hpp", 0)
         begin("pool_fmt.hpp", "<pool/fmt.hpp> in one file, besides pool_inspect.hpp.")
         put("#include \"pool_inspect.hpp\"")
         put("")

@@ -15,6 +15,7 @@
 #include <pool/fmt.hpp>
 #include <pool/inspect.hpp>
 #include <pool/pool.hpp>
+#include <pool/report.hpp>
 // [/include]
 
 using namespace std::chrono_literals;
@@ -96,6 +97,9 @@ int main() {
     report_keys(conns);
     std::fflush(stdout);
     figures(conns);
+    // [report]
+    pool::report(conns, std::cout);
+    // [/report]
     fmt::print("{}\n", pool::connection_info<account>{.key = {"db-3:5432", "secret"}});
     std::fflush(stdout);
     observe();

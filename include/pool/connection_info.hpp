@@ -77,6 +77,21 @@ std::ostream& operator<<(std::ostream& out, const key_count<Key>& c) {
     return out;
 }
 
+/// The callers that wait for a connection of one key.
+template <class Key>
+struct waiting_count {
+    Key key;                             ///< what they wait for
+    std::size_t callers = 0;             ///< how many
+    std::chrono::nanoseconds longest{};  ///< how long the first of them has waited
+};
+
+/// One line, such as: "db": 3 wait, the first for 1.2 s
+template <class Key>
+std::ostream& operator<<(std::ostream& out, const waiting_count<Key>& w) {
+    core::print_key(out, w.key) << w.callers << (w.callers == 1 ? " waits" : " wait, the first");
+    return out << " for " << core::duration_text(w.longest);
+}
+
 /// The same line as a string.
 template <class Key>
 std::string to_string(const connection_info<Key>& c) {
@@ -86,6 +101,11 @@ std::string to_string(const connection_info<Key>& c) {
 template <class Key>
 std::string to_string(const key_count<Key>& c) {
     return core::streamed(c);
+}
+/// The same for those that wait.
+template <class Key>
+std::string to_string(const waiting_count<Key>& w) {
+    return core::streamed(w);
 }
 
 }  // namespace pool

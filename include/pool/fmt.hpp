@@ -28,5 +28,7 @@ struct fmt::formatter<pool::event> : fmt::ostream_formatter {};
 template <class Key>
 struct fmt::formatter<pool::connection_info<Key>> : fmt::ostream_formatter {};
 template <class Key>
+struct fmt::formatter<pool::waiting_count<Key>> : fmt::ostream_formatter {};
+template <class Key>
 struct fmt::formatter<pool::key_count<Key>> : fmt::ostream_formatter {};
 /// @endcond

@@ -126,6 +126,23 @@ auto inspect(const Pool& conns) {
     return snapshot{all.take()};
 }
 
+/// The keys for which callers wait, as a range of `waiting_count`: the key first whose first caller has waited for longest.
+/// Empty for a pool that does not bound what is open. O(n log n). Throws `std::bad_alloc`, and what Key's copy throws.
+template <class Pool>
+auto waiting(const Pool& conns) {
+    using state = core::pool_access::state_of<Pool>;
+    std::vector<waiting_count<typename state::key_type>> all;
+    if constexpr (state::bounds_open) {
+        core::pool_access::for_each_state(conns, [&](state& each) {
+            each.look_at_waiting([&](const auto& key, std::size_t callers, std::chrono::nanoseconds longest) {
+                all.push_back({key, callers, longest});
+            });
+        });
+    }
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.longest > b.longest; });
+    return snapshot{std::move(all)};
+}
+
 /// Views of what `inspect` returns. Each takes any range of `connection_info`, and composes with the views of range-v3.
 namespace views {
 
@@ -237,17 +254,24 @@ struct by_key_fn {
     }
 };
 
-/// The function of `oldest_first`.
-struct oldest_first_fn {
+/// The function of `oldest_first`, and of another view that sorts.
+template <class Time>
+struct longest_first_fn {
+    Time time;  ///< of a connection: the longest comes first
+
     /// Sorts.
     template <ranges::viewable_range Range>
     auto operator()(Range&& connections) const {
         std::vector<info_of<Range>> sorted;
         for (auto&& each : connections) sorted.push_back(each);
-        std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.age > b.age; });
+        std::stable_sort(
+            sorted.begin(), sorted.end(), [this](const auto& a, const auto& b) { return time(a) > time(b); });
         return snapshot{std::move(sorted)};
     }
 };
+
+inline constexpr auto age = [](const auto& c) { return c.age; };            ///< if it is known
+inline constexpr auto lent_for = [](const auto& c) { return c.lent_for; };  ///< if it is known
 
 }  // namespace core
 
@@ -256,7 +280,11 @@ inline constexpr auto by_key = ranges::make_view_closure(core::by_key_fn{});
 
 /// The same connections, the one first that has been open for longest. Those whose age is not known are last.
 /// O(n log n).
-inline constexpr auto oldest_first = ranges::make_view_closure(core::oldest_first_fn{});
+inline constexpr auto oldest_first = ranges::make_view_closure(core::longest_first_fn<decltype(core::age)>{core::age});
+
+/// The same connections, the one first that a caller has had for longest. O(n log n).
+inline constexpr auto longest_lent_first =
+    ranges::make_view_closure(core::longest_first_fn<decltype(core::lent_for)>{core::lent_for});
 
 }  // namespace views
 

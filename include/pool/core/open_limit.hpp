@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include <pool/core/acquire_errors.hpp>
 #include <pool/core/dial_with.hpp>
 #include <pool/core/idle_upkeep.hpp>
 #include <pool/core/opening_store.hpp>
 #include <pool/core/request.hpp>
+#include <pool/core/saturating.hpp>
 #include <pool/policies/clock.hpp>
 
 /// @file
@@ -170,6 +174,37 @@ public:
                 return true;
             },
             [&](moment& now) { admission_.end_close(asking, now); });
+    }
+
+    /// Calls `visit(key, callers, longest)` for each key for which callers wait, without the lock: how many, and how long
+    /// the first of them has waited. Throws `std::bad_alloc`, and what `visit` throws.
+    template <class Visit>
+    void look_at_waiting(const Visit& visit) {
+        struct waiting_group {
+            group* of;
+            std::size_t callers;
+            clock_time_point since;
+        };
+        std::vector<waiting_group> all;
+        const auto release_all = [&](auto*) {
+            const std::lock_guard guard{lock_};
+            for (const waiting_group& each : all) store().release(*each.of);
+        };
+        std::size_t needed = 0;
+        do {
+            all.reserve(needed);
+            needed = 0;
+            const std::lock_guard guard{lock_};
+            admission_.for_each_waiting([&](group& of, std::size_t callers, clock_time_point since) {
+                if (++needed <= all.capacity()) all.push_back({&of, callers, since});
+            });
+            if (needed > all.size()) all.clear();
+            for (const waiting_group& each : all) ++each.of->uses;  // so its key is there when the lock is free
+        } while (needed > all.size());
+        const std::unique_ptr<decltype(all), decltype(release_all)> kept{&all, release_all};
+        const clock_time_point now = this->clock().now();
+        for (const waiting_group& each : all)
+            visit(each.of->key, each.callers, saturating_cast<std::chrono::nanoseconds>(saturating_since(each.since, now)));
     }
 
     /// Does all that is due, as `idle_upkeep::upkeep`. If no clock wakes the callers, those leave that have given up.

@@ -120,6 +120,15 @@ public:
         }
     }
 
+    /// Calls `visit(group, count, since)` for each key for which requests wait, with the time since which the first does.
+    /// O(n) in the keys for which requests wait or dial.
+    template <class Visit>
+    void for_each_waiting(const Visit& visit) noexcept {
+        for (stage* const those : {&settled_, &unsettled_, &unfit_})
+            for (queue& of : *those)
+                if (request* const first = of.oldest()) visit(*of.group, of.waiting.size(), first->since_);
+    }
+
     /// Whether requests wait for keys with blocked connections, or dial and could take those instead.
     bool awaits_blocked() const noexcept { return !blocked_.empty() || !unasked_.empty(); }
 
