@@ -31,7 +31,7 @@ struct trace {
     std::uint64_t number = 0;           ///< of the connections of its store, in the order of their first events
     std::chrono::nanoseconds began{};   ///< when its dial began
     time opened = {};                   ///< when its dial ended, or it was put
-    time idle_since = {};               ///< while it is idle, or was not used since
+    time idle_since = {};               ///< when it was idle last: while it is unused, it is as old as that
     time lent_since = {};               ///< when a caller got it, who has not given it back, or whose reset it is in
     time used_until = {};               ///< while it is reset: when the caller has given it back
     std::chrono::nanoseconds waited{};  ///< how long that caller waited for it
@@ -132,7 +132,6 @@ public:
     /// A caller gets it.
     [[gnu::cold]] void lent(const Entry& e, bool reused) noexcept {
         change(e, [&](trace& its, event& what) {
-            its.idle_since.reset();
             its.lent_since = what.at;
             its.used_until.reset();
             its.reused = what.reused = reused;
