@@ -8,7 +8,6 @@
 #include <ostream>
 #include <string>
 #include <string_view>
-#include <typeindex>
 
 #include <pool/connection_state.hpp>
 #include <pool/core/describe.hpp>
@@ -55,7 +54,7 @@ public:
     template <class Key>
     explicit event_key(const Key& key) noexcept
         : key_{std::addressof(key)},
-          type_{typeid(Key)},
+          type_{&type<Key>},
           text_{[](const void* of) { return core::describe(*static_cast<const Key*>(of)); }} {}
 
     /// As in messages of errors: see `key_traits`. Throws what that throws.
@@ -64,12 +63,16 @@ public:
     /// The key itself; nullptr if it is not of this type.
     template <class Key>
     const Key* as() const noexcept {
-        return type_ == typeid(Key) ? static_cast<const Key*>(key_) : nullptr;
+        return type_ == &type<Key> ? static_cast<const Key*>(key_) : nullptr;
     }
 
 private:
+    /// Its address stands for the type, so that a program may be compiled without RTTI.
+    template <class Key>
+    static constexpr char type = 0;
+
     const void* key_ = nullptr;
-    std::type_index type_{typeid(void)};
+    const char* type_ = nullptr;
     std::string (*text_)(const void*) = nullptr;
 };
 

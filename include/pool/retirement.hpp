@@ -13,6 +13,7 @@ namespace pool {
 
 /// Why a connection left the pool.
 enum class retirement : unsigned char {
+    none,               ///< it has not
     evicted_for_key,    ///< to make room for another one of its key
     evicted_for_pool,   ///< to make room for any other one
     expired,            ///< by an expiry policy that gives no further reason
@@ -35,7 +36,7 @@ enum class retirement : unsigned char {
 
 /// It in words, such as "idle for too long".
 constexpr std::string_view to_string(retirement why) noexcept {
-    constexpr std::string_view names[]{"evicted for its key", "evicted for the pool", "expired", "idle for too long",
+    constexpr std::string_view names[]{"none", "evicted for its key", "evicted for the pool", "expired", "idle for too long",
         "open for too long", "used too often", "expired by its own word", "dead", "unhealthy", "keep-alive failed",
         "reset failed", "cleared", "invalidated", "no room", "discarded", "detached", "taken", "pool closed"};
     return names[static_cast<unsigned char>(why)];

@@ -84,6 +84,23 @@ EACH_TENDED_POOL("events: a connection that is kept alive while its pool closes,
     }
 }
 
+EACH_TENDED_POOL("events: a connection whose caller leaves before its check is as old as before") {
+    using policy = pool::any_of<pool::after_idle, pool::after_lifetime>;
+    using pool_type = pool::basic_pool<std::string, pool::testing::tended_connection,
+        capacity_of<Pool>, policy, pool::testing::probe_lock, pool::manual_clock>;
+    fixture<pool_type, policy> f{{}, policy{pool::after_idle{10s}, pool::after_lifetime{1h}}};
+    f.put();
+    f.clock.advance(4s);
+    using state_type = pool::core::pool_access::state_of<pool_type>;
+    state_type& state = *pool::core::pool_access::state(*f.conns);
+    auto* const found = state.lend_at_once(typename state_type::hashed{"a"});
+    REQUIRE(found != nullptr);
+    CHECK(f.events_of([&] { state.give_back(*found); }) ==
+          texts{"\"a\": connection 1 lent, reused", "\"a\": connection 1 given back"});
+    f.clock.advance(6s);
+    CHECK(f.events_of([&] { f.conns->upkeep(); }).at(0) == "\"a\": connection 1 retired: idle for too long");
+}
+
 EACH_TENDED_POOL("events: a caller that wants a fresh connection discards the one that it is lent instead") {
     tended_fixture<Pool> f;
     f.put();

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <pool/pool.hpp>
+#include <pool/testing/failure_point.hpp>
 
 #include <support/observed_pool.hpp>
 
@@ -100,6 +101,19 @@ EACH_OBSERVED_POOL("events: what a caller keeps has left the pool, and is not cl
     f.clock.advance(1s);
     CHECK(f.events_of([&] { lent.detach().close(); }) ==
           texts{"\"a\": connection 2 retired: detached, lent for 1 s"});
+}
+
+TEST_CASE_TEMPLATE("events: a connection that cannot be moved out is discarded", Capacity, pool::bounded,
+    pool::bounded_open) {
+    fixture<pool_of<Capacity, pool::never, pool::testing::fragile_connection>> f;
+    f.put();
+    f.told.clear();
+    {
+        const pool::testing::countdown next{pool::testing::point::move, 1};
+        CHECK_THROWS((void)f.conns->take("a"));
+    }
+    CHECK(f.events() == texts{"\"a\": connection 1 lent, reused", "\"a\": connection 1 retired: discarded",
+                            "\"a\": connection 1 closed"});
 }
 
 EACH_OBSERVED_POOL("events: a connection that is not kept has one reason") {

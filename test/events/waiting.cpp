@@ -116,6 +116,22 @@ TEST_CASE("events: a caller that is not served is told of, with its reason [C29]
     if (pool::core::is_waiting(asking.state())) requests::cancel(*f.conns, asking);
 }
 
+TEST_CASE("events: a wait that a pause has interrupted is told as a whole") {
+    waiting_fixture f{{.max_open = 1}};
+    auto lent = f.acquire();
+    waiting_fixture::caller& asking = f.ask();
+    f.clock.advance(5ms);
+    lent.discard();  // so it may dial
+    f.conns->pause(pool::wait_for_resume);
+    CHECK(f.look(asking) != pool::core::request_state::may_dial);
+    f.clock.advance(3ms);
+    f.conns->resume();
+    REQUIRE(f.look(asking) == pool::core::request_state::may_dial);
+    CHECK(f.events_of([&] { requests::dial_succeeded(*f.conns, asking, f.dial()); }).back() ==
+          "\"a\": connection 2 lent, fresh after 8 ms");
+    f.lease_of(asking).give_back();
+}
+
 TEST_CASE("events: the key of a caller outlives its queue") {
     std::string key;
     waiting_fixture f{{.max_open = 1}};

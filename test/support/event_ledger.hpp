@@ -165,6 +165,7 @@ private:
         case why::discarded: ++sums_.discarded; break;
         case why::detached: ++sums_.detached; break;
         case why::taken: break;
+        case why::none: expect(false, e, "no reason"); break;
         case why::pool_closed:
             sums_.cleared += was_idle;
             sums_.refused += was_lent;

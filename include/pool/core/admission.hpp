@@ -129,7 +129,7 @@ public:
             const std::size_t helped = order_.promised() + order_.nudged() + closing_;
             if (waiting_ - helped > now.bounds.max_waiting()) leave(asking, request_state::queue_full, now);
         }
-        if (is_waiting(asking.state_)) base::note(event_kind::queued, asking.queue());
+        if (is_waiting(asking.state_)) base::note_queued(asking);
         serve(now);
         return true;
     }
@@ -222,6 +222,7 @@ public:
         } else {
             base::no_longer_closing(asking);
             order_.put_back(asking);
+            base::note_queued(asking);
             announce(asking);
         }
         changed(of, now);
@@ -303,6 +304,7 @@ private:
             order_.put_back(asking);
             asking.since_ = now.now();
             ++waiting_;
+            base::note_queued(asking);
         }
         changed(of, now);  // so it is not nudged any more
     }

@@ -173,8 +173,9 @@ private:
             if (is_due || !is_waiting(next->state_)) {
                 lend_to(*next, now);
             } else {
-                base::note(event_kind::nudged, of);
-                announce(order_.nudge(of));
+                request& nudged = order_.nudge(of);
+                base::note_nudged(nudged);
+                announce(nudged);
                 fit(of, now);
             }
         }

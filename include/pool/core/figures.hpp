@@ -84,7 +84,7 @@ protected:
     void count_put_in_vain(const Entry& e) noexcept {
         ++stats_.puts;
         if (notes_ != nullptr) [[unlikely]]
-            notes_->came_in(e);
+            notes_->came_in(e, e.is_unused());
     }
 
     /// An entry leaves the pool, from where it `was` for callers.

@@ -46,10 +46,17 @@ public:
     /// Called when the pool and its lazy connections are destroyed: it is the deleter of their common
     /// `std::shared_ptr`.
     static void orphan(guarded_store* state) noexcept {
-        state->last_step([state](moment&) {
-            state->orphaned_ = true;
-            if (const auto notes = state->store().notes()) notes->fall_silent(state->ends_event());
-        });
+        state->last_step([state](moment&) { state->orphaned_ = true; });
+    }
+
+    /// The end of the pool: from now on, its observer is told nothing. Leases and lazy connections may keep this state.
+    void fall_silent() noexcept {
+        typename notes_type::untold_events left;
+        {
+            const std::lock_guard guard{lock_};
+            if (auto* const notes = store().notes()) left = notes->fall_silent();
+        }
+        release(left);
     }
 
 protected:
@@ -113,11 +120,6 @@ protected:
         entry* const claimed = locked(now, begins, which, count, count);
         if (claimed != nullptr) close_claimed(*claimed, claims::none, nullptr, end);
         return claimed != nullptr;
-    }
-
-    /// Closes a lent connection that its caller could not take.
-    void close_taken(entry& e) noexcept {
-        step(closing::own, [&](moment& now) { store().retire_uncounted(e, retirement::taken, now.retired); });
     }
 
     /// Holds the lock. At its end, frees it, and then tells the observer what has happened meanwhile.
@@ -194,12 +196,13 @@ private:
         return claimed;
     }
 
-    /// The end of the locked part.
+    /// The end of the locked part. If there is something to close, the step at the end of that tells: an observer that blocks
+    /// holds up no close, and no permit.
     [[gnu::noinline]] entry* end_step(moment& now, claims which, std::size_t before, aftermath& after) noexcept {
         entry* const claimed = serve_and_claim(now, which, before);
         after.notifications = admission_.take_notifications();
         unfinished_ += bounds_open && now.is_over();
-        after.to_tell = begins_to_tell();
+        if (claimed == nullptr) after.to_tell = begins_to_tell();
         return claimed;
     }
 
@@ -296,7 +299,7 @@ private:
                 later += new_since(before);
                 notifications = admission_.take_notifications();
                 is_over = now.is_over();
-                to_tell = begins_to_tell();
+                if (claimed == nullptr) to_tell = begins_to_tell();
                 unfinished_ -= !is_over;
                 is_last = is_unneeded();
             }
@@ -348,32 +351,41 @@ private:
         return notes != nullptr && notes->begin_to_tell() ? notes : nullptr;
     }
 
-    /// Tells the observer what has happened, until there is nothing more. One thread does at a time, so the events are told
-    /// in their order. Deletes this state if nothing needs it any more.
+    /// Tells the observer what has happened, until there is nothing more, or until it has told so much that others should.
+    /// One thread does at a time, so the events are told in their order. Deletes this state if nothing needs it any more.
     [[gnu::cold]] void tell(notes_type& notes) noexcept {
+        constexpr int most_rounds = 64;
         typename notes_type::untold_events events;
         bool is_last = false;
-        for (std::size_t failed = 0;; failed = notes.tell(events)) {
-            const std::lock_guard guard{lock_};
-            if (store().notes() != &notes) return;  // the observer has forked, and this is the child
-            notes.next_to_tell(events, failed, ends_event());
-            if (!events.empty()) continue;
-            is_last = is_unneeded();
-            wake_drainers();
-            break;
+        std::size_t failed = 0;
+        for (int round = 0;; ++round) {
+            {
+                const std::lock_guard guard{lock_};
+                notes.next_to_tell(events, failed, round != most_rounds);
+                if (!notes.is_telling()) {
+                    is_last = is_unneeded();
+                    wake_drainers();
+                    break;
+                }
+            }
+            failed = notes.tell(events);
+            release(events);
         }
         if (is_last) delete this;
+    }
+
+    /// Releases what events have kept alive, a batch at a time.
+    void release(typename notes_type::untold_events& events) noexcept {
+        for (bool is_all = events.empty(); !is_all;) {
+            const std::lock_guard guard{lock_};
+            is_all = notes_type::release(events, batch, [this](group& of) { store().release(of); });
+        }
     }
 
     /// Whether a thread tells the observer. Only under the lock.
     bool is_telling() const noexcept {
         const auto* const notes = store().notes();
         return notes != nullptr && notes->is_telling();
-    }
-
-    /// What an event has kept alive ends.
-    auto ends_event() noexcept {
-        return [this](group& of) { store().release(of); };
     }
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -158,11 +159,11 @@ public:
         if (its != nullptr) end_use(*its, now_());
     }
 
-    /// It has come in: from its caller, or from nobody.
-    [[gnu::cold]] void came_in(const Entry& e) noexcept {
+    /// It has come in: from its caller, who may not have used it, or from nobody.
+    [[gnu::cold]] void came_in(const Entry& e, bool is_unused) noexcept {
         change(e, [&](trace& its, event& what) {
             what.kind = its.lent_since ? event_kind::given_back : event_kind::put;
-            if (its.lent_since) what.took = end_use(its, what.at);
+            if (its.lent_since && !is_unused) what.took = end_use(its, what.at);
             its.lent_since.reset();
             its.used_until.reset();
         });
@@ -171,11 +172,14 @@ public:
     /// It came in, and is idle. If it is unused, it is as old as when it was idle before. `since` and `at` are the times
     /// that the store was told.
     [[gnu::cold]] void idle(const Entry& e, bool is_unused, time_point since, time_point at) noexcept {
-        came_in(e);
+        came_in(e, is_unused);
         trace* const its = find(e);
         if (its == nullptr) return;
         if (!(is_unused && its->idle_since)) its->idle_since = now_();
+        const retirement before = its->expires_by;
         expires(e, since, at);
+        const bool is_known = its->expires_by != retirement::expired && its->expires_by != retirement::expired_own;
+        if (is_unused && !is_known) its->expires_by = before;  // it is the time that it had
     }
 
     /// It is to expire at a time.
@@ -244,14 +248,23 @@ public:
     }
     bool is_telling() const noexcept { return is_telling_; }  ///< somebody does
 
-    /// Exchanges events that were told for the next ones; calls `release(group)` for each of the former. `failed` is how many
-    /// calls of the observer have thrown.
+    /// Releases groups of events that were told, `most` at most: calls `release(group)` for each. Returns whether these were
+    /// all.
     template <class Release>
-    void next_to_tell(untold_events& events, std::size_t failed, const Release& release) noexcept {
-        for (const untold& each : events) release(*each.of);
-        events.clear();
+    static bool release(untold_events& events, std::size_t most, const Release& release) noexcept {
+        for (; !events.empty() && most != 0; --most) {
+            release(*events.back().of);
+            events.pop_back();
+        }
+        return events.empty();
+    }
+
+    /// Exchanges events that were told, and released, for the next ones, unless there are none, or others are to tell them.
+    /// `failed` is how many calls of the observer have thrown.
+    void next_to_tell(untold_events& events, std::size_t failed, bool goes_on) noexcept {
         failed_ += failed;
-        is_telling_ = !untold_.empty();
+        is_telling_ = goes_on && !untold_.empty();
+        if (!goes_on) return;
         if (is_telling_ || events.capacity() > untold_.capacity()) events.swap(untold_);  // its memory is used again
     }
 
@@ -259,6 +272,7 @@ public:
     std::size_t tell(untold_events& events) const noexcept {
         std::size_t failed = 0;
         for (untold& each : events) {
+            if (observer_is_gone_) break;
             each.what.pool = pool_;
             each.what.key = event_key{each.of->key};
             if (each.error) each.what.error = *each.error;
@@ -272,12 +286,10 @@ public:
         return failed;
     }
 
-    /// From now on, there are no events: the pool is destroyed. Calls `release(group)` for each that there is.
-    template <class Release>
-    void fall_silent(const Release& release) noexcept {
+    /// From now on, there are no events: the pool is destroyed. Returns those that there are, to release them.
+    untold_events fall_silent() noexcept {
         observer_is_gone_ = true;
-        for (const untold& each : untold_) release(*each.of);
-        untold_.clear();
+        return std::exchange(untold_, {});
     }
 
 private:
@@ -335,7 +347,7 @@ private:
     std::uint64_t lost_ = 0;
     std::uint64_t failed_ = 0;
     bool is_telling_ = false;
-    bool observer_is_gone_ = false;
+    std::atomic<bool> observer_is_gone_ = false;  ///< read without the lock, too
 };
 
 }  // namespace pool::core

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
 
 #include <boost/intrusive/list.hpp>
@@ -79,7 +80,7 @@ public:
     /// A dial has failed. `closed` is the close of a dead connection. If it was interrupted, its entry is for the next one; otherwise this erases it.
     void end_failed_dial(entry& fresh, bool was_interrupted, const kept_error& why,
         const std::optional<close_end>& closed = {}) noexcept {
-        const typename base::telling_guard guard{*this};
+        const failed_dial_guard guard{*this};
         store().count_failed_dial(fresh, why, closed);
         if (!was_interrupted) store().erase_unopened(fresh);
     }
@@ -89,6 +90,14 @@ public:
         const std::lock_guard guard{lock_};
         store().erase_unopened(fresh);
     }
+
+private:
+    /// Where a dial holds a permit, the step that frees it tells of the failure: an observer may want the permit.
+    class silent_guard : std::lock_guard<LockPolicy> {
+    public:
+        explicit silent_guard(opening_store& of) : std::lock_guard<LockPolicy>{of.lock_} {}
+    };
+    using failed_dial_guard = std::conditional_t<base::bounds_open, silent_guard, typename base::telling_guard>;
 
 protected:
     ~opening_store() override = default;
@@ -146,7 +155,7 @@ protected:
             const auto closed = close_opened(fresh);
             const bool is_over = !was_interrupted || context.stop.stop_requested();
             {
-                const typename base::telling_guard guard{*this};
+                const failed_dial_guard guard{*this};
                 store().count_failed_dial(fresh, why, closed);
                 if (is_over) store().erase_unopened(fresh);
             }

@@ -109,7 +109,7 @@ public:
             try {
                 taken.emplace(std::move(found->conn()));
             } catch (...) {
-                this->close_taken(*found);
+                discard(*found);
                 throw;
             }
             found->destroy();

@@ -232,8 +232,12 @@ protected:
 
     ~pool_states() = default;
 
-    /// Closes the idle connections, and keeps none from now on. Closes may call the pool meanwhile.
-    void finish() noexcept { close_all(states_, nullptr); }
+    /// The end of the pool: closes the idle connections, and keeps none from now on. Closes and the observer may call the
+    /// pool meanwhile, but the observer not after it.
+    void finish() noexcept {
+        close_all(states_, nullptr);
+        for (const state_ptr& state : states_) state->fall_silent();
+    }
 
     /// The states. A close may destroy the pool, so a function that goes on after a close must first copy them.
     const std::array<state_ptr, Shards>& states() const noexcept { return states_; }

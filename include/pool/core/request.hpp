@@ -168,6 +168,7 @@ private:
     const bool dials_on_caller_thread_;
     bool prefers_dial_ = false;
     bool is_notified_ = false;
+    bool is_told_queued_ = false;  ///< the observer was told that it has to wait
     request_state state_ = request_state::held;
     unsigned char outdated_dials_ = 0;  ///< how many it has made
     key_queue<Entry>* queue_ = nullptr;

@@ -231,7 +231,8 @@ protected:
     static std::chrono::nanoseconds waited(const request& asking, Moment& now) noexcept {
         const bool waits = is_waiting(asking.state_) || asking.state_ == request_state::closing;
         if (!waits) return asking.waited_;
-        return saturating_cast<std::chrono::nanoseconds>(saturating_since(asking.since_, now.now()));
+        const auto since = saturating_cast<std::chrono::nanoseconds>(saturating_since(asking.since_, now.now()));
+        return since < since.max() - asking.waited_ ? asking.waited_ + since : since.max();
     }
 
     /// A request waits no more.
@@ -288,8 +289,15 @@ protected:
     }
 
     /// Something has happened to a request in a queue.
-    void note(event_kind kind, queue& of) noexcept {
-        if (auto* const notes = store_.notes()) notes->waiting(kind, *of.group);
+    void note_nudged(request& nudged) noexcept {
+        note_queued(nudged);
+        if (auto* const notes = store_.notes()) notes->waiting(event_kind::nudged, *nudged.queue().group);
+    }
+    /// It has to wait. That is told once.
+    void note_queued(request& asking) noexcept {
+        auto* const notes = store_.notes();
+        if (notes != nullptr && !std::exchange(asking.is_told_queued_, true))
+            notes->waiting(event_kind::queued, *asking.queue().group);
     }
     void note_refusal(request& asking, request_state outcome) noexcept {
         auto* const notes = store_.notes();
