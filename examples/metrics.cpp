@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdint>
 #include <exception>
 #include <limits>
@@ -72,9 +73,7 @@ void call_servers(sessions& conns, std::atomic<std::uint64_t>& requests, const I
     }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     int port = 0;
     double seconds = std::numeric_limits<double>::infinity();
     std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
@@ -112,4 +111,16 @@ int main(int argc, char** argv) {
     }
     const pool::stats s = conns.stats();
     fmt::print("{} requests, {} look-ups, {} lent\n", requests.load(), s.hits + s.misses, s.lent);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "metrics: {}\n", error.what());
+        return 1;
+    }
 }

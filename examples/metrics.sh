@@ -9,7 +9,7 @@ set -euo pipefail
 program=$1
 promtool=$2
 directory=$(mktemp -d)
-coproc example { exec "$program"; }
+coproc example { exec "$program" --seconds 60; }  # should this script be killed, it ends by itself
 # shellcheck disable=SC2154  # coproc sets it
 pid=$example_PID
 trap 'kill "$pid" 2>/dev/null || true; rm -rf "$directory"' EXIT
@@ -38,7 +38,7 @@ value() { awk -v name="$2" 'substr($0, 1, length(name)) == name && substr($0, le
     END { if (!n) exit 1; printf "%d\n", sum }' "$1" || fail "there is no $2"; }
 
 check() {
-    local file=$1 idle puts hits checking retired discarded reset
+    local file=$1 idle puts hits checking retired discarded reset errors
     idle=$(grep '^db_client_connection_count{.*="idle"' "$file" | awk '{ print $NF }')
     puts=$(value "$file" pool_puts_total)
     hits=$(value "$file" pool_hits_total)
@@ -48,18 +48,22 @@ check() {
     reset=$(grep '^pool_retired_total{.*"failed_reset"' "$file" | awk '{ print $NF }')
     [[ $puts -eq $((idle + hits + checking + retired - discarded - reset)) ]] ||
         fail "it does not add up: $puts puts, $idle idle, $hits hits, $checking checked, $retired retired, $discarded discarded"
-    [[ $(value "$file" pool_collect_errors_total) -eq 0 ]] || fail 'a collection has failed'
+    errors=$(value "$file" pool_collect_errors_total)
+    [[ $errors -eq 0 ]] || fail 'a collection has failed'
 }
 
-until
+# An assignment ends the script if there is no such metric. A scrape fails when the program has ended.
+hits=0
+until [[ $hits -gt 0 ]] && grep -q '^pool_key_connections{.*key="db-' "$directory/first"; do
     scrape "$directory/first"
-    [[ $(value "$directory/first" pool_hits_total) -gt 0 ]] && grep -q '^pool_key_connections{.*key="db-' "$directory/first"
-do :; done
+    hits=$(value "$directory/first" pool_hits_total)
+done
 check "$directory/first"
-until
+before=$hits
+until [[ $hits -gt $before ]]; do
     scrape "$directory/second"
-    [[ $(value "$directory/second" pool_hits_total) -gt $(value "$directory/first" pool_hits_total) ]]
-do :; done
+    hits=$(value "$directory/second" pool_hits_total)
+done
 check "$directory/second"
 
 # Each counter of the first scrape is in the second, and has not become less.

@@ -81,7 +81,7 @@ void check_plot(const fs::path& file) {
     run_gnuplot({"--version"}, temporary_directory{}.path());
 
     std::error_code ignored;
-    const bool existed = fs::exists(file, ignored);
+    const bool existed = fs::exists(fs::symlink_status(file, ignored));  // a link is not ours to remove
     errno = 0;
     if (!std::ofstream{file, std::ios::app}) fail("write the picture", file, errno);
     if (!existed) fs::remove(file, ignored);

@@ -30,7 +30,7 @@ std::size_t open(const pool::stats& seen) { return seen.idle + seen.lent; }
 /// All connections that the pool has closed so far, or is closing, for whatever reason.
 std::uint64_t retired(const pool::stats& seen) {
     return seen.refused + seen.evicted + seen.expired + seen.cleared + seen.invalidated + seen.found_closed +
-           seen.found_unhealthy + seen.failed_keep_alives + seen.discarded + seen.outdated_dials;
+           seen.found_unhealthy + seen.failed_keep_alives + seen.failed_resets + seen.discarded + seen.outdated_dials;
 }
 
 /// In milliseconds.

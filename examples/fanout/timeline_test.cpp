@@ -75,10 +75,10 @@ TEST_CASE("slices_of: whatever closes a connection has retired it") {
     pool::stats seen;
     for (std::uint64_t* each :
         {&seen.refused, &seen.evicted, &seen.expired, &seen.cleared, &seen.invalidated, &seen.found_closed,
-            &seen.found_unhealthy, &seen.failed_keep_alives, &seen.discarded, &seen.outdated_dials})
+            &seen.found_unhealthy, &seen.failed_keep_alives, &seen.failed_resets, &seen.discarded, &seen.outdated_dials})
         *each = 1;
     all.samples = {{all.begin, {}}, {all.begin + 10ms, seen}};
-    CHECK(slices_of(all).at(0).retired == doctest::Approx(1000));
+    CHECK(slices_of(all).at(0).retired == doctest::Approx(1100));
 }
 
 TEST_CASE("slices_of: a wait belongs to the slice in which it ends") {

@@ -40,8 +40,10 @@ namespace pool::metrics {
 /// for all pools of a program, and should be all that there is for one exposer, so that each name comes once.
 /// docs/metrics.md lists the metrics.
 ///
-/// It refers to pools weakly. A pool that is destroyed leaves by itself, and neither has to outlive the other. Lazy
-/// connections that outlive their pool do not keep it here. If a pool is destroyed in the middle of a collection, then
+/// It refers to pools weakly. A pool that is destroyed leaves by itself, and neither has to outlive the other. But call
+/// `remove` before anything ends that the policies of the pool, or the function that makes labels, refer to: a collection
+/// that is under way may call them after the pool was destroyed. Lazy connections that outlive their pool do not keep it
+/// here. If a pool is destroyed in the middle of a collection, then
 /// the thread that collects frees its state.
 ///
 /// Thread-safe. Collections, `add` and `remove` exclude each other. A collection takes the lock of a pool a few times,
@@ -56,7 +58,7 @@ public:
     /// Collects the figures of a pool from now on. Its name is the label `db_client_connection_pool_name`, so give each
     /// pool one. `labels` are further labels of all its series. Throws `std::invalid_argument` if another pool has the
     /// same name and the same labels, or if the name of a label is not valid, or used by the metrics themselves; and
-    /// `std::bad_alloc`. A label without a value is none, as for Prometheus.
+    /// `std::bad_alloc`. A label with an empty value is left out.
     template <class Pool>
     void add(const Pool& conns, const ::prometheus::Labels& labels = {}) {
         check_lock<Pool>();
@@ -64,7 +66,7 @@ public:
     }
 
     /// The same, and counts the connections by `label(key)`, a text. Keys with the same label are counted together. The
-    /// first `most_labels` different labels that are met have series of their own, for good. All others are counted
+    /// first `most_labels` different labels that are met have series of their own, until `remove`. All others are counted
     /// together, as "other". So the number of series is bounded, whatever the keys are.
     ///
     /// `label` is called for each key in each collection, without the lock of the pool. It must not call this object.
