@@ -200,7 +200,8 @@ public:
 
     /// Waits until no connection is lent, being dialled or being closed, or until `deadline`, a time of the pool's
     /// clock. Returns how many are left. If it returns 0 after `close()`, every connection that the pool has opened is
-    /// closed. Do not call it from a close or a dial: it would wait for itself.
+    /// closed. Do not call it from a close, a dial or an observer: it would wait for itself. While an observer is called, that
+    /// counts as one more.
     std::size_t drain(time_point deadline) {
         static_assert(State::can_wait,
             "pool: drain waits, which only a pool can that has a lock and whose CapacityPolicy bounds what is open");
