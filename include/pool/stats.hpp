@@ -44,7 +44,7 @@ struct stats {
     std::uint64_t kept_alive = 0;  ///< keep-alives of idle connections that went well
 
     // how lent connections left for good
-    std::uint64_t discarded = 0;  ///< closed instead of given back
+    std::uint64_t discarded = 0;  ///< closed instead of given back, or because a `take` could not move them
     std::uint64_t detached = 0;   ///< kept by the caller
 
     std::uint64_t failed_resets = 0;  ///< closed, because their reset failed
