@@ -50,7 +50,7 @@ private:
 // [register]
 using sessions = pool::bounded_pool<std::string, session>;
 
-/// What an exposer serves. It refers to the pool weakly, so the pool may end before it.
+/// The metrics that an exposer serves. They refer to the pool weakly, so the pool may end before them.
 std::shared_ptr<pool::metrics::prometheus_pools> metrics_of(const sessions& conns) {
     auto metrics = std::make_shared<pool::metrics::prometheus_pools>();
     metrics->add(conns, {{"service", "orders"}}, [](const std::string& host) { return host; });

@@ -37,7 +37,7 @@ constexpr std::chrono::microseconds mean_work = 4ms;
 /// How long a caller does something else before its next request, at random.
 constexpr std::chrono::microseconds mean_pause = 4ms;
 
-/// What a server works on a login, with which each connection begins. It makes dials as dear as they often are.
+/// The work of a server on a login, with which each connection begins. It makes dials as dear as they often are.
 constexpr std::chrono::microseconds login_work = 10ms;
 
 constexpr auto dial_patience = 2s;
@@ -49,7 +49,7 @@ constexpr auto longest_delay = 200ms;
 /// The server that goes away. The choice of servers prefers the first one.
 constexpr std::size_t victim = 0;
 
-/// What is known of the victim. Requests to it may fail from just before it goes `away` until one that was sent after it was
+/// The victim, as far as callers know. Requests to it may fail from just before it goes `away` until one that was sent after it was
 /// `started` is answered: only then has the dial noticed that it is back.
 enum class presence { here, away, started, seen_again };
 
@@ -148,7 +148,7 @@ private:
     caller& notes_;
 };
 
-/// What happens to the pool, and when: the calling thread tells it.
+/// Has each thing happen to the pool at its time, and tells the timeline. Runs on the calling thread.
 void tell(const options& chosen, sessions& pool, embedded_servers* embedded, std::atomic<presence>& victim_state,
     timeline& history) {
     const auto at = [&](double share) {

@@ -15,11 +15,11 @@
 #include <pool/retirement.hpp>
 
 /// @file
-/// What a pool tells its observer.
+/// The events that a pool tells its observer.
 
 namespace pool {
 
-/// What has happened. The first group happens to connections, the second to callers in the wait queue.
+/// The kind of an event. The first group happens to connections, the second to callers in the wait queue.
 enum class event_kind : unsigned char {
     opened,       ///< a dial has opened a connection; `took` is how long it took
     put,          ///< a connection came in that no caller had: by `put`, or from a dial that nobody waited for

@@ -91,14 +91,8 @@ private:
         seen_.reserve(all_.capacity());
     }
 
-    static connection_state state_of(const entry& e) noexcept {
-        if (e.is_idle()) return connection_state::idle;
-        if (e.is_lent()) return connection_state::lent;
-        return e.is_opening() ? connection_state::dialling : connection_state::closing;
-    }
-
     info info_of(const entry& e, const trace& known) const {
-        info made{e.key(), state_of(e), core::age_of(e, known, now_), core::idle_time_of(e, known, now_), {},
+        info made{e.key(), e.state(), core::age_of(e, known, now_), core::idle_time_of(e, known, now_), {},
             core::uses_of(e, known), {}, {}};
         if (known.lent_since && !known.used_until) {
             made.lent_for = core::since(known.lent_since, now_);

@@ -67,7 +67,7 @@ public:
     }
 
 private:
-    static void add(std::size_t& to, std::size_t bound) noexcept { to = to > no_limit - bound ? no_limit : to + bound; }
+    static void add(std::size_t& to, std::size_t bound) noexcept { to = core::sum_of_bounds(to, bound); }
 
     std::size_t open_ = 0;
     std::size_t idle_ = 0;

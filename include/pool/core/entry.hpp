@@ -11,6 +11,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include <pool/connection.hpp>
+#include <pool/connection_state.hpp>
 #include <pool/core/entry_parts.hpp>
 #include <pool/core/generations.hpp>
 #include <pool/core/key_group.hpp>
@@ -129,6 +130,13 @@ public:
     bool is_opening() const noexcept { return place_ == place::opening; }  ///< with the caller that opens it
     bool is_lent() const noexcept { return place_ == place::lent || is_unused(); }  ///< with a caller
     bool is_idle() const noexcept { return place_ == place::idle; }        ///< with the pool
+
+    /// Where its connection is, for callers.
+    connection_state state() const noexcept {
+        if (is_idle()) return connection_state::idle;
+        if (is_lent()) return connection_state::lent;
+        return is_opening() ? connection_state::dialling : connection_state::closing;
+    }
 
     /// Whether it is lent, and nobody has used it since: its check has not passed, or it is kept alive. If it comes back so,
     /// it is as old as before.

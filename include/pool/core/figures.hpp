@@ -72,7 +72,7 @@ protected:
             notes_->is_checked(e);
     }
 
-    /// That caller gets it, whether or not it was checked.
+    /// Counts that this caller gets it, whether or not it was checked.
     void count_checked_hit(const Entry& e) noexcept {
         --stats_.checking;
         ++stats_.hits;

@@ -170,7 +170,7 @@ private:
                 now.now();
     }
 
-    /// What a step does after its locked part.
+    /// The work of a step that is left for after its locked part.
     struct aftermath {
         typename admission_type::notifications notifications{};
         notes_type* to_tell = nullptr;
@@ -206,7 +206,7 @@ private:
         return claimed;
     }
 
-    /// What comes after it.
+    /// The part of a step after the locked one.
     [[gnu::noinline]] void finish_step(
         moment& now, aftermath& after, claims which, entry*& claimed, std::size_t& later) noexcept {
         deliver(after.notifications);

@@ -230,8 +230,7 @@ public:
     /// Retires a lent entry that its caller does not want to give back.
     void discard(entry& e, entries& retired) noexcept { retire_lent(e, retirement::discarded, retired); }
 
-    /// Retires a lent or newly opened entry whose caller never gets it. No figure counts that: the pool is closed, or the
-    /// caller could not take it.
+    /// Retires a lent or newly opened entry whose caller never gets it: the pool is closed. No figure counts that.
     void retire_uncounted(entry& e, retirement why, entries& retired) noexcept {
         retire(e, why, e.is_opening() ? connection_state::dialling : connection_state::lent, retired);
     }

@@ -81,7 +81,7 @@ public:
 
     duration now() const { return now_(); }  ///< the time
 
-    // What happens to a connection.
+    // The life of a connection.
 
     /// An entry is made: its dial begins. Strong guarantee.
     [[gnu::cold]] void begin(const Entry& e) {
@@ -214,14 +214,14 @@ public:
     /// There is no such entry any more.
     [[gnu::cold]] void end(const Entry& e) noexcept { all_.erase(&e); }
 
-    // What happens to a caller that asks for a connection of a group.
+    // The wait of a caller that asks for a connection of a group.
 
     /// A caller has to wait, or is refused after so long. `why` lives for ever.
     [[gnu::cold]] void waiting(event_kind kind, group& of, duration waited = {}, std::string_view why = {}) noexcept {
         add({.kind = kind, .at = now_(), .took = waited, .error = why}, of, nullptr);
     }
 
-    // What is known.
+    // The notes that were taken.
 
     /// Makes room for so many entries.
     void reserve(std::size_t count) { all_.reserve(count); }

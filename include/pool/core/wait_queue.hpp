@@ -288,7 +288,7 @@ protected:
         announce(asking);
     }
 
-    /// Something has happened to a request in a queue.
+    /// It was told to look.
     void note_nudged(request& nudged) noexcept {
         note_queued(nudged);
         if (auto* const notes = store_.notes()) notes->waiting(event_kind::nudged, *nudged.queue().group);

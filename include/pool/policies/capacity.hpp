@@ -120,6 +120,11 @@ struct weighed : CapacityPolicy {
 
 namespace core {
 
+/// The bound of two parts of a pool together. Without one of theirs, `no_limit`.
+constexpr std::size_t sum_of_bounds(std::size_t a, std::size_t b) noexcept {
+    return a > no_limit - b ? no_limit : a + b;
+}
+
 /// The bound on the weight of the idle connections. Without one, `no_limit`.
 template <class CapacityPolicy>
 constexpr std::size_t weight_bound(const CapacityPolicy& capacity) noexcept {

@@ -16,7 +16,7 @@
 
 namespace pool::metrics::kernel {
 
-/// What is known of a pool at one moment.
+/// The facts about a pool at one moment.
 struct snapshot {
     pool::stats stats{};              ///< its figures
     std::uint64_t errors = 0;         ///< collections of it that have failed
@@ -44,7 +44,7 @@ struct snapshot {
     }
 
 private:
-    static void add(std::size_t& to, std::size_t bound) noexcept { to = to > no_limit - bound ? no_limit : to + bound; }
+    static void add(std::size_t& to, std::size_t bound) noexcept { to = core::sum_of_bounds(to, bound); }
 };
 
 /// How a value changes.

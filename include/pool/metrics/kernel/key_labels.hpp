@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <pool/connection_info.hpp>
+#include <pool/connection_state.hpp>
 #include <pool/key.hpp>
 #include <pool/metrics/kernel/utf8.hpp>
 
@@ -41,7 +41,7 @@ public:
             const std::size_t needed = seen_.size() + more;
             if (needed > seen_.capacity()) seen_.reserve(std::max(needed, 2 * seen_.capacity()));
         };
-        state.look_at_all(make_room, [&](const auto& e, const auto&) { seen_.push_back({&e, e.key(), state_of(e)}); });
+        state.look_at_all(make_room, [&](const auto& e, const auto&) { seen_.push_back({&e, e.key(), e.state()}); });
     }
 
     /// Calls `act(key, counts)` for each key.
@@ -66,13 +66,6 @@ private:
         Key key;
         connection_state state;
     };
-
-    template <class Entry>
-    static connection_state state_of(const Entry& e) noexcept {
-        if (e.is_idle()) return connection_state::idle;
-        if (e.is_lent()) return connection_state::lent;
-        return e.is_opening() ? connection_state::dialling : connection_state::closing;
-    }
 
     std::vector<connection> seen_;
 };

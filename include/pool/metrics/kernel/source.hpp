@@ -21,7 +21,7 @@
 
 namespace pool::metrics::kernel {
 
-/// What keeps the states of pools alive while they are asked.
+/// The references that keep the states of pools alive while they are asked.
 using kept_states = std::vector<std::shared_ptr<const void>>;
 
 /// A pool that was added, whatever its type. Not thread-safe.
