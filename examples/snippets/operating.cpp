@@ -58,8 +58,8 @@ database make_database() {
 
 int main() {
     database db = make_database();
-    db.min_idle(2);
     const bool is_warm = db.prewarm(4).opened == 4;
+    db.min_idle(2);  // after it: the reaper dials, too
     const bool is_answered = db.invoke([](session& s) { return s.execute("BEGIN"); });
     return is_warm && is_answered && db.stats().failed_resets == 0 ? 0 : 1;
 }
