@@ -86,10 +86,11 @@ int run(int argc, char** argv) {
     std::signal(SIGTERM, [](int) { interrupted = true; });
 
     std::atomic<int> dials{0};
-    sessions conns{{.max_open = 4, .max_waiting = 16, .expiration = 1min, .name = "db"}, [&](const std::string&) {
-                       if (++dials % 7 == 0) throw std::runtime_error{"connection refused"};
-                       return session{};
-                   }};
+    sessions conns{{.max_open = 4, .max_waiting = 16, .expiration = 1min, .name = "db", .histograms = true},
+        [&](const std::string&) {
+            if (++dials % 7 == 0) throw std::runtime_error{"connection refused"};
+            return session{};
+        }};
 
     // [serve]
     const auto metrics = metrics_of(conns);

@@ -68,6 +68,19 @@ void figures(const sessions& conns) {
     // [/figures]
 }
 
+void durations() {
+    // [times]
+    sessions conns{pool::bounded_open{.max_open = 16}, {}, {.name = "db", .histograms = true}, the_clock};
+    // [/times]
+    for (int i = 1; i <= 1'000; ++i) {
+        const auto lent = conns.acquire("db-1:5432", dial);
+        the_clock.advance(i * 10us);
+    }
+    // [uses]
+    if (const auto times = conns.histograms()) fmt::print("uses: {}\n", times->use);
+    // [/uses]
+}
+
 }  // namespace
 
 // [secret]
@@ -103,4 +116,5 @@ int main() {
     fmt::print("{}\n", pool::connection_info<account>{.key = {"db-3:5432", "secret"}});
     std::fflush(stdout);
     observe();
+    durations();
 }

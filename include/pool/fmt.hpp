@@ -18,6 +18,8 @@ struct fmt::formatter<pool::stats> : fmt::ostream_formatter {};
 template <>
 struct fmt::formatter<pool::key_stats> : fmt::ostream_formatter {};
 template <>
+struct fmt::formatter<pool::histogram> : fmt::ostream_formatter {};
+template <>
 struct fmt::formatter<pool::connection_state> : fmt::ostream_formatter {};
 template <>
 struct fmt::formatter<pool::retirement> : fmt::ostream_formatter {};

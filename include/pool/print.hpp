@@ -9,6 +9,7 @@
 
 #include <pool/core/describe.hpp>
 #include <pool/core/duration_text.hpp>
+#include <pool/histogram.hpp>
 #include <pool/stats.hpp>
 
 /// @file
@@ -76,10 +77,24 @@ inline std::ostream& operator<<(std::ostream& out, const key_stats& s) {
     return out;
 }
 
+/// One line: how many durations were counted, their mean, and the quantiles 50, 90, 99 and 99.9 %.
+inline std::ostream& operator<<(std::ostream& out, const histogram& times) {
+    if (times.count() == 0) return out << "none";
+    out << times.count() << ", mean " << core::duration_text(times.mean());
+    const char* separator = ", 50/90/99/99.9 % within ";
+    for (const double share : {0.5, 0.9, 0.99, 0.999}) {
+        out << separator << core::duration_text(times.quantile(share));
+        separator = " / ";
+    }
+    return out;
+}
+
 /// The same line as a string.
 inline std::string to_string(const stats& s) {
     return core::streamed(s);
 }
+/// The same for durations.
+inline std::string to_string(const histogram& times) { return core::streamed(times); }
 /// The same for a key.
 inline std::string to_string(const key_stats& s) {
     return core::streamed(s);

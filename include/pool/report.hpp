@@ -16,6 +16,7 @@
 
 #include <pool/core/describe.hpp>
 #include <pool/core/pool_states.hpp>
+#include <pool/histogram.hpp>
 #include <pool/inspect.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/print.hpp>
@@ -86,17 +87,29 @@ void print_some(std::ostream& out, std::string_view title, const Range& all, std
     if (count > most) out << begin << "and " << count - most << " more\n";
 }
 
+/// Prints how long things took, a line for each kind of which there was one.
+inline void print_times(std::ostream& out, const histograms& times) {
+    const auto print = [&out](const char* title, const histogram& all) {
+        if (all.count() != 0) out << title << all << '\n';
+    };
+    print("waits: ", times.wait);
+    print("uses: ", times.use);
+    print("dials: ", times.dial);
+    print("closes: ", times.close);
+}
+
 }  // namespace core
 
-/// Prints the bounds of a pool, its figures, its busiest keys, who waits and for how long, and which connections are lent for too
-/// long; the last only if the pool traces its leases. Each part is of a moment of its own. Parts that are empty are left
-/// out. Thread-safe. O(n log n). Throws `std::bad_alloc`, and what Key's copy and `out` throw.
+/// Prints the bounds of a pool, its figures, how long things took, its busiest keys, who waits and for how long, and which
+/// connections are lent for too long. Times are known with the setting `histograms`, and connections that are lent for too
+/// long with `trace_leases`. Each part is of a moment of its own. Parts that are empty are left out. Thread-safe. O(n log n). Throws `std::bad_alloc`, and what Key's copy and `out` throw.
 template <class Pool>
 void report(const Pool& conns, std::ostream& out, const report_options& options = {}) {
     core::bounds_text bounds;
     core::pool_access::for_each_state(
         conns, [&](auto& state) { state.ask_capacity([&](const auto& policy) { bounds.add(policy); }); });
     out << "pool \"" << conns.name() << "\":" << bounds << '\n' << "figures: " << conns.stats() << '\n';
+    if (const auto times = conns.histograms()) core::print_times(out, *times);
     const auto all = pool::inspect(conns);
     core::print_some(out, "busiest: ", all | views::by_key, options.keys);
     core::print_some(out, "waiting: ", pool::waiting(conns), options.keys);

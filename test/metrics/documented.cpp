@@ -45,7 +45,8 @@ std::set<std::string> found(const std::string& text, const char* pattern) {
 
 /// The metrics that a text names.
 std::set<std::string> named_in(const std::string& text) {
-    std::set<std::string> all = found(text, "\\b((?:pool|db_client_connection)_[a-z_]+)\\b");
+    // A query asks for the buckets of a histogram.
+    std::set<std::string> all = found(text, "\\b((?:pool|db_client_connection)_[a-z_]+?)(?:_bucket)?\\b");
     for (const auto label : {pool::metrics::kernel::pool_label, pool::metrics::kernel::state_label})
         all.erase(std::string{label});
     return all;
@@ -63,6 +64,11 @@ void check_exported(const std::set<std::string>& names) {
 /// Which pools have a metric.
 std::string_view has_it(const figure& of) {
     snapshot all;
+    if (of.times != nullptr) {
+        all.times.emplace();
+        if (of.times(all) != nullptr) return "pools with `histograms`";
+        return "pools with `histograms` that bound what is open";
+    }
     all.min_idle = 1;
     if (of.of(all)) return "every pool";
     all.bounds_open = true;
@@ -70,12 +76,17 @@ std::string_view has_it(const figure& of) {
     return "pools that bound weights";
 }
 
+std::string_view name_of(kind type) {
+    if (type == kind::histogram) return "histogram";
+    return type == kind::counter ? "counter" : "gauge";
+}
+
 /// The table of the page, as the library has it.
 std::string table() {
     std::ostringstream rows;
     for (std::size_t i = 0; i != figures.size();) {
         const figure& first = figures[i];
-        rows << "| `" << first.name << "` | " << (first.type == kind::counter ? "counter" : "gauge") << " | ";
+        rows << "| `" << first.name << "` | " << name_of(first.type) << " | ";
         if (!first.label.empty()) rows << '`' << first.label << "`: ";
         const char* separator = "";
         for (; i != figures.size() && figures[i].name == first.name; ++i, separator = ", ")

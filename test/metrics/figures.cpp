@@ -122,7 +122,8 @@ TEST_CASE("metrics: every figure is exported, and each by its own name") {
     all.max_waiting = 6;
     all.bounds_open = all.bounds_weight = true;
     std::multiset<double> seen;
-    for (const auto& figure : pool::metrics::kernel::figures) seen.insert(figure.of(all).value());
+    for (const auto& figure : pool::metrics::kernel::figures)
+        if (figure.times == nullptr) seen.insert(figure.of(all).value());
     std::multiset<double> expected{1, 2, 3, 4, 5, 6};
     for (std::size_t i = 0; i + 2 < each.size(); ++i) expected.insert(static_cast<double>(each[i]));
     const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>{time}.count(); };
@@ -214,6 +215,74 @@ TEST_CASE("metrics: bounds are those of now, and what is not bounded has none") 
     conns.min_idle("a", 2, dials);
     conns.min_idle("b", 1, dials);
     CHECK(scrape{all}.of("db", "db_client_connection_idle_min") == 3);
+}
+
+TEST_CASE("metrics: times are exported as histograms in seconds, each by its own name") {
+    pool::metrics::kernel::snapshot all;
+    all.bounds_open = true;
+    auto& times = all.times.emplace();
+    const auto fill = [](pool::histogram& its, std::chrono::nanoseconds time, int count) {
+        while (count-- != 0) its.add(time);
+    };
+    fill(times.dial, 1ms, 1);
+    fill(times.wait, 1ms, 2);
+    fill(times.use, 1ms, 3);
+    fill(times.close, 1ms, 4);
+    pool::metrics::kernel::families families;
+    families.append(pool::metrics::kernel::samples_of(all, {{"db_client_connection_pool_name", "db"}}));
+    const scrape now{families.take()};
+    CHECK(now.times("db", "db_client_connection_create_time_seconds").sample_count == 1);
+    CHECK(now.times("db", "db_client_connection_wait_time_seconds").sample_count == 2);
+    CHECK(now.times("db", "db_client_connection_use_time_seconds").sample_count == 3);
+    CHECK(now.times("db", "pool_close_time_seconds").sample_count == 4);
+    CHECK(now.times("db", "pool_close_time_seconds").sample_sum == doctest::Approx(0.004));
+}
+
+TEST_CASE("metrics: a bucket of a histogram has all times up to its bound") {
+    fake_dialer dials;
+    pool::manual_clock clock;
+    pool_of<pool::bounded_open> conns{{}, 10s, {.name = "db", .histograms = true}, clock};
+    prometheus_pools all;
+    all.add(conns);
+    const auto use_for = [&](std::chrono::nanoseconds time) {
+        const auto lent = conns.acquire("a", dials);
+        clock.advance(time);
+    };
+    const auto times = {
+        8'192ns, 8'193ns, 16'384ns, std::chrono::nanoseconds{1'000'000'000}, 137'438'953'472ns, 200'000'000'000ns};
+    for (const std::chrono::nanoseconds time : times) use_for(time);
+    const auto seen = scrape{all}.times("db", "db_client_connection_use_time_seconds");
+    CHECK(seen.sample_count == 6);
+    CHECK(seen.sample_sum == doctest::Approx(338.439));
+    REQUIRE(seen.bucket.size() == 25);
+    CHECK(seen.bucket.front().upper_bound == doctest::Approx(8.192e-6));
+    CHECK(seen.bucket.front().cumulative_count == 1);
+    CHECK(seen.bucket[1].cumulative_count == 3);
+    CHECK(seen.bucket[16].upper_bound == doctest::Approx(0.536870912));
+    CHECK(seen.bucket[16].cumulative_count == 3);
+    CHECK(seen.bucket[17].cumulative_count == 4);
+    CHECK(seen.bucket.back().upper_bound == doctest::Approx(137.438953472));
+    CHECK(seen.bucket.back().cumulative_count == 5);
+}
+
+TEST_CASE("metrics: times are exported of pools that count them, and waits of those in which callers wait") {
+    idle_pool without{{}, 10s, {.name = "without"}};
+    idle_pool idle{{}, 10s, {.name = "idle", .histograms = true}};
+    pool_of<pool::bounded_open> open{{}, 10s, {.name = "open", .histograms = true}};
+    shards many{{}, {}, {.name = "many", .histograms = true}};
+    fake_dialer dials;
+    prometheus_pools all;
+    all.add(without);
+    all.add(idle);
+    all.add(open);
+    all.add(many);
+    for (int i = 0; i != 20; ++i) const auto lent = many.acquire(std::to_string(i), dials);
+    const scrape now{all};
+    CHECK(now.count("db_client_connection_use_time_seconds") == 3);
+    CHECK(now.count("db_client_connection_create_time_seconds") == 3);
+    CHECK(now.count("db_client_connection_wait_time_seconds") == 1);
+    CHECK(now.count("pool_close_time_seconds") == 3);
+    CHECK(now.times("many", "db_client_connection_create_time_seconds").sample_count == 20);
 }
 
 TEST_CASE("metrics: weights are exported of a pool that bounds them") {

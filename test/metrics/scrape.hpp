@@ -42,6 +42,17 @@ public:
         return find(name, labels);
     }
 
+    /// The histogram of a pool that has only its name; an empty one if there is none.
+    prometheus::ClientMetric::Histogram times(const std::string& pool, const std::string& name) const {
+        const prometheus::Labels labels{{"db_client_connection_pool_name", pool}};
+        for (const auto& family : families_) {
+            if (family.name != name || family.type != prometheus::MetricType::Histogram) continue;
+            for (const auto& metric : family.metric)
+                if (labels_of(metric) == labels) return metric.histogram;
+        }
+        return {};
+    }
+
     /// How many series a metric has.
     std::size_t count(const std::string& name) const {
         std::size_t all = 0;

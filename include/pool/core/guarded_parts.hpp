@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -26,9 +27,10 @@
 #include <pool/core/history.hpp>
 #include <pool/core/moment.hpp>
 #include <pool/core/no_admission.hpp>
+#include <pool/core/notes.hpp>
 #include <pool/core/parking.hpp>
 #include <pool/core/saturating.hpp>
-#include <pool/core/notes.hpp>
+#include <pool/histogram.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/lock.hpp>
 #include <pool/settings.hpp>
@@ -124,18 +126,27 @@ public:
         return all;
     }
 
-    bool is_observed() const noexcept { return notes_ != nullptr; }  ///< or its leases are traced
+    /// The histograms of the pool; none without the setting.
+    std::optional<pool::histograms> histograms() const {
+        if (notes_ == nullptr || notes_->times() == nullptr) return std::nullopt;
+        const std::lock_guard guard{lock_};
+        return *notes_->times();
+    }
+
+    /// Whether somebody is told of events.
+    bool is_observed() const noexcept { return notes_ != nullptr && notes_->has_observer(); }
 
     /// Closes a connection that no other code can reach, unless it is released already. Keeps its error, if there is memory
     /// for it: if not, the other connections must still be closed.
     close_end close(Conn& c, std::vector<std::exception_ptr>* errors = nullptr) const noexcept {
-        const auto begin = is_observed() ? notes_->now() : std::chrono::nanoseconds{};
+        const bool is_timed = is_observed() || (notes_ != nullptr && notes_->times() != nullptr);
+        const auto begin = is_timed ? notes_->now() : std::chrono::nanoseconds{};
         close_end end;
         end.failed = !core::close_conn(c, [&](const std::exception_ptr& error) {
             if (errors != nullptr) core::record(*errors, error);
             end.why = text_of(error);
         });
-        if (is_observed()) end.took = notes_->now() - begin;
+        if (is_timed) end.took = notes_->now() - begin;
         return end;
     }
 
@@ -214,7 +225,7 @@ protected:
           clock_{std::move(clock)},
           capacity_{std::move(capacity)},
           expiry_{std::move(expiry)},
-          notes_{takes_notes(settings) ? make_notes(std::move(settings.on_event)) : nullptr},
+          notes_{takes_notes(settings) ? make_notes(std::move(settings.on_event), settings.histograms) : nullptr},
           store_{{settings.reuse, settings.check_after}, notes_.get()} {}
 
     ~guarded_parts() = default;
@@ -293,14 +304,14 @@ private:
     };
 
     static bool takes_notes(const pool_settings& settings) noexcept {
-        return settings.trace_leases || settings.on_event;
+        return settings.trace_leases || settings.on_event || settings.histograms;
     }
-    std::unique_ptr<notes_type> make_notes(event_observer&& observer) const {
+    std::unique_ptr<notes_type> make_notes(event_observer&& observer, bool counts_times) const {
         const auto now = [its = clock_] { return core::since_epoch(its.now()); };
         const auto reason = [this](const entry& e, time_point since, time_point at) {
             return expiry_.reason(e, since, at);
         };
-        return std::make_unique<notes_type>(now, std::move(observer), reason, name_);
+        return std::make_unique<notes_type>(now, std::move(observer), counts_times, reason, name_);
     }
 
     /// In the child of a fork: whether no other thread of the parent was in the middle of a step. Only a lock with a

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string_view>
@@ -18,10 +19,11 @@
 #include <pool/core/close_end.hpp>
 #include <pool/core/what.hpp>
 #include <pool/event.hpp>
+#include <pool/histogram.hpp>
 #include <pool/retirement.hpp>
 
 /// @file
-/// The notes that a pool takes of its connections, if it traces its leases or has an observer.
+/// The notes that a pool takes of its connections, if it traces its leases, has an observer, or counts how long things take.
 
 namespace pool::core {
 
@@ -69,15 +71,17 @@ public:
     /// If so many events wait to be told, because the observer is slow, further ones are lost.
     static constexpr std::size_t most_untold = 16'384;
 
-    /// Of no entry. `pool` is a name that lives longer.
-    notes(clock now, event_observer observer, expiry_reason reason, std::string_view pool)
+    /// Of no entry. `counts_times` is whether there are histograms; `pool` is a name that lives longer.
+    notes(clock now, event_observer observer, bool counts_times, expiry_reason reason, std::string_view pool)
         : now_{std::move(now)},
           observer_{std::move(observer)},
           reason_{std::move(reason)},
-          pool_{pool} {}
+          pool_{pool},
+          times_{counts_times ? std::make_unique<pool::histograms>() : nullptr} {}
 
     /// In the child of a fork: others with the same parts, of no entry.
-    notes(const notes& other, std::string_view pool) : notes{other.now_, other.observer_, other.reason_, pool} {}
+    notes(const notes& other, std::string_view pool)
+        : notes{other.now_, other.observer_, other.times_ != nullptr, other.reason_, pool} {}
 
     duration now() const { return now_(); }  ///< the time
 
@@ -99,6 +103,7 @@ public:
             its.opened = what.at;
             what.kind = event_kind::opened;
             what.took = what.at - its.began;
+            count(&histograms::dial, what.took);
         });
     }
 
@@ -139,6 +144,7 @@ public:
             its.where = {};
             what.kind = event_kind::lent;
             what.took = std::exchange(its.waited, duration{});
+            count(&histograms::wait, what.took);
         });
     }
 
@@ -209,6 +215,7 @@ public:
     /// It is closed.
     [[gnu::cold]] void closed(const Entry& e, const close_end& end) noexcept {
         change(e, [&](trace&, event& what) { tell_of(end, what); }, end.why);
+        count(&histograms::close, end.took);
     }
 
     /// There is no such entry any more.
@@ -231,6 +238,9 @@ public:
         const auto found = all_.find(&e);
         return found != all_.end() ? found->second : trace{};
     }
+
+    bool has_observer() const noexcept { return bool(observer_); }           ///< somebody is told of events
+    const pool::histograms* times() const noexcept { return times_.get(); }  ///< nullptr if none are counted
 
     std::uint64_t lost() const noexcept { return lost_; }      ///< events that the observer was never told
     std::uint64_t failed() const noexcept { return failed_; }  ///< calls of the observer that threw
@@ -321,13 +331,19 @@ private:
     }
 
     /// Its caller does not use it any more. Returns for how long it did.
-    static duration end_use(trace& its, duration now) noexcept {
+    duration end_use(trace& its, duration now) noexcept {
         if (!its.lent_since) return {};
         if (!its.used_until) {
             its.used_until = now;
             ++its.uses;
+            count(&histograms::use, now - *its.lent_since);
         }
         return *its.used_until - *its.lent_since;
+    }
+
+    /// Counts a time in one of the histograms, if there are any.
+    void count(histogram histograms::*which, duration time) noexcept {
+        if (times_ != nullptr) (times_.get()->*which).add(time);
     }
 
     static void tell_of(const close_end& end, event& what) noexcept {
@@ -340,6 +356,7 @@ private:
     const event_observer observer_;  ///< empty if nobody is told
     const expiry_reason reason_;
     const std::string_view pool_;
+    const std::unique_ptr<pool::histograms> times_;
     std::unordered_map<const Entry*, trace> all_;
     untold_events untold_;
     duration next_waited_{};

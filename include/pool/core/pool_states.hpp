@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -14,6 +15,7 @@
 
 #include <pool/core/warmth.hpp>
 #include <pool/error.hpp>
+#include <pool/histogram.hpp>
 #include <pool/key.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
@@ -179,6 +181,14 @@ public:
     pool::stats stats() const {
         pool::stats all = states_.front()->stats();
         for (std::size_t i = 1; i < Shards; ++i) all += states_[i]->stats();
+        return all;
+    }
+
+    /// How long waits, uses, dials and closes took, since the pool was made; none without the setting `histograms`. Copies 4
+    /// KiB under the lock.
+    std::optional<pool::histograms> histograms() const {
+        std::optional<pool::histograms> all = states_.front()->histograms();
+        for (std::size_t i = 1; all && i < Shards; ++i) *all += *states_[i]->histograms();
         return all;
     }
 

@@ -141,7 +141,7 @@ private:
 
     static void check_name(std::string_view name) {
         constexpr std::array used{kernel::pool_label, kernel::state_label, std::string_view{"key"},
-            std::string_view{"reason"}, std::string_view{"state"}};
+            std::string_view{"le"}, std::string_view{"reason"}, std::string_view{"state"}};
         const auto may_begin = [](char c) { return ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || c == '_'; };
         const auto may_follow = [&](char c) { return may_begin(c) || ('0' <= c && c <= '9'); };
         const bool is_valid = !name.empty() && may_begin(name[0]) && name.substr(0, 2) != "__" &&

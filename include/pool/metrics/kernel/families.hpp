@@ -4,7 +4,9 @@
 #include <pool/core/platform.hpp>  // first: what it says of the compiler comes before what prometheus-cpp says
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,9 +62,18 @@ public:
 
 private:
     void add(const figure& first) {
-        const bool is_counter = first.type == kind::counter;
-        all_.push_back({std::string{first.name}, std::string{first.help},
-            is_counter ? ::prometheus::MetricType::Counter : ::prometheus::MetricType::Gauge, {}});
+        all_.push_back({std::string{first.name}, std::string{first.help}, type_of(first.type), {}});
+    }
+
+    static ::prometheus::MetricType type_of(kind type) noexcept {
+        switch (type) {
+        case kind::counter:
+            return ::prometheus::MetricType::Counter;
+        case kind::histogram:
+            return ::prometheus::MetricType::Histogram;
+        default:
+            return ::prometheus::MetricType::Gauge;
+        }
     }
 
     std::vector<::prometheus::MetricFamily> all_;
@@ -83,6 +94,27 @@ inline void add_label(sample& to, std::string_view name, std::string_view value)
     to.metric.label.push_back({std::string{name}, std::string{value}});
 }
 
+/// A histogram in seconds, with the labels of its pool. Its buckets end at each doubling from 2^13 ns (8.2 us) to 2^37 ns
+/// (137 s), which are some of the bounds of `times`.
+inline sample make_sample(std::size_t family, const series_labels& labels, const histogram& times) {
+    constexpr int first = 13, last = 37;
+    const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>{time}.count(); };
+    sample made{family, {}};
+    made.metric.label = labels;
+    auto& to = made.metric.histogram;
+    to.sample_count = times.count();
+    to.sample_sum = seconds(times.sum());
+    to.bucket.reserve(last - first + 1);
+    std::uint64_t below = 0;
+    std::size_t next = 0;
+    for (int octave = first; octave <= last; ++octave) {
+        const std::chrono::nanoseconds bound{std::int64_t{1} << octave};
+        for (; histogram::end_of(next) <= bound; ++next) below += times.count_in(next);
+        to.bucket.push_back({below, seconds(bound)});
+    }
+    return made;
+}
+
 /// The values of a pool, in the order of the table. Throws `std::bad_alloc`.
 inline std::vector<sample> samples_of(const snapshot& now, const series_labels& labels) {
     std::vector<sample> all;
@@ -91,6 +123,11 @@ inline std::vector<sample> samples_of(const snapshot& now, const series_labels& 
     for (std::size_t i = 0; i != figures.size(); ++i) {
         const figure& each = figures[i];
         if (i != 0 && figures[i - 1].name != each.name) ++family;
+        if (each.times != nullptr) {
+            if (const histogram* const times = each.times(now))
+                all.push_back(kernel::make_sample(family, labels, *times));
+            continue;
+        }
         const auto value = each.of(now);
         if (!value) continue;
         all.push_back(kernel::make_sample(family, each.type, labels, *value));

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 
+#include <pool/histogram.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/stats.hpp>
 
@@ -19,6 +20,7 @@ namespace pool::metrics::kernel {
 /// The facts about a pool at one moment.
 struct snapshot {
     pool::stats stats{};              ///< its figures
+    std::optional<histograms> times{};  ///< how long things took; none if the pool does not count that
     std::uint64_t errors = 0;         ///< collections of it that have failed
     std::size_t min_idle = 0;         ///< the idle connections that it keeps up, of all keys
     std::size_t max_idle = 0;         ///< the bound of its policy, for all keys; `no_limit` if there is none
@@ -49,9 +51,13 @@ private:
 
 /// How a value changes.
 enum class kind : unsigned char {
-    counter,  ///< it only grows
-    gauge,    ///< it goes up and down
+    counter,    ///< it only grows
+    gauge,      ///< it goes up and down
+    histogram,  ///< it has buckets, which only grow
 };
+
+/// Reads the durations of a histogram; nullptr if this pool has none.
+using durations = const histogram* (*)(const snapshot&);
 
 /// One value of a pool. Those of one name follow each other, and have different `label_value`s.
 struct figure {
@@ -63,7 +69,25 @@ struct figure {
     value of;                           ///< its value
     std::string_view label = {};        ///< what tells the values of one name apart
     std::string_view label_value = {};  ///< which of them this is
+    durations times = nullptr;          ///< instead of a value: the durations of a histogram
 };
+
+/// A histogram in seconds.
+constexpr figure make_histogram(std::string_view name, std::string_view help, durations times) noexcept {
+    return {name, help, kind::histogram, nullptr, {}, {}, times};
+}
+
+/// Durations that are counted with the setting `histograms`.
+template <histogram histograms::*Which>
+const histogram* counted(const snapshot& s) noexcept {
+    return s.times ? &((*s.times).*Which) : nullptr;
+}
+
+/// The same, only in a pool with a wait queue.
+template <histogram histograms::*Which>
+const histogram* counted_waiting(const snapshot& s) noexcept {
+    return s.bounds_open ? counted<Which>(s) : nullptr;
+}
 
 /// A figure that each pool has.
 template <auto Member>
@@ -116,6 +140,12 @@ inline constexpr std::array figures{
         &waiting<&stats::waiting>},
     figure{"db_client_connection_timeouts_total", "Callers that left the wait queue because their deadline passed.",
         kind::counter, &waiting<&stats::timed_out>},
+    make_histogram("db_client_connection_create_time_seconds", "How long each dial took that opened a connection.",
+        &counted<&histograms::dial>),
+    make_histogram("db_client_connection_wait_time_seconds",
+        "How long each caller that got a connection waited for it in the queue.", &counted_waiting<&histograms::wait>),
+    make_histogram("db_client_connection_use_time_seconds", "How long each use of a connection lasted.",
+        &counted<&histograms::use>),
 
     figure{"pool_hits_total", "Look-ups that found an idle connection.", kind::counter, &count<&stats::hits>},
     figure{"pool_misses_total", "Look-ups that found none.", kind::counter, &count<&stats::misses>},
@@ -141,6 +171,7 @@ inline constexpr std::array figures{
     figure{"pool_retired_total", "", kind::counter, &count<&stats::refused>, "reason", "refused"},
     figure{"pool_detached_total", "Connections that callers have kept for themselves.", kind::counter,
         &count<&stats::detached>},
+    make_histogram("pool_close_time_seconds", "How long each close took.", &counted<&histograms::close>),
     figure{"pool_failed_closes_total", "Closes that threw.", kind::counter, &count<&stats::failed_closes>},
     figure{"pool_lost_events_total", "Events that the observer of the pool was not told.", kind::counter,
         &count<&stats::lost_events>},

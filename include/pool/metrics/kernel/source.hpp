@@ -132,6 +132,10 @@ private:
     void take(snapshot& now) const override {
         for (State* const each : now_) {
             now.stats += each->stats();
+            if (const auto times = each->histograms()) {
+                if (!now.times) now.times.emplace();
+                *now.times += *times;
+            }
             each->ask_capacity([&](const auto& policy) { now.add_bounds(policy); });
             std::size_t i = 0;
             while (const auto next = each->target(i++)) now.min_idle += next->count;
