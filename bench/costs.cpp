@@ -243,6 +243,12 @@ auto careful() {
     return pool::backing_off{pool::timed{3s, opens<Has>{}, counting_clock{}}, {.seed = 1}, counting_clock{}};
 }
 
+/// An observer that does nearly nothing.
+void adds(const pool::event& e) {
+    static std::uint64_t sum = 0;
+    sum += e.connection;
+}
+
 template <class Bounds>
 void measure_blocking(const std::string& name, std::size_t keys) {
     using pool::after_idle, pool::after_lifetime, pool::after_uses, pool::any_of, pool::at_own_deadline, pool::never;
@@ -268,6 +274,9 @@ void measure_blocking(const std::string& name, std::size_t keys) {
     of.template measure<parts{.name = "weighed", .weight = true}>();
     of.template measure<parts{.name = "discard_unless_kept, and keep", .kept = true}>(
         never{}, {.discard_unless_kept = true});
+    of.template measure<parts{.name = "trace_leases"}>(never{}, {.trace_leases = true});
+    of.template measure<parts{.name = "histograms"}>(never{}, {.histograms = true});
+    of.template measure<parts{.name = "on_event, an observer that adds"}>(never{}, {.on_event = adds});
     of.template measure<parts{.name = "after_idle"}>(idle);
     of.template measure<parts{.name = "after_lifetime, with jitter"}>(lifetime);
     of.template measure<parts{.name = "after_uses"}>(uses);

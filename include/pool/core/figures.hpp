@@ -77,7 +77,7 @@ protected:
         --stats_.checking;
         ++stats_.hits;
         if (notes_ != nullptr) [[unlikely]]
-            notes_->lent(e, true);
+            notes_->lent_checked(e);
     }
 
     /// An entry comes in, and is not kept.

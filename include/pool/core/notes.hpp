@@ -45,8 +45,8 @@ struct trace {
 };
 
 /// The notes of all entries of a store, and the events that its observer has not been told. A store has notes only if the
-/// settings of its pool ask for them. All functions but `tell` and `now` are called under the lock. They are cold for the
-/// pools that take no notes: their code stays out of the hot paths.
+/// settings of its pool ask for them. All functions but `tell` and `now` are called under the lock. None is inlined:
+/// their code stays out of the hot paths of pools that take no notes.
 ///
 /// An event keeps the group of its key alive, for the key: `release` has to be called for each after it was told.
 template <class Entry>
@@ -130,29 +130,17 @@ public:
     }
 
     /// The same, without a check.
-    [[gnu::cold]] void lent_unchecked(const Entry& e) noexcept {
-        is_checked(e);
-        lent(e, true);
+    [[gnu::noinline]] void lent_unchecked(const Entry& e) noexcept {
+        lend(e, true, std::exchange(next_waited_, duration{}));
     }
 
-    /// A caller gets it.
-    [[gnu::cold]] void lent(const Entry& e, bool reused) noexcept {
-        change(e, [&](trace& its, event& what) {
-            its.lent_since = what.at;
-            its.used_until.reset();
-            its.reused = what.reused = reused;
-            its.where = {};
-            what.kind = event_kind::lent;
-            what.took = std::exchange(its.waited, duration{});
-            count(&histograms::wait, what.took);
-        });
+    /// That caller gets it.
+    [[gnu::noinline]] void lent_checked(const Entry& e) noexcept {
+        if (trace* const its = find(e)) lend(e, true, std::exchange(its->waited, duration{}));
     }
 
-    /// The same, for a caller that has waited, and for whom it was dialled.
-    [[gnu::cold]] void lent_fresh(const Entry& e, duration waited) noexcept {
-        if (trace* const its = find(e)) its->waited = waited;
-        lent(e, false);
-    }
+    /// A caller gets it for whom it was dialled, after it has waited for so long.
+    [[gnu::noinline]] void lent_fresh(const Entry& e, duration waited) noexcept { lend(e, false, waited); }
 
     /// The call that has got it.
     [[gnu::cold]] void lent_by(const Entry& e, const call_site& where) noexcept {
@@ -167,25 +155,20 @@ public:
 
     /// It has come in: from its caller, who may not have used it, or from nobody.
     [[gnu::cold]] void came_in(const Entry& e, bool is_unused) noexcept {
-        change(e, [&](trace& its, event& what) {
-            what.kind = its.lent_since ? event_kind::given_back : event_kind::put;
-            if (its.lent_since && !is_unused) what.took = end_use(its, what.at);
-            its.lent_since.reset();
-            its.used_until.reset();
-        });
+        change(e, [&](trace& its, event& what) { come_in(its, what, is_unused); });
     }
 
     /// It came in, and is idle. If it is unused, it is as old as when it was idle before. `since` and `at` are the times
     /// that the store was told.
-    [[gnu::cold]] void idle(const Entry& e, bool is_unused, time_point since, time_point at) noexcept {
-        came_in(e, is_unused);
-        trace* const its = find(e);
-        if (its == nullptr) return;
-        if (!(is_unused && its->idle_since)) its->idle_since = now_();
-        const retirement before = its->expires_by;
-        expires(e, since, at);
-        const bool is_known = its->expires_by != retirement::expired && its->expires_by != retirement::expired_own;
-        if (is_unused && !is_known) its->expires_by = before;  // it is the time that it had
+    [[gnu::noinline]] void idle(const Entry& e, bool is_unused, time_point since, time_point at) noexcept {
+        change(e, [&](trace& its, event& what) {
+            come_in(its, what, is_unused);
+            if (!(is_unused && its.idle_since)) its.idle_since = what.at;
+            if (!reason_) return;
+            const retirement why = reason_(e, since, at);
+            const bool is_known = why != retirement::expired && why != retirement::expired_own;
+            if (!is_unused || is_known) its.expires_by = why;  // else it is the time that it had
+        });
     }
 
     /// It is to expire at a time.
@@ -328,6 +311,26 @@ private:
         } catch (...) {
             ++lost_;
         }
+    }
+
+    /// A caller gets it, who has waited for so long.
+    void lend(const Entry& e, bool reused, duration waited) noexcept {
+        change(e, [&](trace& its, event& what) {
+            its.lent_since = what.at;
+            its.used_until.reset();
+            its.reused = what.reused = reused;
+            its.where = {};
+            what.kind = event_kind::lent;
+            what.took = waited;
+            count(&histograms::wait, waited);
+        });
+    }
+
+    void come_in(trace& its, event& what, bool is_unused) noexcept {
+        what.kind = its.lent_since ? event_kind::given_back : event_kind::put;
+        if (its.lent_since && !is_unused) what.took = end_use(its, what.at);
+        its.lent_since.reset();
+        its.used_until.reset();
     }
 
     /// Its caller does not use it any more. Returns for how long it did.
