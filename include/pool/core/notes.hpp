@@ -126,17 +126,15 @@ public:
 
     /// It is lent to that caller, if its check goes well.
     [[gnu::cold]] void is_checked(const Entry& e) noexcept {
-        if (trace* const its = find(e)) its->waited = std::exchange(next_waited_, duration{});
+        if (trace* const its = find(e)) its->waited = next_waited_;
     }
 
     /// The same, without a check.
-    [[gnu::noinline]] void lent_unchecked(const Entry& e) noexcept {
-        lend(e, true, std::exchange(next_waited_, duration{}));
-    }
+    [[gnu::noinline]] void lent_unchecked(const Entry& e) noexcept { lend(e, true, next_waited_); }
 
     /// That caller gets it.
     [[gnu::noinline]] void lent_checked(const Entry& e) noexcept {
-        if (trace* const its = find(e)) lend(e, true, std::exchange(its->waited, duration{}));
+        if (trace* const its = find(e)) lend(e, true, its->waited);
     }
 
     /// A caller gets it for whom it was dialled, after it has waited for so long.
