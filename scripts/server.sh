@@ -34,8 +34,13 @@ free_port() {
 }
 
 # Runs a command that must not run as root.
-unprivileged() {
-    if [[ $EUID -eq 0 ]]; then runuser -u postgres -- "$@"; else "$@"; fi
+as_postgres=()
+[[ $EUID -ne 0 ]] || as_postgres=(runuser -u postgres --)
+unprivileged() { "${as_postgres[@]}" "$@"; }
+
+# Runs a command in the background, which keeps nothing of this script but its environment.
+begin() {
+    (cd "$directory" && exec "$@" </dev/null >>"$directory/log" 2>&1) &
 }
 
 # wait_until <what> <command>...: for half a minute.
@@ -68,17 +73,14 @@ start_postgres() {
     fi
     local -a options=(-c listen_addresses=127.0.0.1 -c "port=$port" -c "unix_socket_directories=$directory" -c fsync=off)
     for option; do options+=(-c "$option"); done
-    (cd "$directory" && unprivileged "$programs/postgres" -D "$directory/data" "${options[@]}" >>"$directory/log" 2>&1 &
-        echo $! >"$directory/parent")
+    begin "${as_postgres[@]}" "$programs/postgres" -D "$directory/data" "${options[@]}"
     wait_until 'the start of PostgreSQL' unprivileged "$programs/pg_isready" --quiet --host=127.0.0.1 --port="$port"
     unprivileged head -n 1 "$directory/data/postmaster.pid" >"$directory/pid"
     echo "postgresql://test@127.0.0.1:$port/postgres"
 }
 
 start_redis() {
-    # The pid is its own: it forks no other process that outlives it.
-    redis-server --bind 127.0.0.1 --port "$port" --dir "$directory" --save '' --appendonly no --daemonize no "$@" \
-        >>"$directory/log" 2>&1 &
+    begin redis-server --bind 127.0.0.1 --port "$port" --dir "$directory" --save '' --appendonly no --daemonize no "$@"
     echo $! >"$directory/pid"
     wait_until 'the start of Redis' redis-cli -h 127.0.0.1 -p "$port" ping
     echo "redis://127.0.0.1:$port"

@@ -98,4 +98,17 @@ private:
     std::optional<wake_up> wake_up_;
 };
 
+/// Reads what is left, until the peer has closed its end, or the limits are reached. The socket must not block. Throws as
+/// `limited_wait`.
+inline void wait_for_end(int socket, const dial_context& limits) {
+    const limited_wait wait{limits};
+    for (;;) {
+        wait.for_events(socket, POLLIN);
+        char left[1024];
+        const auto count = ::read(socket, left, sizeof left);
+        const bool may_read_again = count > 0 || (count < 0 && (errno == EINTR || errno == EAGAIN));
+        if (!may_read_again) return;
+    }
+}
+
 }  // namespace pool::adapters::kernel

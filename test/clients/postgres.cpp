@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <doctest/doctest.h>
+
+#include <pool/adapters/libpq.hpp>
+#include <pool/bounded_pool.hpp>
+#include <pool/pool.hpp>
+
+#include <clients/server.hpp>
+
+// Connections of libpq in a pool, to a PostgreSQL of the test's own, which misbehaves, as its users do.
+
+namespace postgres {
+
+using namespace std::chrono_literals;
+using pool::libpq::connection;
+using pool::libpq::connection_key;
+using pool::libpq::result;
+using connections = pool::bounded_pool<connection_key, connection>;
+
+std::string text(const result& of, int row = 0, int column = 0) {
+    return PQgetvalue(of.get(), row, column);
+}
+
+/// A PostgreSQL, and what the tests keep in it.
+class database : public clients::server {
+public:
+    explicit database(const std::string& options = "") : server{"postgres", options} {
+        const auto c = admin();
+        for (const char* command : {"create role other", "create table kept (id int)", "create sequence numbers"})
+            c->execute(command);
+    }
+
+    /// A connection that is not of a pool.
+    std::unique_ptr<connection> admin() const {
+        return std::make_unique<connection>(pool::libpq::dial{}(connection_key{url() + "?application_name=admin"}));
+    }
+
+    /// The key of the pools.
+    connection_key key() const { return url() + "?application_name=pooled"; }
+};
+
+database& shared_database() {
+    static database one;
+    return one;
+}
+
+const char* const count_pooled = "select count(*) from pg_stat_activity where application_name = 'pooled'";
+
+/// Opens connections whose notices are not printed.
+pool::libpq::dial quiet_dial() {
+    return pool::libpq::dial{{.on_notice = [](void*, const char*) {}}};
+}
+
+/// Fails the test if anything of another user is left in the session.
+void check_clean(connection& c) {
+    CHECK(PQtransactionStatus(c) == PQTRANS_IDLE);
+    CHECK(PQisnonblocking(c) == 0);
+    const auto value = [&](const char* query) { return text(c.execute(query)); };
+    CHECK(value("select current_user || ' ' || session_user") == "test test");
+    CHECK(value("show search_path") == "\"$user\", public");
+    CHECK(value("show statement_timeout") == "0");
+    CHECK(value("show client_encoding") == "UTF8");
+    CHECK(value("select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()") == "0");
+    CHECK(value("select count(*) from pg_prepared_statements") == "0");
+    CHECK(value("select count(*) from pg_cursors") == "0");
+    CHECK(value("select count(*) from pg_listening_channels()") == "0");
+    CHECK(value("select to_regclass('pg_temp.left_behind') is null") == "t");
+    CHECK(value("select count(*) from kept") == "0");
+    CHECK(PQnotifies(c) == nullptr);
+    CHECK_THROWS_AS(c.execute("select currval('numbers')"), pool::libpq::error);
+}
+
+/// Sends a command, and waits until its results are there.
+void send_and_wait(connection& c, const char* command) {
+    REQUIRE(PQsendQuery(c, command) == 1);
+    while (PQisBusy(c) != 0) {
+        pollfd ready{.fd = PQsocket(c), .events = POLLIN, .revents = 0};
+        ::poll(&ready, 1, -1);
+        PQconsumeInput(c);
+    }
+}
+
+/// What a user leaves behind, and whether the connection is kept all the same.
+struct misdeed {
+    const char* name;
+    bool is_kept;
+    void (*commit)(connection&);
+};
+
+const misdeed misdeeds[] = {
+    {"an open transaction", true,
+        [](connection& c) {
+            c.execute("begin");
+            c.execute("insert into kept values (1)");
+        }},
+    {"a failed transaction", true,
+        [](connection& c) {
+            c.execute("begin");
+            CHECK_THROWS_AS(c.execute("select 1 / 0"), pool::libpq::error);
+        }},
+    {"a role", true, [](connection& c) { c.execute("set role other"); }},
+    {"a session authorization", true, [](connection& c) { c.execute("set session authorization other"); }},
+    {"settings", true,
+        [](connection& c) {
+            c.execute("set search_path = pg_catalog");
+            c.execute("set statement_timeout = '1h'");
+            c.execute("set client_encoding = 'LATIN1'");
+        }},
+    {"a temporary table", true, [](connection& c) { c.execute("create temporary table left_behind (id int)"); }},
+    {"an advisory lock", true, [](connection& c) { c.execute("select pg_advisory_lock_shared(1)"); }},
+    {"a prepared statement", true, [](connection& c) { c.execute("prepare nothing as select 1"); }},
+    {"a cursor", true, [](connection& c) { c.execute("declare rows cursor with hold for select 1"); }},
+    {"a channel, and a notification", true,
+        [](connection& c) {
+            c.execute("listen news");
+            c.execute("notify news, 'for another one'");
+        }},
+    {"a number of a sequence", true, [](connection& c) { c.execute("select nextval('numbers')"); }},
+    {"the mode that does not block", true, [](connection& c) { PQsetnonblocking(c, 1); }},
+    {"results that are there, and unread", true, [](connection& c) { send_and_wait(c, "select 'of another user'"); }},
+    {"a notice processor", true,
+        [](connection& c) {
+            std::string gone = "gone";
+            PQsetNoticeProcessor(
+                c, [](void* of, const char* notice) { static_cast<std::string*>(of)->append(notice); }, &gone);
+        }},
+    {"a command that is running", false,
+        [](connection& c) { REQUIRE(PQsendQuery(c, "select pg_sleep(100)") == 1); }},
+    {"a result of which not all rows are read", true,
+        [](connection& c) {
+            REQUIRE(PQsendQuery(c, "select generate_series(1, 10)") == 1);
+            REQUIRE(PQsetSingleRowMode(c) == 1);
+            PQclear(PQgetResult(c));
+            while (PQisBusy(c) != 0) PQconsumeInput(c);
+        }},
+    {"a COPY to the server", false, [](connection& c) { PQclear(PQexec(c, "copy kept from stdin")); }},
+    {"a COPY from the server", false,
+        [](connection& c) { PQclear(PQexec(c, "copy (select generate_series(1, 100000)) to stdout")); }},
+    {"the pipeline mode", false, [](connection& c) { REQUIRE(PQenterPipelineMode(c) == 1); }},
+    {"a session that the server has ended", false,
+        [](connection& c) {
+            CHECK_THROWS_AS(c.execute("select pg_terminate_backend(pg_backend_pid())"), pool::libpq::error);
+        }},
+};
+
+TEST_CASE("postgres: nothing of what a user leaves behind reaches the next one") {
+    database& db = shared_database();
+    const connection_key key = db.key();
+    for (const misdeed& each : misdeeds) {
+        CAPTURE(each.name);
+        connections conns{{.max_open = 1, .acquire_timeout = 10s}, quiet_dial()};
+        conns.invoke(key, each.commit);
+        CHECK(conns.stats().idle == each.is_kept);
+        const auto before = conns.stats().dials;
+        conns.invoke(key, check_clean);
+        CHECK(conns.stats().dials == before + !each.is_kept);
+        conns.invoke(key, [](connection& c) { c.execute("drop table if exists nobody_has_it"); });  // a notice
+    }
+}
+
+TEST_CASE("postgres: a call that throws keeps its connection if that can be cleaned") {
+    database& db = shared_database();
+    const connection_key key = db.key();
+    for (const misdeed& each : misdeeds) {
+        CAPTURE(each.name);
+        connections conns{{.max_open = 1, .acquire_timeout = 10s}, pool::libpq::dial{}};
+        CHECK_THROWS_AS(conns.invoke(key,
+                            [&](connection& c) {
+                                each.commit(c);
+                                throw std::domain_error{"of the caller"};
+                            }),
+            std::domain_error);
+        conns.invoke(key, check_clean);
+    }
+}
+
+TEST_CASE("postgres: with rollback_only, an open transaction is rolled back, and settings stay") {
+    database& db = shared_database();
+    const connection_key key = db.key();
+    connections conns{{.max_open = 1, .acquire_timeout = 10s},
+        pool::libpq::dial{{.reset = pool::libpq::reset::rollback_only}}};
+    conns.invoke(key, [](connection& c) {
+        c.execute("set statement_timeout = '1h'");
+        c.execute("begin");
+        c.execute("insert into kept values (1)");
+    });
+    conns.invoke(key, [](connection& c) {
+        CHECK(text(c.execute("select count(*) from kept")) == "0");
+        CHECK(text(c.execute("show statement_timeout")) == "1h");
+    });
+    CHECK(conns.stats().dials == 1);
+}
+
+TEST_CASE("postgres: idle connections that the server has ended are not lent") {
+    database& db = shared_database();
+    const connection_key key = db.key();
+    connections conns{{.max_open = 4, .acquire_timeout = 10s}, pool::libpq::dial{}};
+    CHECK(conns.prewarm(key, 4).opened == 4);
+    const auto admin = db.admin();
+    admin->execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pooled'");
+    while (text(admin->execute(count_pooled)) != "0") std::this_thread::yield();
+    conns.invoke(key, check_clean);
+    CHECK(conns.stats().found_unhealthy + conns.stats().found_closed >= 1);
+    CHECK(conns.stats().dials == 5);
+}
+
+TEST_CASE("postgres: a command that is cancelled half-way ends with an error, and its connection serves the next one") {
+    database& db = shared_database();
+    const connection_key key = db.key();
+    connections conns{{.max_open = 1, .acquire_timeout = 10s}, pool::libpq::dial{}};
+    auto lent = conns.acquire(key);
+    REQUIRE(PQsendQuery(*lent, "select pg_sleep(100)") == 1);
+    const auto admin = db.admin();  // a request that comes before the command has no effect
+    while (text(admin->execute("select count(*) from pg_stat_activity where application_name = 'pooled' and state = 'active'")) == "0")
+        std::this_thread::yield();
+    lent->cancel();
+    const result seen{PQgetResult(*lent)};
+    CHECK(std::string_view{PQresultErrorField(seen.get(), PG_DIAG_SQLSTATE)} == "57014");
+    CHECK(PQgetResult(*lent) == nullptr);
+    lent.give_back();
+    conns.invoke(key, check_clean);
+    CHECK(conns.stats().dials == 1);
+}
+
+TEST_CASE("postgres: the server knows of no connection that the pool does not count, even of those with a running command") {
+    database& db = shared_database();
+    const connection_key key = db.key();
+    const auto admin = db.admin();
+    {
+        connections conns{{.max_open = 2, .acquire_timeout = 10s}, pool::libpq::dial{}};
+        for (int i = 0; i != 20; ++i) {
+            conns.invoke(key, [](connection& c) { REQUIRE(PQsendQuery(c, "select pg_sleep(100)") == 1); });
+            CHECK(text(admin->execute(count_pooled)) == "0");
+        }
+    }
+    CHECK(text(admin->execute(count_pooled)) == "0");
+}
+
+TEST_CASE("postgres: a dial says what the server has said") {
+    database& db = shared_database();
+    pool::bounded_pool<connection_key, connection> conns{{.max_open = 1, .name = "db"}, pool::libpq::dial{}};
+    CHECK_THROWS_WITH_AS((void)conns.acquire(db.url() + "?user=nobody"),
+        doctest::Contains("role \"nobody\" does not exist"), pool::libpq::error);
+    CHECK_THROWS_WITH_AS((void)conns.acquire("host=127.0.0.1 port=1"), doctest::Contains("Connection refused"),
+        pool::libpq::error);
+    CHECK(conns.stats().failed_dials == 2);
+    CHECK(conns.stats().lent == 0);
+}
+
+/// Accepts nothing, and answers nothing.
+class silent_listener {
+public:
+    silent_listener() : socket_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* const generic = reinterpret_cast<sockaddr*>(&address);
+        REQUIRE(::bind(socket_, generic, size) == 0);
+        REQUIRE(::listen(socket_, 16) == 0);
+        REQUIRE(::getsockname(socket_, generic, &size) == 0);
+        port_ = ntohs(address.sin_port);
+    }
+    silent_listener(const silent_listener&) = delete;
+    silent_listener& operator=(const silent_listener&) = delete;
+    ~silent_listener() { ::close(socket_); }
+
+    connection_key key() const { return "host=127.0.0.1 user=test port=" + std::to_string(port_); }
+
+private:
+    int socket_;
+    int port_ = 0;
+};
+
+std::errc error_of(const pool::dial_context& limits, const connection_key& key) {
+    try {
+        (void)pool::libpq::dial{}(key, limits);
+    } catch (const std::system_error& e) {
+        return static_cast<std::errc>(e.code().value());
+    }
+    return {};
+}
+
+TEST_CASE("postgres: a dial ends at its deadline, at the timeout of its key, and when it is stopped") {
+    const silent_listener peer;
+    CHECK(error_of({.deadline = std::chrono::steady_clock::now() + 20ms}, peer.key()) == std::errc::timed_out);
+    CHECK(error_of({}, peer.key().conninfo() + " connect_timeout=1") == std::errc::timed_out);
+    std::stop_source stop;
+    std::jthread stops{[&] { stop.request_stop(); }};
+    CHECK(error_of({.stop = stop.get_token()}, peer.key()) == std::errc::operation_canceled);
+}
+
+TEST_CASE("postgres: a server with fewer connections than the pool refuses dials in its own words, and serves all others") {
+    database db{"max_connections=8 superuser_reserved_connections=3"};
+    const connection_key key = db.url() + "?application_name=pooled&user=other";
+    db.admin()->execute("alter role other login");
+    connections conns{{.max_open = 16, .acquire_timeout = 10s}, pool::libpq::dial{}};
+    std::vector<connections::lease_type> lent;
+    std::string refused;
+    try {
+        for (int i = 0; i != 16; ++i) lent.push_back(conns.acquire(key));
+    } catch (const pool::libpq::error& e) {
+        refused = e.what();
+    }
+    CAPTURE(refused);
+    CHECK(refused.find("remaining connection slots are reserved") != refused.npos);
+    CHECK(lent.size() >= 4);
+    CHECK(conns.stats().lent == lent.size());
+    lent.clear();
+    CHECK(text(conns.acquire(key)->execute("select 1")) == "1");
+}
+
+TEST_CASE("postgres: keys are equal if libpq reads the same from them, and never show a password") {
+    const connection_key one{"host=db dbname=orders user=app password=secret"};
+    const connection_key same{"postgresql://app:secret@db/orders"};
+    CHECK(one == same);
+    CHECK(pool::key_traits<connection_key>::hash(one) == pool::key_traits<connection_key>::hash(same));
+    CHECK(one.description() == "dbname='orders' host='db' password='***' user='app'");
+    for (const char* other : {"host=db dbname=orders user=app password=other", "host=db dbname=orders user=app",
+             "host=db dbname=orders user=app password=secret sslmode=require",
+             "host=db dbname=orders user=app password=secret options='-c search_path=x'"})
+        CHECK(one != connection_key{other});
+    const connection_key quoted{R"(user='it\'s' password='a\\b')"};
+    CHECK(connection_key{quoted.conninfo()} == quoted);
+    CHECK_THROWS_WITH_AS(connection_key{"hst=db"},
+        "pool: not a connection string of libpq: invalid connection option \"hst\"", std::invalid_argument);
+}
+
+TEST_CASE("postgres: a connection is kept alive, and is open as long as its server is") {
+    database& db = shared_database();
+    connection c = pool::libpq::dial{}(db.key());
+    CHECK(c.healthy());
+    c.keep_alive();
+    CHECK(c.healthy());
+    db.admin()->execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pooled'");
+    while (c.healthy()) std::this_thread::yield();
+    CHECK_FALSE(c.closed());  // libpq has not looked
+    CHECK_THROWS_AS(c.keep_alive(), pool::libpq::error);
+    CHECK_THROWS_AS(c.clean(), pool::libpq::error);
+}
+
+// Under load.
+
+/// What has happened.
+struct outcome {
+    std::atomic<std::size_t> served{0};
+    std::atomic<std::size_t> misbehaved{0};
+    std::atomic<std::size_t> wrong{0};      ///< answers to somebody else, or of a session that is not clean
+    std::atomic<std::size_t> failed{0};     ///< errors of callers that did nothing wrong, while the server was up
+    std::atomic<std::size_t> meanwhile{0};  ///< those while it was down, or going down
+    std::atomic<std::size_t> most_open{0};  ///< as the server counts
+    std::atomic<std::size_t> ended{0};      ///< connections that the server was told to end
+    std::atomic<int> downs{0};              ///< how often it has gone down, twice, and one more while it is down
+    std::mutex mutex;
+    std::string first_error;
+};
+
+/// One request: its answer has a number that no other request has, and says what another user would have left behind.
+void ask(connections& conns, const connection_key& key, const std::string& nonce, outcome& seen) {
+    const pool::retry_stale retry{pool::libpq::lost_connection};
+    auto peer = conns.get(key);
+    const std::string answer = peer.invoke(retry, [&](connection& c) {
+        const result got = c.execute("select $1::text || ' ' || current_user || ' ' || current_setting('search_path') || ' ' || "
+                                     "(select count(*) from pg_listening_channels()) || ' ' || "
+                                     "coalesce(to_regclass('pg_temp.left_behind')::text, 'none')",
+            {nonce.c_str()});
+        return text(got);
+    });
+    if (answer != nonce + " test \"$user\", public 0 none") {
+        ++seen.wrong;
+        const std::lock_guard guard{seen.mutex};
+        seen.first_error = "asked with " + nonce + ", got " + answer;
+    }
+}
+
+/// Calls from several threads, of which some misbehave. `disturb` is called by one more thread, until they are done.
+template <class Disturb>
+void call_from_threads(connections& conns, const database& db, std::size_t requests, outcome& seen, const Disturb& disturb) {
+    constexpr std::size_t threads = 8;
+    const connection_key key = db.key();
+    std::atomic<std::size_t> running{threads};
+    {
+        std::vector<std::jthread> callers;
+        for (std::size_t thread = 0; thread != threads; ++thread) {
+            callers.emplace_back([&, thread] {
+                std::minstd_rand random{static_cast<unsigned>(thread + 1)};
+                for (std::size_t i = 0; i != requests / threads; ++i) {
+                    const std::string nonce = std::to_string(thread) + '-' + std::to_string(i);
+                    const bool misbehaves = random() % 10 == 0;
+                    const int before = seen.downs;
+                    try {
+                        if (misbehaves) {
+                            const misdeed& what = misdeeds[random() % std::size(misdeeds)];
+                            ++seen.misbehaved;
+                            conns.invoke(key, what.commit);
+                        } else {
+                            ask(conns, key, nonce, seen);
+                            ++seen.served;
+                        }
+                    } catch (const std::exception& e) {
+                        if (misbehaves) continue;
+                        if (const int now = seen.downs; now != before || now % 2 != 0) {
+                            ++seen.meanwhile;
+                            if (now % 2 != 0) seen.downs.wait(now);
+                            continue;
+                        }
+                        ++seen.failed;
+                        const std::lock_guard guard{seen.mutex};
+                        if (seen.first_error.empty()) seen.first_error = e.what();
+                    }
+                }
+                --running;
+            });
+        }
+        callers.emplace_back([&] {
+            while (running != 0) disturb();
+        });
+    }
+}
+
+std::size_t load() {
+    return std::getenv("POOL_TESTS_FULL") != nullptr ? 1'000'000 : 50'000;
+}
+
+TEST_CASE("postgres: under load, no answer reaches another user, and the bound is what the server counts") {
+    database db;
+    constexpr std::size_t bound = 6;
+    outcome seen;
+    {
+        connections conns{{.max_open = bound, .acquire_timeout = 60s}, quiet_dial()};
+        const auto admin = db.admin();
+        call_from_threads(conns, db, load(), seen, [&] {
+            const auto now = std::stoul(text(admin->execute(count_pooled)));
+            if (now > seen.most_open) seen.most_open = now;
+            const result ended = admin->execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pooled' and state = 'idle' "
+                "and backend_start < now() - interval '50 ms' order by random() limit 1");
+            seen.ended += static_cast<std::size_t>(PQntuples(ended.get()));
+            std::this_thread::sleep_for(5ms);  // it is the load, not the test, that takes time
+        });
+        CHECK(conns.stats().lent == 0);
+        const auto s = conns.stats();
+        std::printf("postgres: %zu served, %zu misbehaved, %zu wrong, %zu failed, %zu ended by the server, %zu open at most; %zu "
+                    "dials, %zu hits, %zu unhealthy, %zu failed resets, %zu discarded\n",
+            seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(), seen.ended.load(),
+            seen.most_open.load(), std::size_t{s.dials}, std::size_t{s.hits}, std::size_t{s.found_unhealthy},
+            std::size_t{s.failed_resets}, std::size_t{s.discarded});
+    }
+    INFO(seen.first_error);
+    CHECK(seen.wrong == 0);
+    CHECK(seen.failed == 0);
+    CHECK(seen.most_open <= bound);
+    CHECK(seen.misbehaved > load() / 20);
+    const auto admin = db.admin();
+    while (text(admin->execute(count_pooled)) != "0") std::this_thread::yield();
+    CHECK(text(admin->execute("select count(*) from kept")) == "0");
+}
+
+TEST_CASE("postgres: a restart under load: who comes after it is served, and nobody gets a wrong answer") {
+    database db;
+    outcome seen;
+    connections conns{{.max_open = 6, .acquire_timeout = 60s}, quiet_dial()};
+    constexpr std::size_t restarts = 4;
+    const std::size_t requests = load() / 5;
+    std::size_t next = requests / 10;
+    call_from_threads(conns, db, requests, seen, [&] {
+        if (seen.served < next) return std::this_thread::yield();
+        next += requests / 10;
+        if (++seen.downs > 2 * static_cast<int>(restarts)) return void(--seen.downs);
+        db.stop();
+        db.start();
+        ++seen.downs;
+        seen.downs.notify_all();
+    });
+    std::printf("postgres: %d restarts, %zu served, %zu misbehaved, %zu wrong, %zu failed, %zu failed while it was down\n",
+        seen.downs / 2, seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(),
+        seen.meanwhile.load());
+    INFO(seen.first_error);
+    CHECK(seen.downs == 2 * static_cast<int>(restarts));
+    CHECK(seen.wrong == 0);
+    CHECK(seen.failed == 0);
+    conns.invoke(db.key(), check_clean);
+}
+
+}  // namespace postgres
