@@ -20,6 +20,8 @@
 // One suite that runs on every combination of the policies. It leaves out the checks that do not apply to a
 // combination.
 
+namespace matrix_cases {
+
 using namespace std::chrono_literals;
 using pool::testing::probe_lock;
 
@@ -310,3 +312,5 @@ static_assert(size_of_entry<pool::core::entry_facts{.timed = true}> + sizeof(man
               size_of_entry<pool::core::entry_facts{.timed = true, .opened = true, .wear = true}>);
 static_assert(size_of_entry<pool::core::entry_facts{.timed = true}> ==
               size_of_entry<pool::core::entry_facts{.timed = true, .wear = true}>);
+
+}  // namespace matrix_cases
