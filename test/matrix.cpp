@@ -91,6 +91,11 @@ struct fixture {
     std::optional<Pool> conns{std::in_place, of<Pool>::capacity(), of<Pool>::expiry(), pool::pool_settings{}, clock};
 };
 
+#if defined(__SANITIZE_ADDRESS__)  // slow to compile, and locks and clocks do nothing to memory
+#define POOL_OF_EACH_LOCK_AND_CLOCK(Capacity, Expiry)                                                                  \
+    pool_of<Capacity, Expiry, std::mutex, manual>, pool_of<Capacity, Expiry, pool::null_mutex, manual>
+#define POOL_THAT_WAITS_OF_EACH_CLOCK(Expiry) pool_of<pool::bounded_open, Expiry, std::mutex, manual>
+#else
 #define POOL_OF_EACH_LOCK_AND_CLOCK(Capacity, Expiry)                                                                  \
     pool_of<Capacity, Expiry, std::mutex, real>, pool_of<Capacity, Expiry, std::mutex, manual>,                        \
         pool_of<Capacity, Expiry, pool::null_mutex, real>, pool_of<Capacity, Expiry, pool::null_mutex, manual>,        \
@@ -101,6 +106,7 @@ struct fixture {
     pool_of<pool::bounded_open, Expiry, std::mutex, real>, pool_of<pool::bounded_open, Expiry, std::mutex, manual>,    \
         pool_of<pool::bounded_open, Expiry, pool::adaptive_mutex, manual>,                                             \
         pool_of<pool::bounded_open, Expiry, std::mutex, pool::coarse_clock>
+#endif
 
 #define EVERY_POOL                                                                                                     \
     POOL_OF_EACH_LOCK_AND_CLOCK(pool::unlimited, pool::never),                                                         \
