@@ -17,8 +17,8 @@
 
 #include <support/fake.hpp>
 
-// The ready-made pools can do what the tests of the features show with a basic_pool. They have a file of their own, because
-// they start a reaper: the thread sanitizer then needs none of the others.
+// The ready-made pools can do what the tests of the features show with a basic_pool. They have a file of their own,
+// because they start a reaper: the thread sanitizer then needs none of the others.
 
 namespace ready_made_cases {
 

@@ -36,7 +36,8 @@ private:
 }  // namespace failures_hooks_cases
 
 template <>
-struct pool::connection_traits<failures_hooks_cases::tended> : pool::member_connection_traits<failures_hooks_cases::tended> {
+struct pool::connection_traits<failures_hooks_cases::tended>
+    : pool::member_connection_traits<failures_hooks_cases::tended> {
     static bool healthy(failures_hooks_cases::tended& c) { return c.check(); }
     static void reset(failures_hooks_cases::tended& c) { c.reset_session(); }
     static void keep_alive(failures_hooks_cases::tended& c) { c.keep_alive(); }

@@ -36,9 +36,8 @@ TEST_CASE("a pool that bounds what is open: every pair of operations on two keys
     for (const start from : {start::empty, start::one_idle, start::one_lent}) {
         // The last has the most.
         if (!is_plain && (from == start::one_lent || has_thread_sanitizer) && !is_full_tier()) continue;
-        pool::testing::limits within{.spurious_wake_ups = is_full_tier() ? 1 : 0,
-            .schedules = 1'000'000'000,
-            .skips_equivalent = true};
+        pool::testing::limits within{
+            .spurious_wake_ups = is_full_tier() ? 1 : 0, .schedules = 1'000'000'000, .skips_equivalent = true};
         if (!is_plain && !is_full_tier()) within.preemptions = 2;
         explore_all(open_operations(), 2, {.from = from, .keys = 2}, within).print("pairs");
     }
