@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -23,8 +24,8 @@
 namespace {
 
 constexpr double seconds = 0.01;  // of one repetition
-constexpr int repetitions = 15;
-constexpr int repetitions_of_rows = 45;  // more, because the differences between these are small
+int repetitions = 15;
+int repetitions_of_rows = 45;  // more, because the differences between these are small
 
 /// Makes a workload when it first runs. All repetitions use the same one.
 struct one_thread {
@@ -121,7 +122,13 @@ void each_dead_row() {
 
 }  // namespace
 
+/// With `--once` first, each benchmark runs once: to see that it works.
 int main(int argc, char** argv) {
+    if (argc > 1 && std::string_view{argv[1]} == "--once") {
+        repetitions = repetitions_of_rows = 1;
+        --argc;
+        std::rotate(argv + 1, argv + 2, argv + argc + 1);
+    }
     const bench::parked_thread another;
     one_thread rows{repetitions_of_rows};
     bench::each_row(rows);

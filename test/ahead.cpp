@@ -26,6 +26,8 @@
 
 // Connections that are opened ahead of their callers: `prewarm` and `min_idle`.
 
+namespace ahead_cases {
+
 using namespace std::chrono_literals;
 using namespace pool::testing;
 
@@ -320,3 +322,5 @@ TEST_CASE("min_idle: a reaper keeps it up") {
     pool::reaper reaper{*f.conns};
     while (f.idle("a") != 2) std::this_thread::yield();
 }
+
+}  // namespace ahead_cases

@@ -13,6 +13,8 @@
 
 // The behaviour that users of the ancestor rely on. The ancestor is the pool of a Go RPC library.
 
+namespace ancestor_cases {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -220,3 +222,5 @@ TEST_CASE("ancestor: connections that are unblocked are reused in the order in w
     CHECK(user.call_twice_at_once("a") == ids{1, 2});
     CHECK(user.net.dials() == 3);
 }
+
+}  // namespace ancestor_cases

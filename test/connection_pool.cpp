@@ -19,6 +19,8 @@
 
 #include <support/fake.hpp>
 
+namespace connection_pool_cases {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -253,3 +255,5 @@ TEST_CASE("local_pool: bounds the idle connections, without a lock") {
     for (const char* key : {"a", "a", "b", "c"}) conns.put(key, net.dial());
     CHECK(net.closed() == std::vector{1, 2});
 }
+
+}  // namespace connection_pool_cases

@@ -15,6 +15,8 @@
 
 // A dial_context has a deadline of std::chrono::steady_clock. The pool may have another clock.
 
+namespace context_deadlines_cases {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -113,3 +115,5 @@ TEST_CASE("acquire: the dial gets the context as it is, whatever the clock of th
         limits);
     CHECK(seen == limits.deadline);
 }
+
+}  // namespace context_deadlines_cases

@@ -20,8 +20,6 @@
 #include <range/v3/view/take.hpp>
 #include <range/v3/view/transform.hpp>
 
-#include <pool/bounded_pool.hpp>
-#include <pool/connection_pool.hpp>
 #include <pool/inspect.hpp>
 #include <pool/pool.hpp>
 #include <pool/sharded_pool.hpp>
@@ -413,18 +411,6 @@ TEST_CASE("inspect: a range may be stored, and outlives the pool") {
     const auto copy = all;
     CHECK(copy.begin() == all.begin());  // they share
     CHECK(ranges::empty(pool::snapshot<int>{}));
-}
-
-TEST_CASE_TEMPLATE("inspect: of a ready-made pool, which traces by an option", Pool,
-    pool::bounded_pool<std::string, fake_connection>, pool::connection_pool<std::string, fake_connection>) {
-    for (const bool traces : {true, false}) {
-        pool::testing::fake_dialer dials;
-        Pool conns{{.trace_leases = traces}};
-        auto lent = conns.acquire("a", dials);
-        CHECK(keys_of(inspect(conns) | views::lent) == texts{"a"});
-        CHECK(inspect(conns).begin()->where.has_value() == traces);
-        CHECK(lent.uses().has_value());  // a limit may be set while it runs
-    }
 }
 
 TEST_CASE("inspect: what is used between its steps is told once") {

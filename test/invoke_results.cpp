@@ -16,6 +16,8 @@
 // The results that a function may return from `invoke`, which gives the connection back before its caller has the
 // result. test/misuse shows the sentences of what is refused.
 
+namespace invoke_results_cases {
+
 namespace {
 
 using pool::core::refers_to;
@@ -75,8 +77,12 @@ struct fixture {
 
 }  // namespace
 
+}  // namespace invoke_results_cases
+
 template <>
-inline constexpr bool pool::is_finished<outcome> = true;
+inline constexpr bool pool::is_finished<invoke_results_cases::outcome> = true;
+
+namespace invoke_results_cases {
 
 TEST_CASE_FIXTURE(fixture, "invoke: a result that is finished is returned, though it can be awaited") {
     static_assert(runs_later<outcome>);
@@ -114,3 +120,5 @@ TEST_CASE_FIXTURE(fixture, "invoke: what runs later is done with a lease, which 
     CHECK_FALSE(conns.try_acquire("a"));
     CHECK(later.get() == 1);
 }
+
+}  // namespace invoke_results_cases

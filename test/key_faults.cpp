@@ -18,6 +18,8 @@
 
 // Which keys are refused, and that the others are told apart by all of their value. test/misuse shows the sentences.
 
+namespace key_faults_cases {
+
 namespace {
 
 /// Has a constructor that takes anything.
@@ -50,12 +52,17 @@ struct user_id {
 
 }  // namespace
 
+}  // namespace key_faults_cases
+
 template <>
-struct std::hash<token> {
-    std::size_t operator()(const token& of) const noexcept { return std::hash<int>{}(of.number); }
+struct std::hash<key_faults_cases::token> {
+    std::size_t operator()(const key_faults_cases::token& of) const noexcept { return std::hash<int>{}(of.number); }
 };
+
 template <>
-struct pool::key_traits<user_id> : pool::key_traits<int> {};
+struct pool::key_traits<key_faults_cases::user_id> : pool::key_traits<int> {};
+
+namespace key_faults_cases {
 
 namespace {
 
@@ -162,12 +169,17 @@ void check_told_apart(const Key& key, std::initializer_list<Key> others) {
 
 }  // namespace
 
+}  // namespace key_faults_cases
+
 template <>
-struct pool::key_traits<literal> {
+struct pool::key_traits<key_faults_cases::literal> {
     using view = std::string_view;
     static std::size_t hash(view key) noexcept { return std::hash<view>{}(key); }
     static bool equal(view a, view b) noexcept { return a == b; }
 };
+
+namespace key_faults_cases {
+
 static_assert(pool::core::fault_of<literal> == key_fault::none);
 
 // A first field that is made from anything is not taken for a base class.
@@ -217,3 +229,5 @@ TEST_CASE("key_traits: an array counts as one field") {
     static_assert(fault_of_key<seven_fields>() == key_fault::field_count);
     static_assert(pool::core::fields::count<seven_fields> == 7);
 }
+
+}  // namespace key_faults_cases

@@ -18,6 +18,8 @@
 // A caller looks up with a view of his own text. A close that he makes or waits for, or the dial, may end that text.
 // Here each close writes over it, so that a later look at it sees something else.
 
+namespace keys_of_the_caller_cases {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -195,3 +197,5 @@ TEST_CASE_TEMPLATE("get: the lazy connection has a key of its own", Pool, unboun
     CHECK(f.dialled == first_key);
     CHECK(f.conns.stats(first_key).idle == 1);
 }
+
+}  // namespace keys_of_the_caller_cases

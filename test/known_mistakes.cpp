@@ -17,6 +17,8 @@
 
 // Mistakes that other pools made, and this one, too, before the list was written.
 
+namespace known_mistakes_cases {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -219,3 +221,5 @@ TEST_CASE("known mistake 10: a time to live of less than a tick is not rounded a
     clock.advance(1ns);
     CHECK(conns.expire() == 1);
 }
+
+}  // namespace known_mistakes_cases

@@ -20,6 +20,8 @@
 // One suite that runs on every combination of the policies. It leaves out the checks that do not apply to a
 // combination.
 
+namespace matrix_cases {
+
 using namespace std::chrono_literals;
 using pool::testing::probe_lock;
 
@@ -89,6 +91,11 @@ struct fixture {
     std::optional<Pool> conns{std::in_place, of<Pool>::capacity(), of<Pool>::expiry(), pool::pool_settings{}, clock};
 };
 
+#if defined(__SANITIZE_ADDRESS__)  // slow to compile, and locks and clocks do nothing to memory
+#define POOL_OF_EACH_LOCK_AND_CLOCK(Capacity, Expiry)                                                                  \
+    pool_of<Capacity, Expiry, std::mutex, manual>, pool_of<Capacity, Expiry, pool::null_mutex, manual>
+#define POOL_THAT_WAITS_OF_EACH_CLOCK(Expiry) pool_of<pool::bounded_open, Expiry, std::mutex, manual>
+#else
 #define POOL_OF_EACH_LOCK_AND_CLOCK(Capacity, Expiry)                                                                  \
     pool_of<Capacity, Expiry, std::mutex, real>, pool_of<Capacity, Expiry, std::mutex, manual>,                        \
         pool_of<Capacity, Expiry, pool::null_mutex, real>, pool_of<Capacity, Expiry, pool::null_mutex, manual>,        \
@@ -99,6 +106,7 @@ struct fixture {
     pool_of<pool::bounded_open, Expiry, std::mutex, real>, pool_of<pool::bounded_open, Expiry, std::mutex, manual>,    \
         pool_of<pool::bounded_open, Expiry, pool::adaptive_mutex, manual>,                                             \
         pool_of<pool::bounded_open, Expiry, std::mutex, pool::coarse_clock>
+#endif
 
 #define EVERY_POOL                                                                                                     \
     POOL_OF_EACH_LOCK_AND_CLOCK(pool::unlimited, pool::never),                                                         \
@@ -310,3 +318,5 @@ static_assert(size_of_entry<pool::core::entry_facts{.timed = true}> + sizeof(man
               size_of_entry<pool::core::entry_facts{.timed = true, .opened = true, .wear = true}>);
 static_assert(size_of_entry<pool::core::entry_facts{.timed = true}> ==
               size_of_entry<pool::core::entry_facts{.timed = true, .wear = true}>);
+
+}  // namespace matrix_cases

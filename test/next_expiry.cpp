@@ -14,6 +14,8 @@
 
 // What `next_expiry` promises, and what it does not.
 
+namespace next_expiry_cases {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -103,3 +105,5 @@ TEST_CASE("next_expiry: a give-back that was held up may come before, and is not
     CHECK_FALSE(conns.try_acquire("b"));
     CHECK(conns.expire() == 1);
 }
+
+}  // namespace next_expiry_cases

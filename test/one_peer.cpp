@@ -17,6 +17,8 @@
 
 // A pool of one peer has no_key as its Key, and its calls have no key.
 
+namespace one_peer_cases {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -158,3 +160,5 @@ TEST_CASE("no_key: takes no space, and nothing else becomes one") {
     static_assert(!std::is_convertible_v<int, pool::no_key>);
     static_assert(!std::is_aggregate_v<pool::no_key>);
 }
+
+}  // namespace one_peer_cases

@@ -22,6 +22,8 @@
 
 // A pool may be given the dial once. Then its calls need not bring one.
 
+namespace own_dial_cases {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -227,3 +229,5 @@ TEST_CASE("invoke of a pool: gives the connection back, and closes it if the cal
         conns.invoke("a", [](fake::connection&) { throw std::runtime_error{"failed"}; }), std::runtime_error);
     CHECK(net.closed() == std::vector{1});
 }
+
+}  // namespace own_dial_cases

@@ -21,6 +21,8 @@
 #include <support/fake.hpp>
 #include <support/latch.hpp>
 
+namespace reaper_cases {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -259,3 +261,5 @@ TEST_CASE("reaper: with a real clock it closes connections in real time") {
     closed.get_future().wait();
     CHECK(conns.stats().expired == 1);
 }
+
+}  // namespace reaper_cases

@@ -19,6 +19,8 @@
 
 // The last owner of a pool may be one of its connections. The reaper's thread then ends the pool, and itself.
 
+namespace reaper_ends_with_its_pool_cases {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -60,10 +62,15 @@ private:
 
 }  // namespace
 
+}  // namespace reaper_ends_with_its_pool_cases
+
 template <>
-inline constexpr bool pool::keeps_real_time<mortal_clock> = false;
+inline constexpr bool pool::keeps_real_time<reaper_ends_with_its_pool_cases::mortal_clock> = false;
+
 template <>
-inline constexpr bool pool::keeps_real_time<watched_clock> = false;
+inline constexpr bool pool::keeps_real_time<reaper_ends_with_its_pool_cases::watched_clock> = false;
+
+namespace reaper_ends_with_its_pool_cases {
 
 namespace {
 
@@ -199,3 +206,5 @@ TEST_CASE_TEMPLATE(
         CHECK(seen.closed == 1);
     }
 }
+
+}  // namespace reaper_ends_with_its_pool_cases

@@ -16,6 +16,8 @@
 
 // A call may be limited by a time from now. It is measured on the pool's clock.
 
+namespace relative_times_cases {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -126,3 +128,5 @@ TEST_CASE("acquire: what limits it may be a constant, a variable or a temporary"
     CHECK(conns.acquire("a", dial, constant, std::stop_token{})->id() == 1);
     CHECK(conns.acquire("a", dial, std::chrono::floor<std::chrono::seconds>(real::now() + 10s))->id() == 1);
 }
+
+}  // namespace relative_times_cases

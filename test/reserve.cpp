@@ -17,6 +17,8 @@
 
 // What `reserve` promises, and what it cannot do.
 
+namespace reserve_cases {
+
 namespace {
 
 constexpr std::size_t shards = 4;
@@ -92,3 +94,5 @@ TEST_CASE("reserve: shards have room while no shard has more than its part") {
         CHECK(growths(conns, net, count, 1) > 0);
     }
 }
+
+}  // namespace reserve_cases

@@ -20,6 +20,8 @@
 // many calls meet one that its server has closed. The figures in docs/decisions.md are these. The clock is manual and
 // the random numbers have a seed, so each figure is exact, and the same everywhere.
 
+namespace reuse_order_cases {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -264,3 +266,5 @@ TEST_CASE("reuse_order: newest first gives a light load to few servers, and a he
     CHECK(simulate(oldest, with(300)) == figures{86, 86, 0, 0, 0, 25});
     CHECK(simulate(newest, with(300)) == figures{58, 99, 0, 0, 41, 30});
 }
+
+}  // namespace reuse_order_cases

@@ -24,6 +24,8 @@
 
 #include <support/fake.hpp>
 
+namespace seeded_key_cases {
+
 namespace {
 
 using namespace std::literals;
@@ -90,18 +92,24 @@ std::uint64_t hash_of(const T&... values) {
 
 }  // namespace
 
+}  // namespace seeded_key_cases
+
 template <>
-struct std::hash<account> {
-    std::size_t operator()(const account& of) const noexcept { return std::hash<int>{}(of.number); }
+struct std::hash<seeded_key_cases::account> {
+    std::size_t operator()(const seeded_key_cases::account& of) const noexcept { return std::hash<int>{}(of.number); }
 };
+
 template <>
-struct pool::key_traits<endpoint> : pool::seeded_key_traits<endpoint> {};
+struct pool::key_traits<seeded_key_cases::endpoint> : pool::seeded_key_traits<seeded_key_cases::endpoint> {};
+
 template <>
-struct pool::key_traits<header_name> {
+struct pool::key_traits<seeded_key_cases::header_name> {
     using view = std::string_view;
-    static std::size_t hash(view name) { return pool::seeded_hash(lower(name)); }
-    static bool equal(view a, view b) { return lower(a) == lower(b); }
+    static std::size_t hash(view name) { return pool::seeded_hash(seeded_key_cases::lower(name)); }
+    static bool equal(view a, view b) { return seeded_key_cases::lower(a) == seeded_key_cases::lower(b); }
 };
+
+namespace seeded_key_cases {
 
 TEST_CASE("seeded_hash: equal values hash alike, in one process") {
     CHECK(pool::seeded_hash(7) == pool::seeded_hash(7));
@@ -249,3 +257,5 @@ TEST_CASE("seeded_key_traits: a key that its value does not tell apart is refuse
     static_assert(fault_of<pool::seeded_key<double>> == key_fault::unseedable);
     static_assert(fault_of<pool::seeded_key<header_name>> == key_fault::unseedable);
 }
+
+}  // namespace seeded_key_cases

@@ -20,6 +20,8 @@
 // Every operation over a lock that knows its holder: the pool then asserts that its connections are only used with the
 // lock. The other half of the rule is checked here: no connection is dialled or closed with it.
 
+namespace store_is_locked_cases {
+
 using namespace std::chrono_literals;
 using pool::testing::probe_lock;
 
@@ -145,3 +147,5 @@ TEST_CASE_TEMPLATE("lock: a reaper sweeps with it, and closes without it", Pool,
     closed.wait();
     CHECK(conns.stats().expired == 2);
 }
+
+}  // namespace store_is_locked_cases

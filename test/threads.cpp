@@ -26,6 +26,8 @@
 // Many threads on one pool. These cases check what one thread cannot show: no connection is lost, closed twice or
 // counted wrongly. The fake connections end the program for the first two. The thread sanitizer finds races.
 
+namespace threads_cases {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -230,3 +232,5 @@ TEST_CASE_TEMPLATE("threads: a reaper expires connections while other threads pu
     conns.close();
     check_conserved(net, conns.stats());
 }
+
+}  // namespace threads_cases

@@ -20,6 +20,8 @@
 
 // What a reaper does, and when: `upkeep` and `next_upkeep`.
 
+namespace upkeep_cases {
+
 using namespace std::chrono_literals;
 using fake::ids;
 
@@ -135,3 +137,5 @@ TEST_CASE("upkeep: the reaper of a pool that bounds what is open serves a caller
     }
     CHECK(waits.got()->id() == 1);
 }
+
+}  // namespace upkeep_cases

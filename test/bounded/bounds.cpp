@@ -17,6 +17,8 @@
 
 // The bounds on open connections, and the connections that are closed to make room.
 
+namespace bounded_bounds_cases {
+
 using namespace std::chrono_literals;
 using namespace bounded_pools;
 using fake::ids;
@@ -213,3 +215,5 @@ TEST_CASE("bounded: the pool may be called from a dial and from a close [C8]") {
     CHECK(got.key() == "a");
     CHECK(f.net.open() <= 2);
 }
+
+}  // namespace bounded_bounds_cases

@@ -17,6 +17,8 @@
 
 // The end of a pool: callers that wait, dials under way, and drain.
 
+namespace bounded_closing_cases {
+
 using namespace std::chrono_literals;
 using namespace bounded_pools;
 using fake::ids;
@@ -148,3 +150,5 @@ TEST_CASE("bounded: drain waits for closes, too") {
     waiting.join();
     other.join();
 }
+
+}  // namespace bounded_closing_cases

@@ -23,6 +23,8 @@
 
 // Callers that get no connection, and the errors that say why.
 
+namespace bounded_giving_up_cases {
+
 using namespace std::chrono_literals;
 using namespace bounded_pools;
 using fake::ids;
@@ -238,10 +240,16 @@ struct moody_key {
 
 }  // namespace
 
+}  // namespace bounded_giving_up_cases
+
 template <>
-struct std::hash<moody_key> {
-    std::size_t operator()(const moody_key& key) const noexcept { return static_cast<std::size_t>(key.number); }
+struct std::hash<bounded_giving_up_cases::moody_key> {
+    std::size_t operator()(const bounded_giving_up_cases::moody_key& key) const noexcept {
+        return static_cast<std::size_t>(key.number);
+    }
 };
+
+namespace bounded_giving_up_cases {
 
 TEST_CASE("bounded: connections are retired even if the queue has no memory for the key, and closed later [C12]") {
     fake::network net;
@@ -343,3 +351,5 @@ TEST_CASE("bounded: a hand-off that races with a cancel or a timeout reaches exa
     }
     CHECK(f.net.dials() == 1);
 }
+
+}  // namespace bounded_giving_up_cases

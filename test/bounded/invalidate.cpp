@@ -23,6 +23,8 @@
 
 // Callers that wait while a pool is invalidated: their permits, the bounds, and which of them fail.
 
+namespace bounded_invalidate_cases {
+
 using namespace std::chrono_literals;
 using namespace bounded_pools;
 using fake::ids;
@@ -276,3 +278,5 @@ TEST_CASE("bounded, invalidate: more than a batch of callers fail, of all keys o
         if (each.get() != &next && each->state() == request_state::lent) (void)requests::lease_of(f.conns, *each);
     }
 }
+
+}  // namespace bounded_invalidate_cases

@@ -19,6 +19,8 @@
 
 // Who closes the connections that a look-up has found expired or dead, and those that make room.
 
+namespace bounded_left_closes_cases {
+
 using namespace std::chrono_literals;
 using namespace bounded_pools;
 using fake::ids;
@@ -212,3 +214,5 @@ TEST_CASE("bounded: a caller that leaves its close to others harms nobody") {
     CHECK(next.got().key() == "c");
     CHECK(f.conns.stats().closing == 0);
 }
+
+}  // namespace bounded_left_closes_cases

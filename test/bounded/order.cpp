@@ -18,6 +18,8 @@
 
 // Which of the callers that wait is served, and by what.
 
+namespace bounded_order_cases {
+
 using namespace std::chrono_literals;
 using namespace bounded_pools;
 using fake::ids;
@@ -258,3 +260,5 @@ TEST_CASE("bounded: a lazy connection waits, too") {
     other.join();
     CHECK(id == 1);
 }
+
+}  // namespace bounded_order_cases

@@ -18,6 +18,8 @@
 // A connection that comes back while a caller waits: until the caller has waited for the patience of the policy, others
 // may take it first.
 
+namespace bounded_patience_cases {
+
 using namespace std::chrono_literals;
 using namespace bounded_pools;
 using fake::ids;
@@ -221,3 +223,5 @@ TEST_CASE("bounded: a pool in which nobody has waited, or can wait, has no waits
     (void)f.acquire("a");
     CHECK(f.conns.stats().total_wait == 0s);
 }
+
+}  // namespace bounded_patience_cases

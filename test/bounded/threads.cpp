@@ -30,6 +30,8 @@
 
 // Many threads at once.
 
+namespace bounded_threads_cases {
+
 using namespace std::chrono_literals;
 using namespace bounded_pools;
 
@@ -222,3 +224,5 @@ TEST_CASE("bounded: threads, cancels, timeouts, failures and changing bounds los
     CHECK(f.net.open() == 0);
     CHECK(f.conns.stats().keys == 0);
 }
+
+}  // namespace bounded_threads_cases

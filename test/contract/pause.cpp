@@ -9,8 +9,7 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/bounded_pool.hpp>
-#include <pool/connection_pool.hpp>
+#include <pool/basic_pool.hpp>
 #include <pool/error.hpp>
 #include <pool/stats.hpp>
 
@@ -120,26 +119,6 @@ TEST_CASE("contract: all shards are paused, and resumed [C26]") {
     f.conns.resume();
     int id = 0;
     for (const int key : f.keys) CHECK(f.conns.acquire(key, f.net.dialer())->id() == ++id);
-}
-
-TEST_CASE("contract: the ready-made pools can be paused, too [C26]") {
-    fake::network net;
-    const auto check = [&](auto& conns) {
-        const int id = conns.acquire("a", net.dialer())->id();
-        conns.pause();
-        CHECK_THROWS_AS((void)conns.acquire("a", net.dialer()), pool::pool_paused);
-        conns.resume();
-        CHECK(conns.acquire("a", net.dialer())->id() == id);
-    };
-    pool::connection_pool<std::string, fake::connection> whole{{.capacity = 4}};
-    check(whole);
-    pool::local_pool<std::string, fake::connection> local{pool::bounded{.max_idle = 4}};
-    check(local);
-    pool::bounded_pool<std::string, fake::connection> bounded{{.max_open = 1, .acquire_timeout = 1h}};
-    check(bounded);
-    pool::basic_pool<pool::no_key, fake::connection> one;
-    one.pause();
-    CHECK_THROWS_AS((void)one.acquire([&] { return net.dial(); }), pool::pool_paused);
 }
 
 // These go on.

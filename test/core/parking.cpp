@@ -9,6 +9,8 @@
 
 #include <pool/core/parking.hpp>
 
+namespace core_parking_cases {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -92,3 +94,5 @@ TEST_CASE("parked_thread: its condition variable depends on the lock") {
     CHECK(pool::waiting_lock<std::recursive_mutex>);
     CHECK_FALSE(pool::waiting_lock<pool::null_mutex>);
 }
+
+}  // namespace core_parking_cases

@@ -222,9 +222,6 @@ EACH_OBSERVED_POOL("events: a connection that is opened ahead is put, not lent")
           texts{"\"a\": connection 1 opened", "\"a\": connection 1 put"});
 }
 
-using ready_made_idle = pool::connection_pool<std::string, fake_connection>;
-using ready_made_open = pool::bounded_pool<std::string, fake_connection>;
-
 TEST_CASE_TEMPLATE("events: an expired connection has the reason of the policy that was first", Capacity, pool::bounded,
     pool::bounded_open) {
     using policy = pool::any_of<pool::after_idle, pool::after_lifetime, pool::after_uses>;
@@ -290,17 +287,6 @@ TEST_CASE("events: those of a sharded pool are told for each shard") {
     for (const char* key : {"a", "b", "c", "d", "e"}) conns.acquire(key).give_back();
     CHECK(told.size() == 15);
     CHECK(told.at(14) == "\"e\": connection " + told.at(14).substr(16, 1) + " given back");
-}
-
-TEST_CASE_TEMPLATE("events: an option of the ready-made pools", Pool, ready_made_idle, ready_made_open) {
-    std::vector<event_kind> told;
-    pool::testing::fake_dialer dials;
-    {
-        Pool conns{{.on_event = [&](const event& e) { told.push_back(e.kind); }}, dials};
-        conns.acquire("a").give_back();
-    }
-    using kind = event_kind;
-    CHECK(told == std::vector{kind::opened, kind::lent, kind::given_back, kind::retired, kind::closed});
 }
 
 TEST_CASE("events: a pool of one peer has no key") {

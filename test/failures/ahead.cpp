@@ -8,6 +8,8 @@
 
 // Each call of foreign code fails in turn, while a pool opens connections ahead of their callers.
 
+namespace failures_ahead_cases {
+
 using namespace failing;
 
 namespace {
@@ -54,3 +56,5 @@ TEST_CASE_TEMPLATE("failures: min_idle, and its upkeep [C12]", Pool, idle_pool, 
         stop(w);
     });
 }
+
+}  // namespace failures_ahead_cases

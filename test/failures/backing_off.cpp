@@ -18,6 +18,8 @@
 // Each allocation, copy, hash, comparison and dial fails in turn. Whatever fails is an error of its caller alone: no key is
 // left with a probe that never ends, and no error of a dial is lost.
 
+namespace failures_backing_off_cases {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -142,3 +144,5 @@ TEST_CASE("failures: a dial that backs off [C12]") {
         run.require(error == "refused 3", "the caller gets the error of its dial: ", error);
     });
 }
+
+}  // namespace failures_backing_off_cases

@@ -9,6 +9,8 @@
 // Each call of foreign code fails in turn, while somebody calls through a lazy connection, a stream, or the pool's own
 // dial. The call itself is a hook, which fails, too.
 
+namespace failures_calls_cases {
+
 using namespace failing;
 
 namespace {
@@ -105,3 +107,5 @@ TEST_CASE("failures: an allocation can fail in this program") {
         [](failure_run& run) { run.during([] { ::operator delete(::operator new(1)); }); });
     CHECK(found.points(point::allocation) == 1);
 }
+
+}  // namespace failures_calls_cases

@@ -12,6 +12,8 @@
 
 // Each call of foreign code fails in turn, while connections are checked, reset and kept alive. The hooks fail, too.
 
+namespace failures_hooks_cases {
+
 using namespace failing;
 
 namespace {
@@ -31,12 +33,17 @@ private:
 
 }  // namespace
 
+}  // namespace failures_hooks_cases
+
 template <>
-struct pool::connection_traits<tended> : pool::member_connection_traits<tended> {
-    static bool healthy(tended& c) { return c.check(); }
-    static void reset(tended& c) { c.reset_session(); }
-    static void keep_alive(tended& c) { c.keep_alive(); }
+struct pool::connection_traits<failures_hooks_cases::tended>
+    : pool::member_connection_traits<failures_hooks_cases::tended> {
+    static bool healthy(failures_hooks_cases::tended& c) { return c.check(); }
+    static void reset(failures_hooks_cases::tended& c) { c.reset_session(); }
+    static void keep_alive(failures_hooks_cases::tended& c) { c.keep_alive(); }
 };
+
+namespace failures_hooks_cases {
 
 namespace {
 
@@ -155,3 +162,5 @@ TEST_CASE_TEMPLATE("failures: a call that is made once more [C12]", Pool, tended
         });
     });
 }
+
+}  // namespace failures_hooks_cases

@@ -8,6 +8,8 @@
 
 // Each call of foreign code fails in turn, while somebody looks into a pool, or while it traces its leases.
 
+namespace failures_inspecting_cases {
+
 using namespace failing;
 
 namespace {
@@ -54,3 +56,5 @@ TEST_CASE_TEMPLATE("failures: a pool that traces its leases [C12]", Pool, idle_p
         w.conns.reset();
     });
 }
+
+}  // namespace failures_inspecting_cases

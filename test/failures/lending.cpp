@@ -10,6 +10,8 @@
 
 // Each call of foreign code fails in turn, while a pool lends connections and takes them back.
 
+namespace failures_lending_cases {
+
 using namespace failing;
 
 namespace {
@@ -254,3 +256,5 @@ TEST_CASE_TEMPLATE("failures: a pool that grows has no memory [C12]", Expiry, po
             [](world& w) { w.conns.get(w.fresh, w.dials).invoke([](pool::testing::fake_connection&) {}); });
     }
 }
+
+}  // namespace failures_lending_cases

@@ -13,6 +13,8 @@
 // Each call of foreign code fails in turn, while a pool is observed: the observer may throw, and there may be no memory
 // for an event.
 
+namespace failures_observing_cases {
+
 using namespace failing;
 
 namespace {
@@ -104,3 +106,5 @@ TEST_CASE("failures: an observer that is told as fast as things happen needs no 
     conns.acquire(1).give_back();
     CHECK(pool::testing::points_of(pool::testing::point::allocation, [&] { conns.acquire(1).give_back(); }) == 0);
 }
+
+}  // namespace failures_observing_cases

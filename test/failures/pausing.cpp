@@ -10,6 +10,8 @@
 
 // Each call of foreign code fails in turn, in a pool that is paused, and resumed. Those that wait are in waiting.cpp.
 
+namespace failures_pausing_cases {
+
 using namespace failing;
 
 namespace {
@@ -104,3 +106,5 @@ TEST_CASE_TEMPLATE("failures: a pause during a dial [C12, C26]", Pool, idle_pool
     all.add<world>(
         "ahead", promise::basic, nothing, during([dials](world& w) { (void)w.conns->prewarm(w.a, 2, dials(w)); }));
 }
+
+}  // namespace failures_pausing_cases

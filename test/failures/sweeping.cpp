@@ -10,6 +10,8 @@
 
 // Each call of foreign code fails in turn, while a pool clears up: it expires, clears, reconfigures, closes, ends.
 
+namespace failures_sweeping_cases {
+
 using namespace failing;
 
 namespace {
@@ -154,3 +156,5 @@ TEST_CASE_TEMPLATE("failures: close, and the end of a pool [C11, C13]", Pool, id
         }
     });
 }
+
+}  // namespace failures_sweeping_cases

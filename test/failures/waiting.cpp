@@ -14,6 +14,8 @@
 // Each call of foreign code fails in turn, while callers wait for a connection: in the thread that waits, and in the one
 // that serves it. The other thread stands still meanwhile, so the same points come in the same order.
 
+namespace failures_waiting_cases {
+
 using namespace failing;
 
 namespace {
@@ -267,3 +269,5 @@ TEST_CASE("failures: drain [C12]") {
         }
     });
 }
+
+}  // namespace failures_waiting_cases

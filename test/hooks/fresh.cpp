@@ -14,6 +14,8 @@
 
 // Connections that are dialled whatever is idle, and calls that are made once more on such a connection.
 
+namespace hooks_fresh_cases {
+
 using namespace tended;
 
 namespace {
@@ -183,3 +185,5 @@ TEST_CASE("retry_stale: the result may be void, or a value that cannot be copied
               [](tended_connection& c) { return std::make_unique<int>(c.id()); }) == 1);
     CHECK(f.history(1) == "dialled for a, used, reset, checked, reset");
 }
+
+}  // namespace hooks_fresh_cases

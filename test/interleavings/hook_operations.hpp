@@ -69,6 +69,8 @@ total explore_hooks(const std::vector<operation<Pool>>& operations, setting how,
     for (const bool is_sick : {false, true}) {
         how.is_sick = is_sick;
         for (const start from : {start::one_idle, start::one_lent}) {
+            // The thread sanitizer sees each operation once with the check that fails, and once with the other.
+            if (has_thread_sanitizer && !is_full_tier() && is_sick != (from == start::one_lent)) continue;
             how.from = from;
             sum += explore_all(operations, 2, how, within);
         }

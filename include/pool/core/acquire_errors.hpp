@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include <pool/core/error_text.hpp>
@@ -14,23 +15,24 @@
 
 namespace pool::core {
 
-/// The pool is closed.
-template <class State>
-pool_closed closed_error(const State& state, const typename State::hashed& key) {
-    const pool::stats seen = state.stats();
-    return pool_closed{"pool \"" + state.name() + "\": no connection" + core::for_key(key.key) +
-                       ": the pool is closed (" + std::to_string(seen.idle) + " idle, " + std::to_string(seen.lent) +
-                       " lent)"};
-}
-
-/// The error of a caller that stops waiting. `why` is the reason, and `seen` what it saw when it left the queue.
-template <class Error, class State>
-Error wait_error(const State& state, const typename State::hashed& key, const char* why, const seen_figures& seen) {
-    return Error{"pool \"" + state.name() + "\": no connection" + core::for_key(key.key) + ": " + why + " (" +
-                 std::to_string(seen.idle + seen.lent + seen.dialing + seen.closing) + " open, " +
-                 std::to_string(seen.idle) + " idle, " + std::to_string(seen.lent) + " lent, " +
-                 std::to_string(seen.dialing) + " dialling, " + std::to_string(seen.waiting) + " waiting)" +
-                 (seen.last_error ? "; the last dial failed: " + *seen.last_error : "")};
+/// Throws the error of a caller that gets nothing, by the state of its request. `for_key` is the part of the text that
+/// names its key. A function of plain arguments, because each kind of pool would have a copy of a template.
+[[noreturn]] inline void refuse(
+    request_state outcome, const std::string& pool_name, const std::string& for_key, const seen_figures& seen) {
+    const auto count = [](std::size_t n, const char* what) { return std::to_string(n) + what; };
+    std::string text = "pool \"" + pool_name + "\": no connection" + for_key + ": " + core::why_refused(outcome) + " (";
+    if (outcome == request_state::closed)
+        throw pool_closed{text + count(seen.idle, " idle, ") + count(seen.lent, " lent)")};
+    text += count(seen.idle + seen.lent + seen.dialing + seen.closing, " open, ") + count(seen.idle, " idle, ") +
+            count(seen.lent, " lent, ") + count(seen.dialing, " dialling, ") + count(seen.waiting, " waiting)");
+    if (seen.last_error) text += "; the last dial failed: " + *seen.last_error;
+    switch (outcome) {
+    case request_state::queue_full: throw queue_full{text};
+    case request_state::timed_out: throw acquire_timeout{text};
+    case request_state::cancelled: throw acquire_cancelled{text};
+    case request_state::paused: throw pool_paused{text};
+    default: throw acquire_invalidated{text};
+    }
 }
 
 /// The figures for the error of a caller that has not been in the queue.
@@ -42,23 +44,19 @@ seen_figures figures_of(const State& state) {
 
 /// Throws the error of a caller that gets nothing, if the state of its request says that. `seen` is what it saw then.
 template <class State>
-void throw_refusal(request_state outcome, const State& state, const typename State::hashed& key, const seen_figures& seen) {
-    switch (outcome) {
-    case request_state::closed: throw closed_error(state, key);
-    case request_state::queue_full: throw wait_error<queue_full>(state, key, "the wait queue is full", seen);
-    case request_state::timed_out: throw wait_error<acquire_timeout>(state, key, "its deadline has passed", seen);
-    case request_state::cancelled: throw wait_error<acquire_cancelled>(state, key, "cancelled", seen);
-    case request_state::paused: throw wait_error<pool_paused>(state, key, "the pool is paused", seen);
-    case request_state::invalidated:
-        throw wait_error<acquire_invalidated>(state, key, "the pool was invalidated", seen);
-    default: return;
-    }
+void throw_refusal(
+    request_state outcome, const State& state, const typename State::hashed& key, const seen_figures& seen) {
+    if (!is_refusal(outcome)) return;
+    // The error of a closed pool says what is still open now.
+    const bool sees_now = outcome == request_state::closed;
+    core::refuse(outcome, state.name(), core::for_key(key.key), sees_now ? core::figures_of(state) : seen);
 }
 
 /// The same, of a caller that has not been in the queue.
 template <class State>
 void throw_refusal(request_state outcome, const State& state, const typename State::hashed& key) {
-    core::throw_refusal(outcome, state, key, core::figures_of(state));
+    if (!is_refusal(outcome)) return;
+    core::refuse(outcome, state.name(), core::for_key(key.key), core::figures_of(state));
 }
 
 /// The error of a dial that has returned a dead connection. Throws what `why_dead` throws.

@@ -119,7 +119,7 @@ typename State::entry& wait_or_dial(State& state, const typename State::hashed& 
         state.submit(asking, key);
     } else {
         keep_key();
-        if (!state.replace(asking, *sick.it)) throw closed_error(state, own());
+        if (!state.replace(asking, *sick.it)) core::throw_refusal(request_state::closed, state, own());
         sick.it = nullptr;
     }
     request_state seen = wait_for(state, asking, context.stop, keep_key);

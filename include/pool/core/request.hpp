@@ -65,6 +65,21 @@ enum class request_state : unsigned char {
 /// Whether a request in this state waits in the queue.
 constexpr bool is_waiting(request_state state) noexcept { return state <= request_state::nudged; }
 
+/// Whether the caller of a request in this state gets an error of the pool.
+constexpr bool is_refusal(request_state state) noexcept { return state > request_state::failed; }
+
+/// Why the pool refuses a request in this state, as errors and events say it.
+constexpr const char* why_refused(request_state refusal) noexcept {
+    switch (refusal) {
+    case request_state::queue_full: return "the wait queue is full";
+    case request_state::timed_out: return "its deadline has passed";
+    case request_state::cancelled: return "cancelled";
+    case request_state::paused: return "the pool is paused";
+    case request_state::invalidated: return "the pool was invalidated";
+    default: return "the pool is closed";
+    }
+}
+
 /// How many dials of one caller an `invalidate` may outdate. Then the caller fails: a dial that itself invalidates the
 /// pool must not be made for ever.
 inline constexpr int most_outdated = 16;

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 #include <utility>
 
 #include <boost/intrusive/list.hpp>
@@ -263,7 +262,7 @@ protected:
     template <class Moment>
     void leave(request& asking, request_state outcome, Moment& now) noexcept {
         queue& of = asking.queue();
-        if (outcome > request_state::failed) see(asking);
+        if (is_refusal(outcome)) see(asking);
         if (is_waiting(asking.state_) || asking.state_ == request_state::closing) {
             end_wait(asking, now);
         } else if (asking.state_ == request_state::may_dial) {  // a permit that it does not use
@@ -283,7 +282,7 @@ protected:
             cancelled_ += outcome == request_state::cancelled;
             queue_full_ += outcome == request_state::queue_full;
         }
-        if (outcome > request_state::failed) note_refusal(asking, outcome);
+        if (is_refusal(outcome)) note_refusal(asking, outcome);
         asking.state_ = outcome;
         announce(asking);
     }
@@ -304,14 +303,10 @@ protected:
         if (notes == nullptr) [[likely]]
             return;
         group& of = *asking.queue().group;
-        const auto note = [&](event_kind kind, std::string_view why) { notes->waiting(kind, of, asking.waited_, why); };
         switch (outcome) {
-        case request_state::timed_out: return note(event_kind::timed_out, {});
-        case request_state::cancelled: return note(event_kind::cancelled, {});
-        case request_state::queue_full: return note(event_kind::turned_away, "the wait queue is full");
-        case request_state::paused: return note(event_kind::turned_away, "the pool is paused");
-        case request_state::invalidated: return note(event_kind::turned_away, "the pool was invalidated");
-        default: return note(event_kind::turned_away, "the pool is closed");
+        case request_state::timed_out: return notes->waiting(event_kind::timed_out, of, asking.waited_);
+        case request_state::cancelled: return notes->waiting(event_kind::cancelled, of, asking.waited_);
+        default: return notes->waiting(event_kind::turned_away, of, asking.waited_, core::why_refused(outcome));
         }
     }
 

@@ -13,6 +13,8 @@
 
 // How much an operation does, counted in calls of the code of keys, connections and times.
 
+namespace core_entry_store_complexity_cases {
+
 using namespace stores;
 using pool::reuse_order;
 
@@ -149,3 +151,5 @@ TEST_CASE("entry_store: re-keying an expiry does not search through the others o
         store.erase_closed(next, {});
     }
 }
+
+}  // namespace core_entry_store_complexity_cases
