@@ -7,6 +7,8 @@
 #   scripts/server.sh start postgres|redis <directory> [<option>...]    makes the directory if need be, and prints the URL
 #   scripts/server.sh stop <directory> [<signal>]                       ends the server, and leaves its data
 #   scripts/server.sh remove <directory>                                ends the server, and removes all
+#   scripts/server.sh with postgres|redis <command>...                  runs a command with the URL of a new server as its
+#                                                                       last argument, and then removes the server
 # A server that was stopped is started again on the same port, with the same data. Options are those of the server, as
 # max_connections=20 for PostgreSQL, or --maxclients 20 for Redis.
 set -euo pipefail
@@ -96,7 +98,7 @@ stop() {
     rm -f "$directory/pid"
 }
 
-[[ $# -ge 2 ]] || die 'say what to do: install, start, stop or remove; the head of this file says how'
+[[ $# -ge 2 ]] || die 'say what to do: install, start, stop, remove or with; the head of this file says how'
 action=$1
 shift
 case $action in
@@ -119,5 +121,16 @@ stop | remove)
     stop "$@"
     [[ $action == stop ]] || rm -rf "$directory"
     ;;
-*) die "no action '$action': there are install, start, stop and remove" ;;
+with)
+    kind=$1
+    shift
+    parent=$(mktemp -d /tmp/pool-server.XXXXXX)
+    chmod 755 "$parent" # a server may run as another user
+    trap '"$0" remove "$parent/server" || true; rm -rf "$parent"' EXIT
+    url=$("$0" start "$kind" "$parent/server")
+    status=0
+    "$@" "$url" || status=$?
+    exit "$status"
+    ;;
+*) die "no action '$action': there are install, start, stop, remove and with" ;;
 esac

@@ -41,9 +41,7 @@ using pool::libpq::connection_key;
 using pool::libpq::result;
 using connections = pool::bounded_pool<connection_key, connection>;
 
-std::string text(const result& of, int row = 0, int column = 0) {
-    return PQgetvalue(of.get(), row, column);
-}
+std::string text(const result& of, int row = 0, int column = 0) { return PQgetvalue(of.get(), row, column); }
 
 /// A PostgreSQL, and what the tests keep in it.
 class database : public clients::server {
@@ -148,8 +146,7 @@ const misdeed misdeeds[] = {
             PQsetNoticeProcessor(
                 c, [](void* of, const char* notice) { static_cast<std::string*>(of)->append(notice); }, &gone);
         }},
-    {"a command that is running", false,
-        [](connection& c) { REQUIRE(PQsendQuery(c, "select pg_sleep(100)") == 1); }},
+    {"a command that is running", false, [](connection& c) { REQUIRE(PQsendQuery(c, "select pg_sleep(100)") == 1); }},
     {"a result of which not all rows are read", true,
         [](connection& c) {
             REQUIRE(PQsendQuery(c, "select generate_series(1, 10)") == 1);
@@ -201,8 +198,8 @@ TEST_CASE("postgres: a call that throws keeps its connection if that can be clea
 TEST_CASE("postgres: with rollback_only, an open transaction is rolled back, and settings stay") {
     database& db = shared_database();
     const connection_key key = db.key();
-    connections conns{{.max_open = 1, .acquire_timeout = 10s},
-        pool::libpq::dial{{.reset = pool::libpq::reset::rollback_only}}};
+    connections conns{
+        {.max_open = 1, .acquire_timeout = 10s}, pool::libpq::dial{{.reset = pool::libpq::reset::rollback_only}}};
     conns.invoke(key, [](connection& c) {
         c.execute("set statement_timeout = '1h'");
         c.execute("begin");
@@ -235,7 +232,8 @@ TEST_CASE("postgres: a command that is cancelled half-way ends with an error, an
     auto lent = conns.acquire(key);
     REQUIRE(PQsendQuery(*lent, "select pg_sleep(100)") == 1);
     const auto admin = db.admin();  // a request that comes before the command has no effect
-    while (text(admin->execute("select count(*) from pg_stat_activity where application_name = 'pooled' and state = 'active'")) == "0")
+    while (text(admin->execute(
+               "select count(*) from pg_stat_activity where application_name = 'pooled' and state = 'active'")) == "0")
         std::this_thread::yield();
     lent->cancel();
     const result seen{PQgetResult(*lent)};
@@ -246,7 +244,8 @@ TEST_CASE("postgres: a command that is cancelled half-way ends with an error, an
     CHECK(conns.stats().dials == 1);
 }
 
-TEST_CASE("postgres: the server knows of no connection that the pool does not count, even of those with a running command") {
+TEST_CASE(
+    "postgres: the server knows of no connection that the pool does not count, even of those with a running command") {
     database& db = shared_database();
     const connection_key key = db.key();
     const auto admin = db.admin();
@@ -265,8 +264,8 @@ TEST_CASE("postgres: a dial says what the server has said") {
     pool::bounded_pool<connection_key, connection> conns{{.max_open = 1, .name = "db"}, pool::libpq::dial{}};
     CHECK_THROWS_WITH_AS((void)conns.acquire(db.url() + "?user=nobody"),
         doctest::Contains("role \"nobody\" does not exist"), pool::libpq::error);
-    CHECK_THROWS_WITH_AS((void)conns.acquire("host=127.0.0.1 port=1"), doctest::Contains("Connection refused"),
-        pool::libpq::error);
+    CHECK_THROWS_WITH_AS(
+        (void)conns.acquire("host=127.0.0.1 port=1"), doctest::Contains("Connection refused"), pool::libpq::error);
     CHECK(conns.stats().failed_dials == 2);
     CHECK(conns.stats().lent == 0);
 }
@@ -314,7 +313,8 @@ TEST_CASE("postgres: a dial ends at its deadline, at the timeout of its key, and
     CHECK(error_of({.stop = stop.get_token()}, peer.key()) == std::errc::operation_canceled);
 }
 
-TEST_CASE("postgres: a server with fewer connections than the pool refuses dials in its own words, and serves all others") {
+TEST_CASE(
+    "postgres: a server with fewer connections than the pool refuses dials in its own words, and serves all others") {
     database db{"max_connections=8 superuser_reserved_connections=3"};
     const connection_key key = db.url() + "?application_name=pooled&user=other";
     db.admin()->execute("alter role other login");
@@ -384,10 +384,11 @@ void ask(connections& conns, const connection_key& key, const std::string& nonce
     const pool::retry_stale retry{pool::libpq::lost_connection};
     auto peer = conns.get(key);
     const std::string answer = peer.invoke(retry, [&](connection& c) {
-        const result got = c.execute("select $1::text || ' ' || current_user || ' ' || current_setting('search_path') || ' ' || "
-                                     "(select count(*) from pg_listening_channels()) || ' ' || "
-                                     "coalesce(to_regclass('pg_temp.left_behind')::text, 'none')",
-            {nonce.c_str()});
+        const result got =
+            c.execute("select $1::text || ' ' || current_user || ' ' || current_setting('search_path') || ' ' || "
+                      "(select count(*) from pg_listening_channels()) || ' ' || "
+                      "coalesce(to_regclass('pg_temp.left_behind')::text, 'none')",
+                {nonce.c_str()});
         return text(got);
     });
     if (answer != nonce + " test \"$user\", public 0 none") {
@@ -399,7 +400,8 @@ void ask(connections& conns, const connection_key& key, const std::string& nonce
 
 /// Calls from several threads, of which some misbehave. `disturb` is called by one more thread, until they are done.
 template <class Disturb>
-void call_from_threads(connections& conns, const database& db, std::size_t requests, outcome& seen, const Disturb& disturb) {
+void call_from_threads(
+    connections& conns, const database& db, std::size_t requests, outcome& seen, const Disturb& disturb) {
     constexpr std::size_t threads = 8;
     const connection_key key = db.key();
     std::atomic<std::size_t> running{threads};
@@ -442,9 +444,7 @@ void call_from_threads(connections& conns, const database& db, std::size_t reque
     }
 }
 
-std::size_t load() {
-    return std::getenv("POOL_TESTS_FULL") != nullptr ? 1'000'000 : 50'000;
-}
+std::size_t load() { return std::getenv("POOL_TESTS_FULL") != nullptr ? 1'000'000 : 50'000; }
 
 TEST_CASE("postgres: under load, no answer reaches another user, and the bound is what the server counts") {
     database db;
@@ -456,15 +456,17 @@ TEST_CASE("postgres: under load, no answer reaches another user, and the bound i
         call_from_threads(conns, db, load(), seen, [&] {
             const auto now = std::stoul(text(admin->execute(count_pooled)));
             if (now > seen.most_open) seen.most_open = now;
-            const result ended = admin->execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pooled' and state = 'idle' "
-                "and backend_start < now() - interval '50 ms' order by random() limit 1");
+            const result ended =
+                admin->execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = "
+                               "'pooled' and state = 'idle' "
+                               "and backend_start < now() - interval '50 ms' order by random() limit 1");
             seen.ended += static_cast<std::size_t>(PQntuples(ended.get()));
             std::this_thread::sleep_for(5ms);  // it is the load, not the test, that takes time
         });
         CHECK(conns.stats().lent == 0);
         const auto s = conns.stats();
-        std::printf("postgres: %zu served, %zu misbehaved, %zu wrong, %zu failed, %zu ended by the server, %zu open at most; %zu "
+        std::printf("postgres: %zu served, %zu misbehaved, %zu wrong, %zu failed, %zu ended by the server, %zu open at "
+                    "most; %zu "
                     "dials, %zu hits, %zu unhealthy, %zu failed resets, %zu discarded\n",
             seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(), seen.ended.load(),
             seen.most_open.load(), std::size_t{s.dials}, std::size_t{s.hits}, std::size_t{s.found_unhealthy},
@@ -496,7 +498,8 @@ TEST_CASE("postgres: a restart under load: who comes after it is served, and nob
         ++seen.downs;
         seen.downs.notify_all();
     });
-    std::printf("postgres: %d restarts, %zu served, %zu misbehaved, %zu wrong, %zu failed, %zu failed while it was down\n",
+    std::printf(
+        "postgres: %d restarts, %zu served, %zu misbehaved, %zu wrong, %zu failed, %zu failed while it was down\n",
         seen.downs / 2, seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(),
         seen.meanwhile.load());
     INFO(seen.first_error);

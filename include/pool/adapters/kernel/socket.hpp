@@ -48,7 +48,8 @@ public:
             if (limits_.stop.stop_requested()) fail(ECANCELED);
             const auto left = limits_.deadline - std::chrono::steady_clock::now();
             if (left <= left.zero()) fail(ETIMEDOUT);
-            pollfd states[2] = {{.fd = socket, .events = events, .revents = 0}, {.fd = -1, .events = POLLIN, .revents = 0}};
+            pollfd states[2] = {
+                {.fd = socket, .events = events, .revents = 0}, {.fd = -1, .events = POLLIN, .revents = 0}};
             if (wake_up_) states[1].fd = wake_up_->readable();
             const int ready = ::poll(states, 2, milliseconds(left));
             if (ready < 0 && errno != EINTR) fail(errno);
@@ -90,9 +91,12 @@ private:
 
     static int milliseconds(std::chrono::steady_clock::duration left) noexcept {
         const auto most = std::chrono::hours{1};  // poll takes an int
-        return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(std::min<decltype(left)>(left, most)).count());
+        return static_cast<int>(
+            std::chrono::ceil<std::chrono::milliseconds>(std::min<decltype(left)>(left, most)).count());
     }
-    [[noreturn]] static void fail(int error) { throw std::system_error{error, std::generic_category(), "wait for a socket"}; }
+    [[noreturn]] static void fail(int error) {
+        throw std::system_error{error, std::generic_category(), "wait for a socket"};
+    }
 
     dial_context limits_;
     std::optional<wake_up> wake_up_;
