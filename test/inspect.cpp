@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -27,6 +30,7 @@
 #include <pool/testing/tended_connection.hpp>
 
 #include <support/allocations.hpp>
+#include <support/places.hpp>
 
 // What `inspect` tells of the connections of a pool.
 
@@ -36,6 +40,8 @@ using namespace std::chrono_literals;
 namespace views = pool::views;
 using pool::connection_state;
 using pool::inspect;
+using places::here;
+using places::line_of;
 using pool::testing::fake_connection;
 
 template <class Capacity, class Expiry = pool::never, class Conn = fake_connection, class Lock = std::mutex>
@@ -287,11 +293,6 @@ TEST_CASE("inspect: a connection whose check fails, or that is kept alive, is as
 TEST_CASE_TEMPLATE("inspect: every acquire says where it stands", Capacity, pool::bounded, pool::bounded_open) {
     pool::testing::fake_dialer dials;
     pool::manual_clock clock;
-    const auto line_of = [](const auto& conns) {
-        auto lent = inspect(conns) | views::lent;
-        return ranges::empty(lent) || !lent.begin()->where ? 0 : lent.begin()->where->line();
-    };
-    const auto here = [](const pool::call_site& where = pool::call_site::current()) { return where.line(); };
     using pool::discard_unless_kept;
 
     SUBCASE("with a key") {
@@ -311,6 +312,9 @@ TEST_CASE_TEMPLATE("inspect: every acquire says where it stands", Capacity, pool
         check(conns.try_acquire("a", discard_unless_kept), here());
         check(conns.acquire_fresh("a", dials), here());
         check(conns.acquire_fresh("a"), here());
+        check(conns.acquire_fresh("a", discard_unless_kept), here());
+        check(conns.acquire_fresh("a", dials, discard_unless_kept), here());
+        check(conns.acquire_fresh("a", dials, pool::dial_context{}, discard_unless_kept), here());
         if constexpr (decltype(conns)::bounds_open) {
             const auto late = clock.now() + 1s;
             const std::stop_token stop;
@@ -325,6 +329,8 @@ TEST_CASE_TEMPLATE("inspect: every acquire says where it stands", Capacity, pool
             check(conns.acquire("a", dials, 1s, stop, discard_unless_kept), here());
             check(conns.acquire("a", late, discard_unless_kept), here());
             check(conns.acquire_fresh("a", dials, 1s), here());
+            check(conns.acquire_fresh("a", dials, 1s, discard_unless_kept), here());
+            check(conns.acquire_fresh("a", dials, 1s, stop, discard_unless_kept), here());
         }
     }
     SUBCASE("without a key") {
@@ -344,6 +350,8 @@ TEST_CASE_TEMPLATE("inspect: every acquire says where it stands", Capacity, pool
         check(conns.try_acquire(discard_unless_kept), here());
         check(conns.acquire_fresh(dials), here());
         check(conns.acquire_fresh(), here());
+        check(conns.acquire_fresh(discard_unless_kept), here());
+        check(conns.acquire_fresh(dials, discard_unless_kept), here());
         if constexpr (decltype(conns)::bounds_open) {
             const std::stop_token stop;
             check(conns.acquire(1s), here());
@@ -352,18 +360,158 @@ TEST_CASE_TEMPLATE("inspect: every acquire says where it stands", Capacity, pool
             check(conns.acquire(stop), here());
             check(conns.acquire(dials, 1s, stop, discard_unless_kept), here());
             check(conns.acquire_fresh(dials, 1s), here());
+            check(conns.acquire_fresh(dials, 1s, stop, discard_unless_kept), here());
         }
     }
 }
 
-EACH_INSPECTED_POOL("inspect: a lazy call is traced without a place") {
+EACH_INSPECTED_POOL("inspect: a lazy call is traced") {
     fixture<Pool> f;
     auto peer = f.conns->get("a", f.dials);
     peer.invoke([&](fake_connection&) {
         CHECK(f.the_only().lent_for == 0s);
-        CHECK_FALSE(f.the_only().where);
+        CHECK(std::string{f.the_only().where->file_name()} == pool::call_site::current().file_name());
     });
     CHECK(f.the_only().uses == 1);
+}
+
+TEST_CASE_TEMPLATE("inspect: every lazy call says where it stands", Capacity, pool::bounded, pool::bounded_open) {
+    pool::testing::fake_dialer dials;
+    pool::manual_clock clock;
+    const auto place = pool::call_site::current();
+    const pool::dial_context context;
+
+    SUBCASE("with a key") {
+        pool_of<Capacity> conns{{}, {}, traced, dials, clock};
+        const auto look = [&](fake_connection&) { return line_of(conns); };
+        const auto look_and_keep = [&](typename pool_of<Capacity>::lease_type& lent) {
+            lent.keep();
+            return line_of(conns);
+        };
+        auto peer = conns.get("a");
+        CHECK(peer.invoke(look) == here());
+        CHECK(peer.invoke(context, look) == here());
+        CHECK(peer.invoke({}, look) == here());
+        CHECK(peer.invoke(1s, look) == here());
+        CHECK(peer.invoke(look_and_keep) == here());
+        CHECK(peer.invoke(look, place) == place.line());
+        CHECK(peer.invoke(context, look, place) == place.line());
+        CHECK(conns.invoke("a", look) == here());
+        CHECK(conns.invoke("a", context, look) == here());
+        CHECK(conns.invoke("a", {}, look) == here());
+        CHECK(conns.invoke("a", 1s, look) == here());
+        CHECK(conns.invoke("a", look_and_keep) == here());
+        CHECK(conns.invoke("a", look, place) == place.line());
+        CHECK(conns.invoke("a", 1s, look, place) == place.line());
+        CHECK(conns.stats().dials == 1);
+    }
+    SUBCASE("without a key") {
+        pool::basic_pool<pool::no_key, fake_connection, Capacity, pool::never, std::mutex, pool::manual_clock> conns{
+            {}, {}, traced, dials, clock};
+        const auto look = [&](fake_connection&) { return line_of(conns); };
+        CHECK(conns.get().invoke(look) == here());
+        CHECK(conns.invoke(look) == here());
+        CHECK(conns.invoke(context, look) == here());
+        CHECK(conns.invoke(1s, look) == here());
+        CHECK(conns.invoke(look, place) == place.line());
+        CHECK(conns.invoke(1s, look, place) == place.line());
+        CHECK(conns.invoke(pool::no_key{}, look) == here());
+        CHECK(conns.invoke(pool::no_key{}, 1s, look, place) == place.line());
+        CHECK(conns.stats().dials == 1);
+    }
+}
+
+EACH_INSPECTED_POOL("inspect: both calls of a repeated one say where it stands") {
+    fixture<Pool> f;
+    f.conns->put("a", f.dials("a"));
+    auto peer = f.conns->get("a", f.dials);
+    const pool::retry_stale retry{[](const std::exception&) { return true; }};
+    std::vector<std::uint_least32_t> seen;
+    const auto look = [&](fake_connection&) {
+        seen.push_back(line_of(*f.conns));
+        if (seen.size() % 2 == 1) throw std::runtime_error{"stale"};
+    };
+    const auto twice = [&](auto line) { return std::vector<std::uint_least32_t>{line, line}; };
+    peer.invoke(retry, look);
+    CHECK(std::exchange(seen, {}) == twice(here() - 1));
+    peer.invoke(retry, pool::dial_context{}, look);
+    CHECK(seen == twice(here() - 1));
+}
+
+/// A stream that is not done.
+struct endless {
+    bool done() const noexcept { return false; }
+};
+
+/// A connection with calls of its own.
+struct own_calls : fake_connection {
+    explicit own_calls(fake_connection conn) : fake_connection{std::move(conn)} {}
+    auto invoke(std::same_as<int> auto...) { return look(); }
+    endless new_stream(std::same_as<int> auto...) { return {}; }
+
+    std::function<std::uint_least32_t()> look = {};
+};
+
+EACH_INSPECTED_POOL("inspect: a stream says where it was opened") {
+    fixture<Pool> f;
+    auto peer = f.conns->get("a", f.dials);
+    const auto open = [](fake_connection&) { return endless{}; };
+    const auto place = pool::call_site::current();
+    const auto line_with = [&](const auto&) { return line_of(*f.conns); };
+    CHECK(line_with(peer.open_stream(open)) == here());
+    CHECK(line_with(peer.open_stream(pool::dial_context{}, open)) == here());
+    CHECK(line_with(peer.open_stream(1s, open)) == here());
+    CHECK(line_with(peer.open_stream(open, place)) == place.line());
+}
+
+TEST_CASE("inspect: a call of the connection's own says where it stands, with up to four arguments") {
+    pool::testing::fake_dialer dials;
+    pool_of<pool::bounded_open, pool::never, own_calls> conns{{}, {}, traced, {}};
+    const auto dial = [&](const std::string& key) {
+        own_calls made{dials(key)};
+        made.look = [&] { return line_of(conns); };
+        return made;
+    };
+    auto peer = conns.get("a", dial);
+    const auto place = pool::call_site::current();
+    CHECK(peer.invoke() == here());
+    CHECK(peer.invoke(1) == here());
+    CHECK(peer.invoke(1, 2) == here());
+    CHECK(peer.invoke(1, 2, 3) == here());
+    CHECK(peer.invoke(1, 2, 3, 4) == here());
+    CHECK(peer.invoke(1, 2, 3, 4, 5) == 0);
+    CHECK(peer.invoke(1, 2, 3, 4, 5, 6, 7) == 0);
+    CHECK(peer.invoke(place) == place.line());
+    CHECK(peer.invoke(1, 2, place) == place.line());
+
+    const auto line_with = [&](const auto&) { return line_of(conns); };
+    CHECK(line_with(peer.new_stream()) == here());
+    CHECK(line_with(peer.new_stream(1)) == here());
+    CHECK(line_with(peer.new_stream(1, 2)) == here());
+    CHECK(line_with(peer.new_stream(1, 2, 3)) == here());
+    CHECK(line_with(peer.new_stream(1, 2, 3, 4)) == here());
+    CHECK(line_with(peer.new_stream(1, 2, 3, 4, 5)) == 0);
+    CHECK(line_with(peer.new_stream(1, place)) == place.line());
+}
+
+TEST_CASE("inspect: a call through two pools stands at one place") {
+    pool::testing::fake_dialer dials;
+    pool_of<pool::bounded_open, pool::never, own_calls> inner{{}, {}, traced, {}};
+    const auto dial = [&](const std::string& key) {
+        own_calls made{dials(key)};
+        made.look = [&] { return line_of(inner); };
+        return made;
+    };
+    using lazy = decltype(inner.get("a", dial));
+    const auto look = [&](own_calls&) { return line_of(inner); };
+    pool::basic_pool<std::string, std::unique_ptr<lazy>> outer;
+    auto peer = outer.get("b", [&](const std::string&) { return std::make_unique<lazy>(inner.get("a", dial)); });
+    CHECK(peer.invoke(look) == here());
+    CHECK(peer.invoke(1s, look) == here());
+    CHECK(peer.invoke(1, 2) == here());
+    CHECK(peer.invoke(1, 2, 3, 4, 5) == 0);
+    auto opened = peer.new_stream(1);
+    CHECK(line_of(inner) == here() - 1);
 }
 
 EACH_INSPECTED_POOL("inspect: views choose, count and sort, and compose with those of range-v3") {

@@ -19,6 +19,7 @@
 
 #include <support/bounded_pool.hpp>
 #include <support/fake.hpp>
+#include <support/ids.hpp>
 
 // A pool may be given the dial once. Then its calls need not bring one.
 
@@ -63,6 +64,33 @@ TEST_CASE_TEMPLATE("own dial: serves acquire, get and invoke", Pool, bounded_poo
     CHECK(conns.invoke("a", pool::dial_context{}, id) == 2);
     CHECK(conns.invoke("b", id) == 3);
     CHECK(dialled == std::vector<std::string>{"a", "a", "b"});
+}
+
+TEST_CASE_TEMPLATE("own dial: only a lease has to be kept, not a call", Pool, bounded_pool,
+    pool::connection_pool<std::string, fake::connection>) {
+    for (const bool traces : {false, true}) {
+        fake::network net;
+        Pool conns{{.discard_unless_kept = true, .trace_leases = traces}, net.dialer()};
+        conns.invoke("a", id);
+        conns.invoke("a", 5s, id);
+        conns.get("a").invoke(id);
+        CHECK(net.closed().empty());
+        (void)conns.acquire("a");
+        CHECK(net.closed() == fake::ids{1});
+    }
+}
+
+TEST_CASE("own dial: a fresh lease may have to be kept") {
+    fake::network net;
+    bounded_pool conns{{}, net.dialer()};
+    (void)conns.acquire_fresh("a", pool::discard_unless_kept);
+    CHECK(net.closed() == fake::ids{1});
+    (void)conns.acquire_fresh("a", pool::dial_context{}, pool::discard_unless_kept);
+    (void)conns.acquire_fresh("a", net.dialer(), 5s, pool::discard_unless_kept);
+    (void)conns.acquire_fresh("a", net.dialer(), 5s, std::stop_token{}, pool::discard_unless_kept);
+    CHECK(net.closed() == fake::ids{2, 3, 4});
+    conns.acquire_fresh("a", pool::discard_unless_kept).keep();
+    CHECK(conns.stats().idle == 1);
 }
 
 TEST_CASE("own dial: every pool may have one") {

@@ -85,6 +85,7 @@ public:
     using entry = node;
     using lease = pool::lease<hand_written>;
     static constexpr bool marks_leases() noexcept { return false; }
+    static constexpr bool begins_unkept() noexcept { return false; }
     static void trace_lease(const entry&, const pool::call_site&) noexcept {}
 
     explicit hand_written(pool::bounded capacity, ExpiryPolicy expiry = {}, ClockPolicy clock = {})
@@ -108,7 +109,7 @@ public:
         close(retired);
         if (found == nullptr) return {};
         found->reused = true;
-        return {*this, *found};
+        return {*this, *found, {}};
     }
 
     std::optional<Conn> take(std::string_view key) {

@@ -41,7 +41,7 @@ struct connection_info {
     std::optional<std::chrono::nanoseconds> lent_for = {};  ///< since a caller has got it, if one has it
     std::optional<std::uint64_t> uses = {};                 ///< how often it was used and given back
     std::optional<bool> reused = {};                        ///< whether it was idle before, if a caller has it
-    std::optional<call_site> where = {};                    ///< of the acquire, if a caller has it by one
+    std::optional<call_site> where = {};                    ///< of the call that lent it, if a caller has it
 };
 
 /// One line, such as: "db": lent for 35 s by report.cpp:120, open for 2.1 h, used 17 times

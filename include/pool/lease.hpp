@@ -20,6 +20,15 @@
 /// The handle of a lent connection.
 
 namespace pool {
+namespace core {
+
+/// What a connection is lent to.
+enum class lent_to : bool {
+    caller,  ///< keeps the lease
+    call,    ///< gives it back at its end
+};
+
+}  // namespace core
 
 /// A lent connection. Use it like a pointer. Its destructor gives the connection back. It is move-only, and has the
 /// size of two pointers.
@@ -39,20 +48,15 @@ public:
     /// No connection.
     lease() noexcept = default;
 
-    /// For the pool: the lease of a connection that was just lent.
-    lease(State& state, typename State::entry& lent) noexcept : state_{&state}, entry_{&lent} {
-        lent.exceptions = uncaught();
-        if (state.marks_leases()) [[unlikely]]
-            state.trace_lease(lent, {});
-    }
-
-    /// For the pool: the same, for a caller that keeps the lease, and has asked for it at `where`. The settings of the pool
-    /// say whether it begins unkept.
-    lease(State& state, typename State::entry& lent, const call_site& where) noexcept : state_{&state}, entry_{&lent} {
+    /// For the pool: the lease of a connection that was just lent, because of a call at `where`. If the caller keeps the lease,
+    /// the settings of the pool say whether it begins unkept.
+    lease(State& state, typename State::entry& lent, const call_site& where,
+        core::lent_to whom = core::lent_to::caller) noexcept
+        : state_{&state}, entry_{&lent} {
         lent.exceptions = uncaught();
         if (state.marks_leases()) [[unlikely]] {
             state.trace_lease(lent, where);
-            if (state.begins_unkept()) lent.exceptions = unkept;
+            if (whom == core::lent_to::caller && state.begins_unkept()) lent.exceptions = unkept;
         }
     }
 

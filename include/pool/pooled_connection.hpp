@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <pool/call_site.hpp>
 #include <pool/core/acquire_errors.hpp>
 #include <pool/core/acquire_within.hpp>
 #include <pool/core/pointee.hpp>
@@ -31,6 +32,9 @@ namespace pool {
 /// true for such a type, so that `invoke` may return it.
 template <class Result>
 inline constexpr bool is_finished = false;
+
+template <class State, class Dial, class Timeout = core::default_timeout<false>>
+class pooled_connection;
 
 namespace core {
 
@@ -85,13 +89,16 @@ concept takes_connection = std::invocable<F, typename State::connection_type&>;
 template <class F, class State>
 concept call_function = takes_connection<F, State> || std::invocable<F, lease<State>&>;
 
-/// Whether the last argument of a call is such a function.
+/// Whether the last argument of a call is such a function. The place of the call may follow it.
 template <class State, class... Args>
 inline constexpr bool ends_in_call = false;
 template <class State, class First, class... More>
 inline constexpr bool ends_in_call<State, First, More...> = ends_in_call<State, More...>;  ///< the last one counts
 template <class State, class Last>
 inline constexpr bool ends_in_call<State, Last> = call_function<Last, State>;  ///< the last one
+template <class State, class Last, class Place>
+    requires(!not_a_place<Place>)
+inline constexpr bool ends_in_call<State, Last, Place> = call_function<Last, State>;  ///< the last one but the place
 
 /// The result of such a function.
 template <class State, class F>
@@ -117,6 +124,12 @@ decltype(auto) invoke_on(const Lend& lend, F&& f) {
     }
 }
 
+/// Whether C is a lazy connection itself.
+template <class C>
+inline constexpr bool is_lazy_connection = false;
+template <class State, class Dial, class Timeout>
+inline constexpr bool is_lazy_connection<pooled_connection<State, Dial, Timeout>> = true;  ///< of any pool
+
 }  // namespace core
 
 /// Represents the connections of one key. Each call lends an idle connection or dials one, uses it, and gives it back.
@@ -125,7 +138,7 @@ decltype(auto) invoke_on(const Lend& lend, F&& f) {
 ///
 /// Several threads may make calls at the same time, if `dial` allows that. Moving it is not thread-safe. It may outlive
 /// its pool: a call then throws `pool_closed`.
-template <class State, class Dial, class Timeout = core::default_timeout<false>>
+template <class State, class Dial, class Timeout>
 class pooled_connection {
     using key_type = typename State::key_type;
     using conn_type = typename State::connection_type;
@@ -154,79 +167,128 @@ public:
     ///
     /// The result must not refer to the connection: when `invoke` returns, the connection may be closed or lent again.
     /// References do not compile. Neither do results that stand for unfinished work, such as a future or an awaitable.
+    ///
+    /// `where` is the place of the call, which a pool keeps that traces its leases.
     template <core::call_function<State> F>
-    decltype(auto) invoke(F&& f) {
-        return invoke(dial_context{}, std::forward<F>(f));
+    decltype(auto) invoke(F&& f, const call_site& where = call_site::current()) {
+        return invoke(dial_context{}, std::forward<F>(f), where);
     }
 
     /// The same, with a context for the dial and the wait.
     template <core::call_function<State> F>
-    decltype(auto) invoke(dial_context context, F&& f) {
-        return core::invoke_on<State>([&] { return lend(context, timeout_); }, std::forward<F>(f));
+    decltype(auto) invoke(dial_context context, F&& f, const call_site& where = call_site::current()) {
+        return core::invoke_on<State>([&] { return lend(where, context, timeout_); }, std::forward<F>(f));
     }
 
     /// The same, within a time from now. In a pool that bounds the open connections, this limits the wait, on the
     /// pool's clock. The dial gets it as the deadline of its context, in every pool.
     template <class Rep, class Period, core::call_function<State> F>
-    decltype(auto) invoke(std::chrono::duration<Rep, Period> timeout, F&& f) {
-        return core::invoke_on<State>([&] { return lend(timeout); }, std::forward<F>(f));
+    decltype(auto) invoke(
+        std::chrono::duration<Rep, Period> timeout, F&& f, const call_site& where = call_site::current()) {
+        return core::invoke_on<State>([&] { return lend(where, timeout); }, std::forward<F>(f));
     }
 
     /// Calls `f(conn)` as `invoke(f)`. If it throws on a connection that was idle before, and `retry` allows it, calls
     /// it once more, on a connection that is dialled for that. See `retry_stale`.
     template <class IsSafe, std::invocable<conn_type&> F>
-    decltype(auto) invoke(retry_stale<IsSafe> retry, F&& f) {
-        return invoke(std::move(retry), dial_context{}, std::forward<F>(f));
+    decltype(auto) invoke(retry_stale<IsSafe> retry, F&& f, const call_site& where = call_site::current()) {
+        return invoke(std::move(retry), dial_context{}, std::forward<F>(f), where);
     }
 
     /// The same, with a context for the dials and the waits.
     template <class IsSafe, std::invocable<conn_type&> F>
-    decltype(auto) invoke(retry_stale<IsSafe> retry, dial_context context, F&& f) {
+    decltype(auto) invoke(
+        retry_stale<IsSafe> retry, dial_context context, F&& f, const call_site& where = call_site::current()) {
         return core::invoke_twice<State>(
-            retry, [&] { return lend(context, timeout_); },
-            [&] { return lend<core::wanted::fresh>(context, timeout_); }, f);
+            retry, [&] { return lend(where, context, timeout_); },
+            [&] { return lend<core::wanted::fresh>(where, context, timeout_); }, f);
     }
 
-    /// Calls the connection's own member `invoke` with these arguments.
-    template <class... Args>
-    decltype(auto) invoke(Args&&... args) {
-        static_assert(forwards_invoke<conn_type, Args...>,
-            "pool: invoke needs a function that takes a Conn& or its lease, or the arguments of Conn's own invoke");
-        if constexpr (forwards_invoke<conn_type, Args...>) {
-            return invoke(
-                [&](conn_type& c) -> decltype(auto) { return core::pointee(c).invoke(std::forward<Args>(args)...); });
-        } else {
-            return core::refused_result{};
-        }
+    /// Calls the connection's own member `invoke` with these arguments. With more than four of them, the lease is traced
+    /// without a place.
+    template <class C = conn_type>
+    decltype(auto) invoke(const call_site& where = call_site::current()) {
+        return invoke_own(where);
+    }
+    /// The same.
+    template <core::not_a_place A>
+        requires(!core::call_function<A, State>)
+    decltype(auto) invoke(A&& a, const call_site& where = call_site::current()) {
+        return invoke_own(where, std::forward<A>(a));
+    }
+    /// The same.
+    template <class A, core::not_a_place B>
+    decltype(auto) invoke(A&& a, B&& b, const call_site& where = call_site::current()) {
+        return invoke_own(where, std::forward<A>(a), std::forward<B>(b));
+    }
+    /// The same.
+    template <class A, class B, core::not_a_place C>
+    decltype(auto) invoke(A&& a, B&& b, C&& c, const call_site& where = call_site::current()) {
+        return invoke_own(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
+    }
+    /// The same.
+    template <class A, class B, class C, core::not_a_place D>
+    decltype(auto) invoke(A&& a, B&& b, C&& c, D&& d, const call_site& where = call_site::current()) {
+        return invoke_own(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c), std::forward<D>(d));
+    }
+    /// The same.
+    template <class A, class B, class C, class D, core::not_a_place E, class... More>
+    decltype(auto) invoke(A&& a, B&& b, C&& c, D&& d, E&& e, More&&... more) {
+        return invoke_own(call_site{}, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c), std::forward<D>(d),
+            std::forward<E>(e), std::forward<More>(more)...);
     }
 
     /// Calls `f(conn)`, which returns a stream. The connection stays lent until the stream is done. See
     /// `pooled_stream`. Throws as `invoke`.
     template <std::invocable<conn_type&> F>
-    [[nodiscard]] auto open_stream(F&& f) {
-        return open_stream(dial_context{}, std::forward<F>(f));
+    [[nodiscard]] auto open_stream(F&& f, const call_site& where = call_site::current()) {
+        return open_stream(dial_context{}, std::forward<F>(f), where);
     }
 
     /// The same, with a context for the dial and the wait.
     template <std::invocable<conn_type&> F>
-    [[nodiscard]] auto open_stream(dial_context context, F&& f) {
-        return open_on<F>([&] { return lend(context, timeout_); }, std::forward<F>(f));
+    [[nodiscard]] auto open_stream(dial_context context, F&& f, const call_site& where = call_site::current()) {
+        return open_on<F>([&] { return lend(where, context, timeout_); }, std::forward<F>(f));
     }
 
     /// The same, within a time from now, as `invoke`.
     template <class Rep, class Period, std::invocable<conn_type&> F>
-    [[nodiscard]] auto open_stream(std::chrono::duration<Rep, Period> timeout, F&& f) {
-        return open_on<F>([&] { return lend(timeout); }, std::forward<F>(f));
+    [[nodiscard]] auto open_stream(
+        std::chrono::duration<Rep, Period> timeout, F&& f, const call_site& where = call_site::current()) {
+        return open_on<F>([&] { return lend(where, timeout); }, std::forward<F>(f));
     }
 
-    /// Calls the connection's own member `new_stream` with these arguments, and returns its stream.
-    template <class... Args>
-    [[nodiscard]] auto new_stream(Args&&... args) {
-        static_assert(forwards_new_stream<conn_type, Args...>,
-            "pool: new_stream needs the arguments of Conn's own new_stream");
-        if constexpr (forwards_new_stream<conn_type, Args...>)
-            return open_stream([&](conn_type& c) { return core::pointee(c).new_stream(std::forward<Args>(args)...); });
-        else return core::refused_result{};
+    /// Calls the connection's own member `new_stream` with these arguments, and returns its stream. With more than four of
+    /// them, the lease is traced without a place.
+    template <class C = conn_type>
+    [[nodiscard]] auto new_stream(const call_site& where = call_site::current()) {
+        return own_stream(where);
+    }
+    /// The same.
+    template <core::not_a_place A>
+    [[nodiscard]] auto new_stream(A&& a, const call_site& where = call_site::current()) {
+        return own_stream(where, std::forward<A>(a));
+    }
+    /// The same.
+    template <class A, core::not_a_place B>
+    [[nodiscard]] auto new_stream(A&& a, B&& b, const call_site& where = call_site::current()) {
+        return own_stream(where, std::forward<A>(a), std::forward<B>(b));
+    }
+    /// The same.
+    template <class A, class B, core::not_a_place C>
+    [[nodiscard]] auto new_stream(A&& a, B&& b, C&& c, const call_site& where = call_site::current()) {
+        return own_stream(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
+    }
+    /// The same.
+    template <class A, class B, class C, core::not_a_place D>
+    [[nodiscard]] auto new_stream(A&& a, B&& b, C&& c, D&& d, const call_site& where = call_site::current()) {
+        return own_stream(where, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c), std::forward<D>(d));
+    }
+    /// The same.
+    template <class A, class B, class C, class D, core::not_a_place E, class... More>
+    [[nodiscard]] auto new_stream(A&& a, B&& b, C&& c, D&& d, E&& e, More&&... more) {
+        return own_stream(call_site{}, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c), std::forward<D>(d),
+            std::forward<E>(e), std::forward<More>(more)...);
     }
 
     /// Closes only this object: its calls throw `connection_closed` from now on. The connections stay in the pool.
@@ -250,6 +312,43 @@ private:
     static constexpr bool forwards_new_stream =
         requires(C& c, Args&&... args) { core::pointee(c).new_stream(std::forward<Args>(args)...); };
 
+    /// Whether the connection is lazy itself. It then gets the place of the call, which would be in this file otherwise.
+    template <class... Args>
+    static constexpr bool passes_place =
+        core::is_lazy_connection<std::remove_cvref_t<decltype(core::pointee(std::declval<conn_type&>()))>> &&
+        sizeof...(Args) <= 4;
+
+    template <class... Args>
+    decltype(auto) invoke_own(const call_site& where, Args&&... args) {
+        static_assert(forwards_invoke<conn_type, Args...>,
+            "pool: invoke needs a function that takes a Conn& or its lease, or the arguments of Conn's own invoke");
+        if constexpr (forwards_invoke<conn_type, Args...>) {
+            const auto call = [&](conn_type& c) -> decltype(auto) {
+                if constexpr (passes_place<Args...>) return core::pointee(c).invoke(std::forward<Args>(args)..., where);
+                else return core::pointee(c).invoke(std::forward<Args>(args)...);
+            };
+            return invoke(call, where);
+        } else {
+            return core::refused_result{};
+        }
+    }
+
+    template <class... Args>
+    auto own_stream(const call_site& where, Args&&... args) {
+        static_assert(forwards_new_stream<conn_type, Args...>,
+            "pool: new_stream needs the arguments of Conn's own new_stream");
+        if constexpr (forwards_new_stream<conn_type, Args...>) {
+            const auto open = [&](conn_type& c) {
+                if constexpr (passes_place<Args...>)
+                    return core::pointee(c).new_stream(std::forward<Args>(args)..., where);
+                else return core::pointee(c).new_stream(std::forward<Args>(args)...);
+            };
+            return open_stream(open, where);
+        } else {
+            return core::refused_result{};
+        }
+    }
+
     /// Opens a stream on the connection of the lease that `lend()` returns.
     template <class F, class Lend>
     static auto open_on(const Lend& lend, F&& f) {
@@ -263,12 +362,13 @@ private:
     }
 
     template <core::wanted what = core::wanted::any, class... Limits>
-    lease_type lend(const Limits&... limits) {
+    lease_type lend(const call_site& where, const Limits&... limits) {
         assert(state_ != nullptr && "pool: a call through a pooled_connection that was moved from");
         if (closed_)
             throw connection_closed{
                 "pool \"" + state_->name() + "\": a call through a closed connection" + core::for_key(key_)};
-        return {*state_, core::acquire_within<what>(*state_, typename State::hashed{key_}, dial_, limits...)};
+        auto& lent = core::acquire_within<what>(*state_, typename State::hashed{key_}, dial_, limits...);
+        return {*state_, lent, where, core::lent_to::call};
     }
 
     std::shared_ptr<State> state_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <stdexcept>
@@ -19,6 +20,7 @@
 #include <doctest/doctest.h>
 
 #include <pool/asio/async_acquire.hpp>
+#include <pool/call_site.hpp>
 #include <pool/stats.hpp>
 
 #if BOOST_VERSION >= 107700
@@ -41,6 +43,7 @@
 #include <support/asio_pool.hpp>
 #include <support/fake.hpp>
 #include <support/figures.hpp>
+#include <support/places.hpp>
 
 // How a caller is called back: executors, futures, cancellation, allocators and coroutines.
 
@@ -289,3 +292,65 @@ TEST_CASE("asio: an event loop that is destroyed with coroutines in the middle o
     CHECK(f.conns->stats().dialing == 0);
 }
 #endif
+
+TEST_CASE("asio: a pool that traces its leases knows the place of the call") {
+    using places::here;
+    net::io_context loop;
+    fake::network far;
+    const pool::pool_settings traced{.trace_leases = true};
+    const auto place = pool::call_site::current();
+    std::uint_least32_t seen = 0;
+    const auto check = [&](auto line) {
+        loop.restart();
+        loop.poll();
+        CHECK(std::exchange(seen, 0) == line);
+    };
+
+    SUBCASE("with a key") {
+        pool::basic_pool<std::string, fake::connection, bounds> conns{{.max_open = 1}, {}, traced};
+        using lease = decltype(conns)::lease_type;
+        const auto dial = [&](const std::string&, auto handler) { handler(error_code{}, far.dial()); };
+        const auto look = [&](const auto&, const lease&) { seen = places::line_of(conns); };
+        const auto token = net::bind_executor(loop, look);
+        (async_acquire(conns, "a", dial, token), check(here()));  // which dials
+        (async_acquire(conns, "a", dial, token), check(here()));
+        (async_acquire(conns, "a", dial, 1h, token), check(here()));
+        (async_acquire(conns, "a", dial, pool::asio::with_exceptions{token}), check(here()));
+        (async_acquire(conns, "a", dial, token, place), check(place.line()));
+        (async_acquire(conns, "a", dial, 1h, token, place), check(place.line()));
+
+        auto lent = conns.try_acquire("a");
+        const auto waits = (async_acquire(conns, "a", dial, token), here());
+        check(0);
+        lent.give_back();
+        check(waits);
+        CHECK(far.dials() == 1);
+    }
+    SUBCASE("without a key") {
+        pool::basic_pool<pool::no_key, fake::connection, pool::bounded> one{{}, {}, traced};
+        using lease = decltype(one)::lease_type;
+        const auto dial = [&](auto handler) { handler(error_code{}, far.dial()); };
+        const auto token = net::bind_executor(loop, [&](error_code, const lease&) { seen = places::line_of(one); });
+        (async_acquire(one, dial, token), check(here()));
+        (async_acquire(one, dial, 1h, token), check(here()));
+        (async_acquire(one, pool::no_key{}, dial, 1h, token), check(here()));
+        (async_acquire(one, dial, token, place), check(place.line()));
+        (async_acquire(one, dial, 1h, token, place), check(place.line()));
+    }
+#ifdef BOOST_ASIO_HAS_CO_AWAIT
+    SUBCASE("in a coroutine") {
+        pool::basic_pool<std::string, fake::connection, bounds> conns{{.max_open = 1}, {}, traced};
+        const auto dial = [&](const std::string&, auto handler) { handler(error_code{}, far.dial()); };
+        std::uint_least32_t line = 0;
+        const auto use = [&]() -> net::awaitable<void> {
+            line = here() + 1;
+            const auto lent = co_await async_acquire(conns, "a", dial, net::use_awaitable);
+            seen = places::line_of(conns);
+        };
+        net::co_spawn(loop, use, net::detached);
+        loop.poll();
+        check(line);
+        CHECK(line != 0);
+    }
+#endif
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <stdexcept>
@@ -15,6 +16,7 @@
 #include <doctest/doctest.h>
 
 #include <pool/asio/async_invoke.hpp>
+#include <pool/call_site.hpp>
 #include <pool/error.hpp>
 #include <pool/stats.hpp>
 
@@ -33,6 +35,7 @@
 
 #include <support/async_calls.hpp>
 #include <support/ids.hpp>
+#include <support/places.hpp>
 
 // Calls that lend a connection and give it back, and block no thread.
 
@@ -305,6 +308,47 @@ TEST_CASE("asio, invoke: in a pool of one peer there is no key") {
     loop.run();
     CHECK(sum >= 3);
     CHECK(one.stats().lent == 0);
+}
+
+TEST_CASE("asio, invoke: a pool that traces its leases knows the place of the call") {
+    using places::here;
+    net::io_context loop;
+    fake::network far;
+    const pool::pool_settings traced{.trace_leases = true};
+    const auto place = pool::call_site::current();
+    std::uint_least32_t seen = 0;
+    const auto token = net::bind_executor(loop, [&](std::exception_ptr, std::uint_least32_t line) { seen = line; });
+    const auto check = [&](auto line) {
+        loop.restart();
+        loop.poll();
+        CHECK(std::exchange(seen, 0) == line);
+    };
+
+    SUBCASE("with a key") {
+        open_pool conns{{}, {}, traced, {}};
+        const auto dial = [&](const std::string&, auto handler) { handler(error_code{}, far.dial()); };
+        const auto look = [&](fake::connection&) { return places::line_of(conns); };
+        const auto await = [&](fake::connection&) -> net::awaitable<std::uint_least32_t> {
+            co_return places::line_of(conns);
+        };
+        (async_invoke(conns, "a", dial, look, token), check(here()));
+        (async_invoke(conns, "a", dial, await, token), check(here()));
+        (async_invoke(conns, "a", dial, 1h, look, token), check(here()));
+        (async_invoke(conns, "a", dial, look, token, place), check(place.line()));
+        (async_invoke(conns, "a", dial, 1h, look, token, place), check(place.line()));
+        CHECK(conns.stats().dials == 1);
+    }
+    SUBCASE("without a key") {
+        pool::basic_pool<pool::no_key, fake::connection, pool::bounded> one{{}, {}, traced};
+        const auto dial = [&](auto handler) { handler(error_code{}, far.dial()); };
+        const auto look = [&](fake::connection&) { return places::line_of(one); };
+        (async_invoke(one, dial, look, token), check(here()));
+        (async_invoke(one, dial, 1h, look, token), check(here()));
+        (async_invoke(one, pool::no_key{}, dial, look, token), check(here()));
+        (async_invoke(one, dial, look, token, place), check(place.line()));
+        (async_invoke(one, dial, 1h, look, token, place), check(place.line()));
+        CHECK(one.stats().dials == 1);
+    }
 }
 
 #if BOOST_VERSION >= 107700

@@ -29,6 +29,19 @@ EACH_POOL("contract: a lease that has to be kept, and is not, closes its connect
     CHECK(net.closed() == ids{1});
 }
 
+EACH_POOL("contract: a fresh lease that has to be kept, and is not, closes its connection [C14]") {
+    fake::network net;
+    test_pool<Pools> conns;
+    const pool::dial_context context;
+    { const auto lent = conns.acquire_fresh("a", net.dialer(), pool::discard_unless_kept); }
+    { const auto lent = conns.acquire_fresh("a", net.dialer(), context, pool::discard_unless_kept); }
+    CHECK(net.closed() == ids{1, 2});
+    conns.acquire_fresh("a", net.dialer(), pool::discard_unless_kept).keep();
+    conns.acquire_fresh("b", net.dialer(), context, pool::discard_unless_kept).keep();
+    CHECK(net.closed().empty());
+    CHECK(conns.stats().idle == 2);
+}
+
 EACH_POOL("contract: with the setting, each lease has to be kept [C14]") {
     fake::network net;
     test_pool<Pools> conns{{}, {}, {.discard_unless_kept = true}};

@@ -11,6 +11,7 @@
 #include <pool/asio/errc.hpp>
 #include <pool/asio/with_exceptions.hpp>
 #include <pool/basic_pool.hpp>
+#include <pool/call_site.hpp>
 #include <pool/core/initiate_acquire.hpp>
 #include <pool/core/pool_facade.hpp>
 #include <pool/core/requirements.hpp>
@@ -29,14 +30,15 @@ inline constexpr bool takes_exceptions<asio::with_exceptions<Token>> = true;  //
 
 /// Begins an acquire that reports what the token takes.
 template <class Pool, class Key, class Dial, class Limit, class Token>
-auto acquire_for(const Pool& pool, const Key& key, Dial&& dial, const Limit& limit, Token&& token) {
+auto acquire_for(
+    const Pool& pool, const Key& key, Dial&& dial, const Limit& limit, Token&& token, const call_site& where) {
     if constexpr (takes_exceptions<std::remove_cvref_t<Token>>) {
         auto wrapped = std::forward<Token>(token).token;
         return core::initiate_acquire<std::exception_ptr>(
-            pool, key, std::forward<Dial>(dial), limit, std::move(wrapped));
+            pool, key, std::forward<Dial>(dial), limit, std::move(wrapped), where);
     } else {
         return core::initiate_acquire<boost::system::error_code>(
-            pool, key, std::forward<Dial>(dial), limit, std::forward<Token>(token));
+            pool, key, std::forward<Dial>(dial), limit, std::forward<Token>(token), where);
     }
 }
 
@@ -76,12 +78,13 @@ namespace pool::asio {
 /// caller that already has a connection keeps it and gets no error. If the pool is destroyed first, the operation
 /// completes with `pool_closed`. Do not destroy the executor's context while the operation waits in the queue: close
 /// the pool before that. Throws what Key's copy and hash throw. When the operation is started, it also throws
-/// `std::bad_alloc`, unless the completion token catches that.
+/// `std::bad_alloc`, unless the completion token catches that. `where` is the place of the call, which a pool keeps that
+/// traces its leases.
 template <class State, std::size_t Shards, bool has_timeout, class Dial, class Token>
 auto async_acquire(core::pool_facade<State, Shards, has_timeout>& pool, key_view<typename State::key_type> key,
-    Dial&& dial, Token&& token) {
+    Dial&& dial, Token&& token, const call_site& where = call_site::current()) {
     return core::acquire_for(
-        pool, key, std::forward<Dial>(dial), core::pool_access::timeout(pool), std::forward<Token>(token));
+        pool, key, std::forward<Dial>(dial), core::pool_access::timeout(pool), std::forward<Token>(token), where);
 }
 
 /// The same, until `limit`: a time of the pool's clock, or a duration that begins when the operation is started. Then
@@ -92,16 +95,25 @@ auto async_acquire(core::pool_facade<State, Shards, has_timeout>& pool, key_view
 template <class State, std::size_t Shards, bool has_timeout, class Dial,
     core::async_limit<typename State::clock_time_point> Limit, class Token>
 auto async_acquire(core::pool_facade<State, Shards, has_timeout>& pool, key_view<typename State::key_type> key,
-    Dial&& dial, Limit limit, Token&& token) {
+    Dial&& dial, Limit limit, Token&& token, const call_site& where = call_site::current()) {
     if constexpr (core::check_async_limit<Limit, typename State::clock_time_point>())
-        return core::acquire_for(pool, key, std::forward<Dial>(dial), limit, std::forward<Token>(token));
+        return core::acquire_for(pool, key, std::forward<Dial>(dial), limit, std::forward<Token>(token), where);
 }
 
 /// In a pool of one peer, the same without the key.
-template <class State, std::size_t Shards, bool has_timeout, class... Args>
-    requires(core::is_keyless<typename State::key_type, Args...>)
-auto async_acquire(core::pool_facade<State, Shards, has_timeout>& pool, Args&&... args) {
-    return asio::async_acquire(pool, no_key{}, std::forward<Args>(args)...);
+template <class State, std::size_t Shards, bool has_timeout, class Dial, class Token>
+    requires(core::is_keyless<typename State::key_type, Dial>)
+auto async_acquire(core::pool_facade<State, Shards, has_timeout>& pool, Dial&& dial, Token&& token,
+    const call_site& where = call_site::current()) {
+    return asio::async_acquire(pool, no_key{}, std::forward<Dial>(dial), std::forward<Token>(token), where);
+}
+/// The same, until `limit`.
+template <class State, std::size_t Shards, bool has_timeout, class Dial,
+    core::async_limit<typename State::clock_time_point> Limit, class Token>
+    requires(core::is_keyless<typename State::key_type, Dial>)
+auto async_acquire(core::pool_facade<State, Shards, has_timeout>& pool, Dial&& dial, Limit limit, Token&& token,
+    const call_site& where = call_site::current()) {
+    return asio::async_acquire(pool, no_key{}, std::forward<Dial>(dial), limit, std::forward<Token>(token), where);
 }
 
 }  // namespace pool::asio

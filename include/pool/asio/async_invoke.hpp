@@ -13,6 +13,7 @@
 #include <boost/asio/async_result.hpp>
 
 #include <pool/asio/async_acquire.hpp>
+#include <pool/call_site.hpp>
 #include <pool/core/pool_facade.hpp>
 #include <pool/core/requirements.hpp>
 #include <pool/key.hpp>
@@ -98,11 +99,12 @@ boost::asio::awaitable<Result> call_with(lease<State> lent, F& f) {
 
 /// Acquires a connection, and calls.
 template <class Result, class State, class Dial, class F, class Limit>
-boost::asio::awaitable<Result> acquire_and_call(
-    std::shared_ptr<State> state, typename State::key_type key, std::size_t hash, Dial dial, F f, Limit limit) {
+boost::asio::awaitable<Result> acquire_and_call(std::shared_ptr<State> state, typename State::key_type key,
+    std::size_t hash, Dial dial, F f, Limit limit, call_site where) {
     const boost::asio::use_awaitable_t<> token;
     lease<State> lent = co_await boost::asio::async_initiate<decltype(token), void(std::exception_ptr, lease<State>)>(
-        start_acquire<std::exception_ptr>{}, token, std::move(state), std::move(key), hash, std::move(dial), limit);
+        start_acquire<std::exception_ptr>{}, token, std::move(state), std::move(key), hash, std::move(dial), limit,
+        where);
     co_return co_await core::call_with<Result>(std::move(lent), f);
 }
 
@@ -112,11 +114,11 @@ struct start_invoke {
     /// Starts it.
     template <class Handler, class State, class Dial, class F, class Limit>
     void operator()(Handler handler, std::shared_ptr<State> state, typename State::key_type key, std::size_t hash,
-        Dial dial, F f, const Limit& limit) const {
+        Dial dial, F f, const Limit& limit, const call_site& where) const {
         const auto executor = boost::asio::get_associated_executor(handler);
         boost::asio::co_spawn(executor,
             core::acquire_and_call<Result>(
-                std::move(state), std::move(key), hash, std::move(dial), std::move(f), limit),
+                std::move(state), std::move(key), hash, std::move(dial), std::move(f), limit, where),
             std::move(handler));
     }
 };
@@ -134,7 +136,7 @@ struct invoke_signature<void> {
 /// Begins an invoke.
 template <class State, std::size_t Shards, class Dial, class F, class Limit, class Token>
 auto initiate_invoke(const pool_states<State, Shards>& pool, key_view<typename State::key_type> key, Dial&& dial, F&& f,
-    const Limit& limit, Token&& token) {
+    const Limit& limit, Token&& token, const call_site& where) {
     using function = std::decay_t<F>;
     using connection_type = typename State::connection_type;
     if constexpr (check_movable<connection_type>() && check_async_call<function, connection_type>()) {
@@ -143,7 +145,7 @@ auto initiate_invoke(const pool_states<State, Shards>& pool, key_view<typename S
         std::decay_t<Token> own(std::forward<Token>(token));  // not all tokens of Asio may be const
         return boost::asio::async_initiate<std::decay_t<Token>, typename invoke_signature<result>::type>(
             start_invoke<result>{}, own, pool_access::state(pool, key_with_hash), typename State::key_type(key),
-            key_with_hash.hash, std::forward<Dial>(dial), std::forward<F>(f), limit);
+            key_with_hash.hash, std::forward<Dial>(dial), std::forward<F>(f), limit, where);
     }
 }
 
@@ -163,9 +165,9 @@ namespace pool::asio {
 /// reaches the wait, and then `f`, as in a coroutine that awaits both (Boost 1.77 or later).
 template <class State, std::size_t Shards, bool has_timeout, class Dial, class F, class Token>
 auto async_invoke(core::pool_facade<State, Shards, has_timeout>& pool, key_view<typename State::key_type> key,
-    Dial&& dial, F&& f, Token&& token) {
+    Dial&& dial, F&& f, Token&& token, const call_site& where = call_site::current()) {
     return core::initiate_invoke(pool, key, std::forward<Dial>(dial), std::forward<F>(f),
-        core::pool_access::timeout(pool), std::forward<Token>(token));
+        core::pool_access::timeout(pool), std::forward<Token>(token), where);
 }
 
 /// The same. The wait for the connection ends at `limit`: a time of the pool's clock, or a duration from now. It does
@@ -173,17 +175,28 @@ auto async_invoke(core::pool_facade<State, Shards, has_timeout>& pool, key_view<
 template <class State, std::size_t Shards, bool has_timeout, class Dial,
     core::async_limit<typename State::clock_time_point> Limit, class F, class Token>
 auto async_invoke(core::pool_facade<State, Shards, has_timeout>& pool, key_view<typename State::key_type> key,
-    Dial&& dial, Limit limit, F&& f, Token&& token) {
+    Dial&& dial, Limit limit, F&& f, Token&& token, const call_site& where = call_site::current()) {
     if constexpr (core::check_async_limit<Limit, typename State::clock_time_point>())
         return core::initiate_invoke(
-            pool, key, std::forward<Dial>(dial), std::forward<F>(f), limit, std::forward<Token>(token));
+            pool, key, std::forward<Dial>(dial), std::forward<F>(f), limit, std::forward<Token>(token), where);
 }
 
 /// In a pool of one peer, the same without the key.
-template <class State, std::size_t Shards, bool has_timeout, class... Args>
-    requires(core::is_keyless<typename State::key_type, Args...>)
-auto async_invoke(core::pool_facade<State, Shards, has_timeout>& pool, Args&&... args) {
-    return asio::async_invoke(pool, no_key{}, std::forward<Args>(args)...);
+template <class State, std::size_t Shards, bool has_timeout, class Dial, class F, class Token>
+    requires(core::is_keyless<typename State::key_type, Dial>)
+auto async_invoke(core::pool_facade<State, Shards, has_timeout>& pool, Dial&& dial, F&& f, Token&& token,
+    const call_site& where = call_site::current()) {
+    return asio::async_invoke(
+        pool, no_key{}, std::forward<Dial>(dial), std::forward<F>(f), std::forward<Token>(token), where);
+}
+/// The same, until `limit`.
+template <class State, std::size_t Shards, bool has_timeout, class Dial,
+    core::async_limit<typename State::clock_time_point> Limit, class F, class Token>
+    requires(core::is_keyless<typename State::key_type, Dial>)
+auto async_invoke(core::pool_facade<State, Shards, has_timeout>& pool, Dial&& dial, Limit limit, F&& f, Token&& token,
+    const call_site& where = call_site::current()) {
+    return asio::async_invoke(
+        pool, no_key{}, std::forward<Dial>(dial), limit, std::forward<F>(f), std::forward<Token>(token), where);
 }
 
 }  // namespace pool::asio

@@ -16,6 +16,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <pool/call_site.hpp>
 #include <pool/core/acquire_failure.hpp>
 #include <pool/core/async_dial.hpp>
 #include <pool/core/async_turn.hpp>
@@ -72,14 +73,15 @@ public:
 
     /// Does not start the operation: call `start`.
     acquire_operation(std::shared_ptr<State>&& state, key_type&& key, std::size_t hash, Dial&& dial,
-        time_point deadline, Handler&& handler)
+        time_point deadline, Handler&& handler, const call_site& where)
         : State::request{false, deadline},
           state_{std::move(state)},
           key_{std::move(key)},
           hash_{hash},
           dial_{std::move(dial)},
           work_{boost::asio::get_associated_executor(handler)},
-          handler_{std::move(handler)} {}
+          handler_{std::move(handler)},
+          where_{where} {}
 
     /// Checks the dial. Returns whether it can be called. Not a part of `dial`, which the compiler reaches through all
     /// of Asio.
@@ -297,7 +299,7 @@ private:
         self.timer_.reset();
         Error error{};
         lease<State> conn;
-        if (lent != nullptr) conn = lease<State>{*self.state_, *lent, call_site{}};
+        if (lent != nullptr) conn = lease<State>{*self.state_, *lent, self.where_};
         else error = core::error_for<Error>(seen, self.failure_, *self.state_, self.hashed_key(), self);
         if (lent == nullptr) self.request_stop();
         const auto work = self.work_;  // a copy: a dial that begins in another thread reads the executor
@@ -370,6 +372,7 @@ private:
     Dial dial_;
     boost::asio::executor_work_guard<executor_type> work_;
     std::optional<Handler> handler_;
+    const call_site where_;                   ///< the place of the call
     typename State::entry* found_ = nullptr;  ///< the connection that it was lent
     int unhealthy_ = 0;                       ///< how many it was lent
     std::optional<request_state> refused_;    ///< the end of an operation that has no request

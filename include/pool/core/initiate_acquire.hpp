@@ -11,6 +11,7 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <pool/call_site.hpp>
 #include <pool/core/acquire_operation.hpp>
 #include <pool/core/acquire_within.hpp>
 #include <pool/core/dial_with.hpp>
@@ -54,13 +55,13 @@ struct start_acquire {
     /// Refuses a dial that cannot be called.
     template <class Handler, class State, class Dial, class Limit>
     void operator()(Handler handler, std::shared_ptr<State> state, typename State::key_type key, std::size_t hash,
-        Dial dial, const Limit& limit) const {
+        Dial dial, const Limit& limit, const call_site& where) const {
         constexpr bool has_deadline = !std::is_same_v<Limit, default_timeout<false>>;
         using operation = acquire_operation<State, Dial, Handler, Error, has_deadline>;
         if constexpr (operation::check_dial()) {
             const auto deadline = core::deadline_of(*state, limit);
             std::make_shared<operation>(
-                std::move(state), std::move(key), hash, std::move(dial), deadline, std::move(handler))
+                std::move(state), std::move(key), hash, std::move(dial), deadline, std::move(handler), where)
                 ->start();
         }
     }
@@ -102,13 +103,13 @@ consteval bool check_async_acquire() {
 /// some tokens.
 template <class Error, class State, std::size_t Shards, class Dial, class Limit, class Token>
 auto initiate_acquire(const pool_states<State, Shards>& pool, key_view<typename State::key_type> key, Dial&& dial,
-    const Limit& limit, Token&& token) {
+    const Limit& limit, Token&& token, const call_site& where) {
     if constexpr (check_async_acquire<State, Dial, Token, Error>()) {
         const typename State::hashed key_with_hash{key};
         std::decay_t<Token> own(std::forward<Token>(token));  // not all tokens of Asio may be const
         return boost::asio::async_initiate<std::decay_t<Token>, void(Error, lease<State>)>(start_acquire<Error>{}, own,
             pool_access::state(pool, key_with_hash), typename State::key_type(key), key_with_hash.hash,
-            std::forward<Dial>(dial), limit);
+            std::forward<Dial>(dial), limit, where);
     }
 }
 

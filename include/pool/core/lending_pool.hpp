@@ -162,6 +162,28 @@ public:
         return hand_out<wanted::fresh>(where, key, own_dial_or_throw(), context, timeout_);
     }
 
+    /// Any of these, with `discard_unless_kept` as the last argument, as `acquire`.
+    template <discards Last>
+    [[nodiscard]] lease_type acquire_fresh(key_view<Key> key, Last, const call_site& where = call_site::current()) {
+        return unkept(acquire_at<wanted::fresh>(where, key));
+    }
+    template <class A, discards Last>
+    [[nodiscard]] lease_type acquire_fresh(
+        key_view<Key> key, A&& a, Last, const call_site& where = call_site::current()) {
+        return unkept(acquire_at<wanted::fresh>(where, key, std::forward<A>(a)));
+    }
+    template <class A, class B, discards Last>
+    [[nodiscard]] lease_type acquire_fresh(
+        key_view<Key> key, A&& a, B&& b, Last, const call_site& where = call_site::current()) {
+        return unkept(acquire_at<wanted::fresh>(where, key, std::forward<A>(a), std::forward<B>(b)));
+    }
+    template <class A, class B, class C, discards Last>
+    [[nodiscard]] lease_type acquire_fresh(
+        key_view<Key> key, A&& a, B&& b, C&& c, Last, const call_site& where = call_site::current()) {
+        return unkept(
+            acquire_at<wanted::fresh>(where, key, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c)));
+    }
+
     /// Lends an idle connection of `key`, or returns an empty lease.
     [[nodiscard]] lease_type try_acquire(key_view<Key> key, const call_site& where = call_site::current()) {
         (void)check_health_of<State>();
@@ -237,6 +259,13 @@ public:
         requires(is_keyless<Key, A>)
     [[nodiscard]] lease_type acquire_fresh(A&& a, B&& b, C&& c, const call_site& where = call_site::current()) {
         return acquire_at<wanted::fresh>(where, no_key{}, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
+    }
+    template <class A, class B, class C, not_a_place D>
+        requires(is_keyless<Key, A>)
+    [[nodiscard]] lease_type acquire_fresh(
+        A&& a, B&& b, C&& c, D&& d, const call_site& where = call_site::current()) {
+        return acquire_at<wanted::fresh>(
+            where, no_key{}, std::forward<A>(a), std::forward<B>(b), std::forward<C>(c), std::forward<D>(d));
     }
     /// @}
 

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <pool/call_site.hpp>
 #include <pool/core/acquire_within.hpp>
 #include <pool/core/blocking_acquire.hpp>
 #include <pool/core/lending_pool.hpp>
@@ -121,23 +122,27 @@ public:
 
     /// Lends a connection as `acquire(key)`, calls `f(conn)`, gives the connection back, and returns the result. As a
     /// call of `get(key).invoke(f)`, but it copies no key. `f` may take the lease instead, and then has to keep it.
+    /// `where` is the place of the call, as of `acquire`.
     template <call_function<State> F>
-    decltype(auto) invoke(key_view<Key> key, F&& f) {
-        return invoke(key, dial_context{}, std::forward<F>(f));
+    decltype(auto) invoke(key_view<Key> key, F&& f, const call_site& where = call_site::current()) {
+        return invoke(key, dial_context{}, std::forward<F>(f), where);
     }
 
     /// The same, with a context for the dial and the wait.
     template <call_function<State> F>
-    decltype(auto) invoke(key_view<Key> key, const dial_context& context, F&& f) {
+    decltype(auto) invoke(
+        key_view<Key> key, const dial_context& context, F&& f, const call_site& where = call_site::current()) {
         return core::invoke_on<State>(
-            [&] { return lend(key, own_dial_or_throw(), context, timeout_); }, std::forward<F>(f));
+            [&] { return lend(where, key, own_dial_or_throw(), context, timeout_); }, std::forward<F>(f));
     }
 
     /// The same, within a time from now: the deadline of the dial's context and, in a pool that bounds the open
     /// connections, of the wait.
     template <class Rep, class Period, call_function<State> F>
-    decltype(auto) invoke(key_view<Key> key, std::chrono::duration<Rep, Period> timeout, F&& f) {
-        return core::invoke_on<State>([&] { return lend(key, own_dial_or_throw(), timeout); }, std::forward<F>(f));
+    decltype(auto) invoke(key_view<Key> key, std::chrono::duration<Rep, Period> timeout, F&& f,
+        const call_site& where = call_site::current()) {
+        return core::invoke_on<State>(
+            [&] { return lend(where, key, own_dial_or_throw(), timeout); }, std::forward<F>(f));
     }
 
     /// Refuses a call without a function.
@@ -178,10 +183,15 @@ public:
     [[nodiscard]] auto get(Dial&&... dial) {
         return get(no_key{}, std::forward<Dial>(dial)...);
     }
-    template <class... Args>
-        requires(is_keyless<Key, Args...> && ends_in_call<State, Args...>)
-    decltype(auto) invoke(Args&&... args) {
-        return invoke(no_key{}, std::forward<Args>(args)...);
+    template <call_function<State> F>
+        requires(is_keyless<Key>)
+    decltype(auto) invoke(F&& f, const call_site& where = call_site::current()) {
+        return invoke(no_key{}, std::forward<F>(f), where);
+    }
+    template <class Limit, call_function<State> F>
+        requires(is_keyless<Key, Limit>)
+    decltype(auto) invoke(Limit&& limit, F&& f, const call_site& where = call_site::current()) {
+        return invoke(no_key{}, std::forward<Limit>(limit), std::forward<F>(f), where);
     }
     /// @}
 
@@ -215,11 +225,12 @@ private:
 
     /// Lends an idle connection, or dials one, within these limits: for a call.
     template <wanted what = wanted::any, class Dial, class... Limits>
-    lease_type lend(key_view<Key> key, Dial& dial, Limits&&... limits) {
+    lease_type lend(const call_site& where, key_view<Key> key, Dial& dial, Limits&&... limits) {
         if constexpr (check_lending<State, what == wanted::fresh>()) {
             const hashed key_with_hash{key};
             State& state = *this->of(key_with_hash);
-            return {state, core::acquire_within<what>(state, key_with_hash, dial, std::forward<Limits>(limits)...)};
+            auto& lent = core::acquire_within<what>(state, key_with_hash, dial, std::forward<Limits>(limits)...);
+            return {state, lent, where, lent_to::call};
         } else {
             return {};
         }
