@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
 #
-# Writes the library as eight headers into a directory, build/single_header by default:
+# Writes the library as nine headers into a directory, build/single_header by default:
 #   pool.hpp       <pool/pool.hpp>, <pool/sharded_pool.hpp> and <pool/adapters/handle.hpp>, with all that they include
 #   pool_asio.hpp  what <pool/asio.hpp> adds. It is a file of its own because Boost.Asio takes long to compile.
 #   pool_inspect.hpp  what <pool/inspect.hpp> and <pool/report.hpp> add. They need range-v3.
 #   pool_fmt.hpp   what <pool/fmt.hpp> adds. It needs {fmt}.
 #   pool_prometheus.hpp  what <pool/metrics/prometheus.hpp> adds. It needs prometheus-cpp.
 #   pool_libpq.hpp  what <pool/adapters/libpq.hpp> adds. It needs libpq.
+#   pool_hiredis.hpp  what <pool/adapters/hiredis.hpp> adds. It needs hiredis.
 #   pool_testing.hpp  what <pool/testing.hpp> adds: the testing kit.
 #   pool_failing_allocation.hpp  what <pool/testing/failing_allocation.hpp> adds, which only one source file may include.
 # Needs bash and any awk. It keeps the includes of the standard library and of Boost, each once.
@@ -130,7 +131,11 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         begin("pool_libpq.hpp", "<pool/adapters/libpq.hpp> in one file, besides pool.hpp.")
         put("#include \"pool.hpp\"")
         put("")
-        inline("pool/adapters/libpq.hpp", 0)
+        inline("pool/adapters/libpq.hpp", 1)  # as if conditional: another adapter may include the same headers
+        begin("pool_hiredis.hpp", "<pool/adapters/hiredis.hpp> in one file, besides pool.hpp.")
+        put("#include \"pool.hpp\"")
+        put("")
+        inline("pool/adapters/hiredis.hpp", 1)  # the same
         begin("pool_testing.hpp", "<pool/testing.hpp> in one file, besides pool.hpp.")
         put("#include \"pool.hpp\"")
         put("")
@@ -144,4 +149,4 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
             if (!(header in reached)) fail(header " is in none of these files")
     }
     END { exit failed }
-' || { rm -f "$directory"/pool{,_asio,_inspect,_fmt,_prometheus,_libpq,_testing,_failing_allocation}.hpp; exit 1; }
+' || { rm -f "$directory"/pool{,_asio,_inspect,_fmt,_prometheus,_libpq,_hiredis,_testing,_failing_allocation}.hpp; exit 1; }

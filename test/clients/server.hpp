@@ -3,12 +3,12 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <filesystem>
-#include <memory>
 #include <stdexcept>
 #include <string>
-
-#include <stdlib.h>
+#include <utility>
 
 /// @file
 /// A server of a test's own, which `scripts/server.sh` starts.
@@ -19,9 +19,9 @@ namespace clients {
 class server {
 public:
     /// Starts a server of that kind, with its options.
-    explicit server(const std::string& kind, const std::string& options = "") : kind_{kind}, options_{options} {
-        std::array<char, 32> path{"/tmp/pool-clients.XXXXXX"};
-        if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error{"no temporary directory"};
+    explicit server(std::string kind, std::string options = {}) : kind_{std::move(kind)}, options_{std::move(options)} {
+        std::array path = std::to_array("/tmp/pool-clients.XXXXXX");
+        if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error{"no directory for a server"};
         parent_ = path.data();
         std::filesystem::permissions(parent_, std::filesystem::perms{0755});  // a server may run as another user
         start();
@@ -29,33 +29,29 @@ public:
     server(const server&) = delete;
     server& operator=(const server&) = delete;
     ~server() {
-        (void)run("remove " + directory());
-        std::filesystem::remove_all(parent_);
+        try {
+            run("remove " + directory());
+            std::filesystem::remove_all(parent_);
+        } catch (const std::exception& e) {
+            std::fprintf(stderr, "%s\n", e.what());
+        }
     }
 
-    /// Where it is. It stays the same.
-    const std::string& url() const noexcept { return url_; }
-    /// Where its data, and its socket, are.
-    std::string directory() const { return parent_ + "/server"; }
+    const std::string& url() const noexcept { return url_; }         ///< where it is, which stays the same
+    std::string directory() const { return parent_ + "/server"; }  ///< where its data are, and its socket
 
-    /// Starts it again.
-    void start() {
-        url_ = run("start " + kind_ + ' ' + directory() + ' ' + options_);
-        if (url_.empty()) throw std::runtime_error{"cannot start a server: " + kind_};
-    }
-    /// Ends it, by this signal.
-    void stop(const std::string& signal = "INT") { (void)run("stop " + directory() + ' ' + signal); }
+    void start() { url_ = run("start " + kind_ + ' ' + directory() + ' ' + options_); }  ///< again, on the same port
+    void stop() { run("stop " + directory()); }                                          ///< ends it, and waits for that
 
 private:
-    /// Returns the first line that it prints.
-    static std::string run(const std::string& action) {
-        const std::string command = POOL_SOURCE_DIR "/scripts/server.sh " + action;
-        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> out{::popen(command.c_str(), "re"), ::pclose};
-        std::array<char, 256> line{};
-        if (out == nullptr || std::fgets(line.data(), static_cast<int>(line.size()), out.get()) == nullptr) return {};
-        std::string text = line.data();
-        while (!text.empty() && text.back() == '\n') text.pop_back();
-        return text;
+    /// Returns the first line that the script prints.
+    static std::string run(const std::string& arguments) {
+        std::FILE* const pipe = ::popen((POOL_SERVER_SCRIPT " " + arguments).c_str(), "re");
+        if (pipe == nullptr) throw std::runtime_error{"scripts/server.sh cannot be started"};
+        std::string printed;
+        for (std::array<char, 256> part; std::fgets(part.data(), part.size(), pipe) != nullptr;) printed += part.data();
+        if (::pclose(pipe) != 0) throw std::runtime_error{"scripts/server.sh " + arguments + " has failed"};
+        return printed.substr(0, printed.find('\n'));
     }
 
     std::string kind_;
