@@ -61,6 +61,7 @@ struct bounded_pool_options {
     std::string name = {};                  ///< how error messages call the pool
     bool discard_unless_kept = false;       ///< a lease is given back only after `lease::keep`
     bool trace_leases = false;              ///< keeps who has each connection, and since when: see `inspect`
+    bool ghosts = false;                    ///< finds out what higher bounds would have saved: see `savings`
     event_observer on_event = {};           ///< is called for each event: see `pool_settings`
 };
 
@@ -145,6 +146,7 @@ private:
             .keep_alive_every = options.keep_alive_every.value,
             .discard_unless_kept = options.discard_unless_kept,
             .trace_leases = options.trace_leases,
+            .ghosts = options.ghosts,
             .on_event = std::move(options.on_event)};
     }
 

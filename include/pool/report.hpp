@@ -19,6 +19,7 @@
 #include <pool/inspect.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/print.hpp>
+#include <pool/savings.hpp>
 
 /// @file
 /// A pool on one screen, for the person who operates it.
@@ -88,8 +89,8 @@ void print_some(std::ostream& out, std::string_view title, const Range& all, std
 
 }  // namespace core
 
-/// Prints the bounds of a pool, its figures, its busiest keys, who waits and for how long, and which connections are lent for too
-/// long; the last only if the pool traces its leases. Each part is of a moment of its own. Parts that are empty are left
+/// Prints the bounds of a pool, its figures, what higher bounds would have saved, its busiest keys, who waits and for how long,
+/// and which connections are lent for too long; the last only if the pool traces its leases, and savings only if it has `ghosts`. Each part is of a moment of its own. Parts that are empty are left
 /// out. Thread-safe. O(n log n). Throws `std::bad_alloc`, and what Key's copy and `out` throw.
 template <class Pool>
 void report(const Pool& conns, std::ostream& out, const report_options& options = {}) {
@@ -97,6 +98,8 @@ void report(const Pool& conns, std::ostream& out, const report_options& options 
     core::pool_access::for_each_state(
         conns, [&](auto& state) { state.ask_capacity([&](const auto& policy) { bounds.add(policy); }); });
     out << "pool \"" << conns.name() << "\":" << bounds << '\n' << "figures: " << conns.stats() << '\n';
+    const pool::savings saved = conns.savings();
+    if (saved.best() != nullptr || saved.best(true) != nullptr) out << "savings: " << saved << '\n';
     const auto all = pool::inspect(conns);
     core::print_some(out, "busiest: ", all | views::by_key, options.keys);
     core::print_some(out, "waiting: ", pool::waiting(conns), options.keys);

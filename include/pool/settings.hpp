@@ -28,6 +28,8 @@ struct pool_settings {
     bool discard_unless_kept = false;               ///< a lease is given back only after `lease::keep`; a call, always
     /// Keeps for each connection when it was opened and lent, how often, and by which call: see `inspect`.
     bool trace_leases = false;
+    /// Simulates the pool with higher bounds, and so finds out what these would have saved: see `savings`.
+    bool ghosts = false;
     /// Is called for each event, without the lock. One thread at a time calls it, but for a `sharded_pool` one of each shard. What
     /// it throws is counted, and ignored. It must not destroy the pool, and should be quick. What happens after the pool was
     /// destroyed is not told.

@@ -27,10 +27,12 @@
 #include <pool/core/moment.hpp>
 #include <pool/core/no_admission.hpp>
 #include <pool/core/parking.hpp>
+#include <pool/core/raised_bounds.hpp>
 #include <pool/core/saturating.hpp>
 #include <pool/core/notes.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/lock.hpp>
+#include <pool/savings.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
 
@@ -124,6 +126,12 @@ public:
         return all;
     }
 
+    /// What higher bounds would have saved, if the settings ask for that.
+    pool::savings savings() const {
+        const std::lock_guard guard{lock_};
+        return notes_ != nullptr ? notes_->ghosts.result() : pool::savings{};
+    }
+
     bool is_observed() const noexcept { return notes_ != nullptr; }  ///< or its leases are traced
 
     /// Closes a connection that no other code can reach, unless it is released already. Keeps its error, if there is memory
@@ -214,7 +222,7 @@ protected:
           clock_{std::move(clock)},
           capacity_{std::move(capacity)},
           expiry_{std::move(expiry)},
-          notes_{takes_notes(settings) ? make_notes(std::move(settings.on_event)) : nullptr},
+          notes_{takes_notes(settings) ? make_notes(settings) : nullptr},
           store_{{settings.reuse, settings.check_after}, notes_.get()} {}
 
     ~guarded_parts() = default;
@@ -293,14 +301,20 @@ private:
     };
 
     static bool takes_notes(const pool_settings& settings) noexcept {
-        return settings.trace_leases || settings.on_event;
+        return settings.trace_leases || settings.ghosts || settings.on_event;
     }
-    std::unique_ptr<notes_type> make_notes(event_observer&& observer) const {
+    std::unique_ptr<notes_type> make_notes(pool_settings& settings) const {
         const auto now = [its = clock_] { return core::since_epoch(its.now()); };
         const auto reason = [this](const entry& e, time_point since, time_point at) {
             return expiry_.reason(e, since, at);
         };
-        return std::make_unique<notes_type>(now, std::move(observer), reason, name_);
+        auto made = std::make_unique<notes_type>(now, std::move(settings.on_event), reason, name_);
+        if (settings.ghosts) {
+            using ghosts_type = typename ghost_feed<entry>::ghosts_type;
+            const auto bounds = [this](const Key& key) { return core::raised_bounds_of(capacity_, key); };
+            made->ghosts = ghost_feed<entry>{std::make_unique<ghosts_type>(bounds, settings.reuse)};
+        }
+        return made;
     }
 
     /// In the child of a fork: whether no other thread of the parent was in the middle of a step. Only a lock with a

@@ -16,6 +16,7 @@
 #include <pool/call_site.hpp>
 #include <pool/connection_state.hpp>
 #include <pool/core/close_end.hpp>
+#include <pool/core/ghost_feed.hpp>
 #include <pool/core/what.hpp>
 #include <pool/event.hpp>
 #include <pool/retirement.hpp>
@@ -40,6 +41,7 @@ struct trace {
     bool reused = false;                ///< whether it was idle before it was lent
     retirement expires_by = retirement::expired;  ///< while it is idle: why it would expire
     call_site where{};                            ///< of the call that lent it
+    std::uint16_t ghosts = 0;                     ///< in which simulated pools its caller has it, too
 };
 
 /// The notes of all entries of a store, and the events that its observer has not been told. A store has notes only if the
@@ -77,7 +79,11 @@ public:
           pool_{pool} {}
 
     /// In the child of a fork: others with the same parts, of no entry.
-    notes(const notes& other, std::string_view pool) : notes{other.now_, other.observer_, other.reason_, pool} {}
+    notes(const notes& other, std::string_view pool) : notes{other.now_, other.observer_, other.reason_, pool} {
+        ghosts = other.ghosts.anew();
+    }
+
+    ghost_feed<Entry> ghosts;  ///< the pools that are simulated beside this one, if the settings ask for them
 
     duration now() const { return now_(); }  ///< the time
 
@@ -88,9 +94,16 @@ public:
         all_[&e].began = now_();
     }
 
+    /// Its dial is for a caller that has found nothing.
+    [[gnu::cold]] void missed(const Entry& e) noexcept {
+        comer caller{.how = arrival::served};
+        ghosts.came(e.of(), caller, false, false, now_());
+        if (trace* const its = find(e)) its->ghosts = caller.those;
+    }
+
     /// Its dial begins again.
     [[gnu::cold]] void began_again(const Entry& e) noexcept {
-        if (trace* const its = find(e)) *its = {.began = now_()};
+        if (trace* const its = find(e)) *its = {.began = now_(), .ghosts = its->ghosts};
     }
 
     /// Its dial has succeeded.
@@ -116,12 +129,18 @@ public:
         if (its != nullptr && !its->opened) its->opened = now_();
     }
 
-    /// How long the caller has waited that is lent the next connection.
-    [[gnu::cold]] void next_has_waited(duration time) noexcept { next_waited_ = time; }
+    /// How long the caller has waited that is lent the next connection, and how it came.
+    [[gnu::cold]] void next_has_waited(duration time, const comer& caller = {}) noexcept {
+        next_waited_ = time;
+        ghosts.next_came(caller);
+    }
 
     /// It is lent to that caller, if its check goes well.
     [[gnu::cold]] void is_checked(const Entry& e) noexcept {
-        if (trace* const its = find(e)) its->waited = std::exchange(next_waited_, duration{});
+        trace* const its = find(e);
+        if (its == nullptr) return;
+        its->waited = std::exchange(next_waited_, duration{});
+        ghosts.lent_idle(e, its->ghosts, now_());
     }
 
     /// The same, without a check.
@@ -143,8 +162,11 @@ public:
     }
 
     /// The same, for a caller that has waited, and for whom it was dialled.
-    [[gnu::cold]] void lent_fresh(const Entry& e, duration waited) noexcept {
-        if (trace* const its = find(e)) its->waited = waited;
+    [[gnu::cold]] void lent_fresh(const Entry& e, duration waited, const comer& caller) noexcept {
+        if (trace* const its = find(e)) {
+            its->waited = waited;
+            ghosts.lent_fresh(e, its->ghosts, caller, its->began, now_());
+        }
         lent(e, false);
     }
 
@@ -163,6 +185,7 @@ public:
     [[gnu::cold]] void came_in(const Entry& e, bool is_unused) noexcept {
         change(e, [&](trace& its, event& what) {
             what.kind = its.lent_since ? event_kind::given_back : event_kind::put;
+            end_hold(e, its, what.at);
             if (its.lent_since && !is_unused) what.took = end_use(its, what.at);
             its.lent_since.reset();
             its.used_until.reset();
@@ -172,9 +195,11 @@ public:
     /// It came in, and is idle. If it is unused, it is as old as when it was idle before. `since` and `at` are the times
     /// that the store was told.
     [[gnu::cold]] void idle(const Entry& e, bool is_unused, time_point since, time_point at) noexcept {
-        came_in(e, is_unused);
         trace* const its = find(e);
         if (its == nullptr) return;
+        const bool was_lent = its->lent_since.has_value();
+        came_in(e, is_unused);
+        ghosts.idle(e, its->ghosts, its->number, was_lent, now_());
         if (!(is_unused && its->idle_since)) its->idle_since = now_();
         const retirement before = its->expires_by;
         expires(e, since, at);
@@ -199,10 +224,12 @@ public:
             what.kind = event_kind::retired;
             what.why = why == retirement::expired ? its.expires_by : why;
             what.was = was;
+            end_hold(e, its, what.at);
             if (its.lent_since) what.took = end_use(its, what.at);
             its.lent_since.reset();
             its.used_until.reset();
             its.idle_since.reset();
+            ghosts.retired(e, its.ghosts, its.number, what.why, was, what.at);
         });
     }
 
@@ -219,6 +246,13 @@ public:
     /// A caller has to wait, or is refused after so long. `why` lives for ever.
     [[gnu::cold]] void waiting(event_kind kind, group& of, duration waited = {}, std::string_view why = {}) noexcept {
         add({.kind = kind, .at = now_(), .took = waited, .error = why}, of, nullptr);
+    }
+
+    /// The bounds have changed: the simulated pools begin anew. O(n).
+    [[gnu::cold]] void bounds_changed() noexcept {
+        ghosts.begin_anew([this](const auto& changed) {
+            for (auto& each : all_) each.second.ghosts = changed(each.second.ghosts);
+        });
     }
 
     // The notes that were taken.
@@ -328,6 +362,13 @@ private:
             ++its.uses;
         }
         return *its.used_until - *its.lent_since;
+    }
+
+    /// The same for the simulated pools.
+    void end_hold(const Entry& e, const trace& its, duration now) noexcept {
+        if (!its.lent_since) return;
+        const bool was_dialled = !its.reused && its.opened;
+        ghosts.held(e, now - *its.lent_since, was_dialled ? std::optional{*its.opened - its.began} : std::nullopt);
     }
 
     static void tell_of(const close_end& end, event& what) noexcept {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <boost/intrusive/list.hpp>
@@ -13,7 +14,9 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/entry.hpp>
+#include <pool/core/ghost_rules.hpp>
 #include <pool/core/what.hpp>
+#include <pool/event.hpp>
 
 /// @file
 /// The request of a caller that waits for a connection or dials one.
@@ -64,6 +67,24 @@ enum class request_state : unsigned char {
 
 /// Whether a request in this state waits in the queue.
 constexpr bool is_waiting(request_state state) noexcept { return state <= request_state::nudged; }
+
+/// What an observer is told of a request that was refused.
+struct refusal {
+    event_kind kind;       ///< what has happened to the caller
+    std::string_view why;  ///< the reason, if the kind does not say it
+};
+
+/// That of a final state after `failed`.
+constexpr refusal refusal_of(request_state outcome) noexcept {
+    switch (outcome) {
+    case request_state::timed_out: return {event_kind::timed_out, {}};
+    case request_state::cancelled: return {event_kind::cancelled, {}};
+    case request_state::queue_full: return {event_kind::turned_away, "the wait queue is full"};
+    case request_state::paused: return {event_kind::turned_away, "the pool is paused"};
+    case request_state::invalidated: return {event_kind::turned_away, "the pool was invalidated"};
+    default: return {event_kind::turned_away, "the pool is closed"};
+    }
+}
 
 /// How many dials of one caller an `invalidate` may outdate. Then the caller fails: a dial that itself invalidates the
 /// pool must not be made for ever.
@@ -176,6 +197,7 @@ private:
     std::uint64_t ticket_ = 0;
     time_point since_{};  ///< when it joined the queue
     std::chrono::nanoseconds waited_{};  ///< when it waits no more: how long it did
+    comer came_;  ///< how it came, if notes are taken
     seen_figures seen_;
     list_hook place_;  ///< among the waiting requests of its key
     set_hook by_age_;  ///< among the promised requests, or among the dialers of its key

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 #include <utility>
 
 #include <boost/intrusive/list.hpp>
@@ -282,10 +281,20 @@ protected:
             timed_out_ += outcome == request_state::timed_out;
             cancelled_ += outcome == request_state::cancelled;
             queue_full_ += outcome == request_state::queue_full;
+            note_end(asking, outcome);
         }
-        if (outcome > request_state::failed) note_refusal(asking, outcome);
         asking.state_ = outcome;
         announce(asking);
+    }
+
+    /// It has asked, and is not refused. That is told once, to the simulated pools.
+    void note_arrival(request& asking) noexcept {
+        auto* const notes = store_.notes();
+        if (notes == nullptr || asking.came_.how != arrival::none || asking.state_ > request_state::may_dial) [[likely]]
+            return;
+        asking.came_.how = is_waiting(asking.state_) ? arrival::queued : arrival::served;
+        notes->ghosts.came(*asking.queue().group, asking.came_, is_paused_, asking.prefers_dial_, notes->now());
+        if (is_paused_) asking.came_.how = arrival::served;  // as far as bounds are concerned
     }
 
     /// It was told to look.
@@ -299,20 +308,15 @@ protected:
         if (notes != nullptr && !std::exchange(asking.is_told_queued_, true))
             notes->waiting(event_kind::queued, *asking.queue().group);
     }
-    void note_refusal(request& asking, request_state outcome) noexcept {
+    /// It ends without a connection.
+    void note_end(const request& asking, request_state outcome) noexcept {
         auto* const notes = store_.notes();
         if (notes == nullptr) [[likely]]
             return;
         group& of = *asking.queue().group;
-        const auto note = [&](event_kind kind, std::string_view why) { notes->waiting(kind, of, asking.waited_, why); };
-        switch (outcome) {
-        case request_state::timed_out: return note(event_kind::timed_out, {});
-        case request_state::cancelled: return note(event_kind::cancelled, {});
-        case request_state::queue_full: return note(event_kind::turned_away, "the wait queue is full");
-        case request_state::paused: return note(event_kind::turned_away, "the pool is paused");
-        case request_state::invalidated: return note(event_kind::turned_away, "the pool was invalidated");
-        default: return note(event_kind::turned_away, "the pool is closed");
-        }
+        notes->ghosts.left(of, asking.came_, notes->now());
+        const refusal its = core::refusal_of(outcome);
+        if (outcome != request_state::failed) notes->waiting(its.kind, of, asking.waited_, its.why);
     }
 
     /// What a request that is refused has seen.
