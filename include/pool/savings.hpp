@@ -5,10 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <ostream>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include <pool/core/platform.hpp>
+#include <pool/core/describe.hpp>
 
 /// @file
 /// What higher bounds of a pool would have saved.
@@ -118,6 +119,11 @@ inline std::ostream& operator<<(std::ostream& out, const savings& of) {
     print(waits, true);
     if (dials == nullptr && waits == nullptr) out << "nothing";
     return out;
+}
+
+/// The same line as a string.
+inline std::string to_string(const savings& of) {
+    return core::streamed(of);
 }
 
 }  // namespace pool

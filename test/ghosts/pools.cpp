@@ -11,7 +11,6 @@
 
 #include <doctest/doctest.h>
 
-#include <pool/core/describe.hpp>
 #include <pool/pool.hpp>
 #include <pool/sharded_pool.hpp>
 #include <pool/testing/failure_point.hpp>
@@ -281,7 +280,7 @@ TEST_CASE("ghosts: a bound that differs between keys has no number") {
     const pool::savings found = conns.savings();
     REQUIRE(found.all.size() == 3);
     CHECK(found.all[2] == saving{bound_kind::max_idle_per_key, 100, 0, 0, 3, 0});
-    CHECK(pool::core::streamed(found) == "23 % of dials would be saved by .max_idle_per_key, 100 % higher");
+    CHECK(pool::to_string(found) == "23 % of dials would be saved by .max_idle_per_key, 100 % higher");
 }
 
 TEST_CASE("ghosts: a sharded pool has what its shards have, and the bounds of all") {
@@ -343,17 +342,17 @@ TEST_CASE("ghosts: without memory, the estimate begins anew, and the pool goes o
     CHECK(has_failed);
 }
 
-TEST_CASE("savings: in words") {
+TEST_CASE("savings: as text") {
     pool::savings some{.dials = 200, .waits = 10, .all = {}};
-    CHECK(pool::core::streamed(some) == "nothing");
+    CHECK(pool::to_string(some) == "nothing");
     some.all = {{bound_kind::max_idle, 25, 8, 10, 1, 0}, {bound_kind::max_idle, 50, 8, 12, 22, 0},
         {bound_kind::max_idle, 100, 8, 16, 24, -2}};
-    CHECK(pool::core::streamed(some) == "11 % of dials would be saved by .max_idle = 12");
+    CHECK(pool::to_string(some) == "11 % of dials would be saved by .max_idle = 12");
     some.all.push_back({bound_kind::max_open, 25, 16, 20, 23, 9});
-    CHECK(pool::core::streamed(some) ==
+    CHECK(pool::to_string(some) ==
           "11 % of dials would be saved by .max_idle = 12; 90 % of waits would be saved by .max_open = 20");
     some.dials = 0;
-    CHECK(pool::core::streamed(some) == "90 % of waits would be saved by .max_open = 20");
+    CHECK(pool::to_string(some) == "90 % of waits would be saved by .max_open = 20");
     CHECK(some.percent(some.all[2], true) == -20);
 }
 

@@ -342,7 +342,7 @@ protected:
     /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
     /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
     /// the answers of the capacity and the expiry policy, their swaps in `reconfigure`, and the clock, if a caller waits
-    /// or begins to, or the pool traces its leases or is observed [C8]. In the child of a fork, also `abandon` of Conn.
+    /// or begins to, or the pool takes notes [C8]. In the child of a fork, also `abandon` of Conn.
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
     [[no_unique_address]] rule expiry_;
