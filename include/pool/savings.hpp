@@ -122,8 +122,6 @@ inline std::ostream& operator<<(std::ostream& out, const savings& of) {
 }
 
 /// The same line as a string.
-inline std::string to_string(const savings& of) {
-    return core::streamed(of);
-}
+inline std::string to_string(const savings& of) { return core::streamed(of); }
 
 }  // namespace pool

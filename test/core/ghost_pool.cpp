@@ -21,7 +21,9 @@ using pool::core::use_times;
 using span = ghost_pool::time;
 
 struct fixture {
-    explicit fixture(const ghost_bounds& its = {}, reuse_order order = reuse_order::newest_first) : bounds{its}, ghosts{order} {}
+    explicit fixture(const ghost_bounds& its = {}, reuse_order order = reuse_order::newest_first)
+        : bounds{its},
+          ghosts{order} {}
 
     /// A caller of a key is served at once. Returns whether it dials.
     bool dials(std::size_t key, real_service there = real_service::lends) {

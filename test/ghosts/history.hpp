@@ -124,10 +124,10 @@ public:
           conns_{bounds, how.expiry, {.reuse = how.reuse, .ghosts = has_ghosts, .on_event = observer()}, clock_} {}
 
     outcome play(const history& calls) {
-        for (const call& each : calls)
-            at(each.at, [this, &each] { begin(each); });
+        for (const call& each : calls) at(each.at, [this, &each] { begin(each); });
         if (how_.reaps_every != span{})
-            for (span when = calls.front().at; when < calls.back().at; when += how_.reaps_every) at(when, [this] { reap(); });
+            for (span when = calls.front().at; when < calls.back().at; when += how_.reaps_every)
+                at(when, [this] { reap(); });
         while (!todo_.empty()) {
             const auto next = todo_.begin();
             const auto act = std::move(next->second);
@@ -247,7 +247,8 @@ void compare(const Capacity& bounds, const habits& callers, const way<Expiry>& h
             CAPTURE(each.to);
             const outcome truth = simulation<Capacity, Expiry>{higher, how, false}.play(calls);
             const auto check = [&](std::int64_t estimate, std::uint64_t is, std::uint64_t would_be) {
-                const double error = static_cast<double>(estimate) - (static_cast<double>(is) - static_cast<double>(would_be));
+                const double error =
+                    static_cast<double>(estimate) - (static_cast<double>(is) - static_cast<double>(would_be));
                 CAPTURE(estimate);
                 CAPTURE(is);
                 CAPTURE(would_be);

@@ -31,9 +31,13 @@ void compare_all(const way<Expiry>& how, bool is_exact = true) {
     }
 }
 
-TEST_CASE("ghosts: dials that a higher bound saves, the newest lent first") { compare_all(way<>{.reuse = newest_first}); }
+TEST_CASE("ghosts: dials that a higher bound saves, the newest lent first") {
+    compare_all(way<>{.reuse = newest_first});
+}
 
-TEST_CASE("ghosts: dials that a higher bound saves, the oldest lent first") { compare_all(way<>{.reuse = oldest_first}); }
+TEST_CASE("ghosts: dials that a higher bound saves, the oldest lent first") {
+    compare_all(way<>{.reuse = oldest_first});
+}
 
 TEST_CASE("ghosts: connections that expire") {
     for (const auto reuse : {newest_first, oldest_first})

@@ -205,7 +205,7 @@ TEST_CASE("ghosts: a dial that fails, and its caller comes again") {
     auto lent = f.acquire();
     CHECK_THROWS_AS((void)f.conns.acquire("a", refuse), std::runtime_error);
     CHECK_THROWS_AS((void)f.conns.acquire("a", refuse), std::runtime_error);
-    CHECK(f.saved() == 1);  // the first one would not have dialled
+    CHECK(f.saved() == 1);                // the first one would not have dialled
     CHECK(f.conns.savings().dials == 2);  // those that have opened a connection
 }
 
@@ -236,9 +236,7 @@ TEST_CASE("ghosts: connections whose check fails") {
     pool::testing::fake_dialer dials;
     pool_of<pool::bounded, conn> conns{{.max_idle = 1}, {}, {.reuse = fixture::newest, .ghosts = true}};
     const auto dial = [&](const std::string& key) { return conn{dials(key)}; };
-    {
-        auto one = conns.acquire("a", dial), two = conns.acquire("a", dial);
-    }
+    { auto one = conns.acquire("a", dial), two = conns.acquire("a", dial); }
     conns.put("b", dial("b"));
     conns.acquire("b", dial).give_back();
     CHECK(conns.savings().all.back().dials == 0);

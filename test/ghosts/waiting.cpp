@@ -52,7 +52,8 @@ TEST_CASE("ghosts: callers that give up") {
 }
 
 TEST_CASE("ghosts: waits for other dials of the key, which no bound of these saves") {
-    compare(bounded_open{.max_open = 16, .max_dials_per_key = 1}, {.keys = 10, .hold = 8ms, .burst = 5}, way<>{.dial = 2ms});
+    compare(bounded_open{.max_open = 16, .max_dials_per_key = 1}, {.keys = 10, .hold = 8ms, .burst = 5},
+        way<>{.dial = 2ms});
 }
 
 }  // namespace ghost_waits

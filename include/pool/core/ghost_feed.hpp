@@ -62,6 +62,13 @@ public:
         if (caller.how != arrival::none) its = known;
     }
 
+    /// A caller has found no idle entry, and dials this one.
+    void missed(const Entry& e, mask& its, time now) noexcept {
+        comer caller{.how = arrival::served};
+        came(e.of(), caller, false, false, now);
+        its = caller.those;
+    }
+
     /// A caller has found no idle entry. Completes what is known of it. `for_other`: it waits for something that no
     /// bound changes. `wants_fresh`: it takes no idle entry.
     void came(const group& of, comer& caller, bool for_other, bool wants_fresh, time now) noexcept {
@@ -72,9 +79,13 @@ public:
         if (is_on() && caller.how != arrival::none) ghosts_->left(of.hash, now, caller);
     }
 
-    /// A caller has had an entry for so long. `dial`: how long its dial took, if it was dialled for that caller.
-    void held(const Entry& e, time hold, std::optional<time> dial) noexcept {
-        if (is_on()) ghosts_->held(e.of().hash, hold, dial);
+    /// The caller of an entry, if it has one, has it no longer.
+    template <class Trace>
+    void held(const Entry& e, const Trace& its, time now) noexcept {
+        if (!is_on() || !its.lent_since) return;
+        const bool was_dialled = !its.reused && its.opened;
+        const auto dial = was_dialled ? std::optional{*its.opened - its.began} : std::nullopt;
+        ghosts_->held(e.of().hash, now - *its.lent_since, dial);
     }
 
     /// An entry is idle now. `was_lent`: a caller had it.
@@ -82,24 +93,35 @@ public:
         if (!is_on()) return;
         time expires_at = time::max();
         if constexpr (Entry::parts::timed) expires_at = saturating_cast<time>(e.expires_at().time_since_epoch());
-        const auto those = was_lent ? std::optional{std::exchange(its, mask{0})} : std::nullopt;
+        const auto known = std::exchange(its, mask{0});
+        const auto those = was_lent || known != 0 ? std::optional{known} : std::nullopt;
         ghosts_->idle(e.key(), e.of().hash, now, expires_at, number, those);
     }
 
+    /// There is no such entry any more. If its dial has failed, its caller has nothing.
+    template <class Clock>
+    void ended(const Entry& e, mask its, const Clock& now) noexcept {
+        if (its != 0) ghosts_->lost(e.of().hash, now(), its);
+    }
+
     /// An entry leaves the pool.
-    void retired(const Entry& e, mask& its, std::uint64_t number, retirement why, connection_state was, time now) noexcept {
+    void retired(
+        const Entry& e, mask& its, std::uint64_t number, retirement why, connection_state was, time now) noexcept {
         if (!is_on()) return;
         if (was == connection_state::lent) return ghosts_->lost(e.of().hash, now, std::exchange(its, mask{0}));
         switch (why) {
         case retirement::dead:
         case retirement::unhealthy:
-        case retirement::keep_alive_failed: return ghosts_->died(e.of().hash, number);
+        case retirement::keep_alive_failed:
+            return ghosts_->died(e.of().hash, number);
         case retirement::expired:
         case retirement::expired_idle:
         case retirement::expired_lifetime:
         case retirement::expired_uses:
-        case retirement::expired_own: return ghosts_->expire(now);
-        default: return;  // the bounds are the simulated pools' own, and `clear` tells of all
+        case retirement::expired_own:
+            return ghosts_->expire(now);
+        default:
+            return;  // the bounds are the simulated pools' own, and `clear` tells of all
         }
     }
 

@@ -40,10 +40,10 @@ public:
     /// An empty pool, which lends in this order.
     explicit ghost_pool(reuse_order order) noexcept : order_{order} {}
 
-    std::uint64_t dials() const noexcept { return dials_; }  ///< that its callers have begun
-    std::uint64_t waits() const noexcept { return waits_; }  ///< callers that had to wait
-    std::size_t idle() const noexcept { return ages_.size(); }  ///< idle connections
-    std::size_t busy() const noexcept { return busy_; }         ///< connections that are lent, or being dialled
+    std::uint64_t dials() const noexcept { return dials_; }           ///< that its callers have begun
+    std::uint64_t waits() const noexcept { return waits_; }           ///< callers that had to wait
+    std::size_t idle() const noexcept { return ages_.size(); }        ///< idle connections
+    std::size_t busy() const noexcept { return busy_; }               ///< connections that are lent, or being dialled
     std::size_t waiting() const noexcept { return waiting_.size(); }  ///< callers that wait
 
     /// From now on, the figures are those of what comes.
@@ -69,7 +69,8 @@ public:
 
     /// A caller comes that has to wait in the real pool. Here its use is as long as `assumed`. Without that, nobody knows for
     /// how long, and it waits.
-    void ask(std::size_t hash, const ghost_bounds& bounds, time now, std::uint64_t ticket, const std::optional<use_times>& assumed) {
+    void ask(std::size_t hash, const ghost_bounds& bounds, time now, std::uint64_t ticket,
+        const std::optional<use_times>& assumed) {
         key_state& of = begin(hash, bounds, now);
         if (assumed) dial_time_ = assumed->dial;
         const started how = assumed ? start(of, hash, now, false, false) : started{};
@@ -80,7 +81,8 @@ public:
 
     /// A caller that had to wait in the real pool gets its connection there, or began to dial it at `since`. Returns whether
     /// that is when its use begins here, too, or up to `slack` later: then `give_back` or `lose` is its end here.
-    bool catch_up(std::size_t hash, const ghost_bounds& bounds, time now, std::uint64_t ticket, time since, time slack) {
+    bool catch_up(
+        std::size_t hash, const ghost_bounds& bounds, time now, std::uint64_t ticket, time since, time slack) {
         key_state& of = begin(hash, bounds, now);
         const auto its = [&](const use& each) { return each.ticket == ticket; };
         const auto run = std::find_if(of.runs.begin(), of.runs.end(), its);
@@ -111,7 +113,8 @@ public:
     }
 
     /// A connection comes in, and is idle until it expires. `was_busy`: a caller had it here, too.
-    void give_back(std::size_t hash, const ghost_bounds& bounds, time now, time expires_at, std::uint64_t number, bool was_busy) {
+    void give_back(
+        std::size_t hash, const ghost_bounds& bounds, time now, time expires_at, std::uint64_t number, bool was_busy) {
         key_state& of = begin(hash, bounds, now);
         lives_ = expires_at == time::max() ? time::max() : expires_at - now;
         if (was_busy) free(of);
@@ -147,7 +150,8 @@ public:
 
     /// Those have expired that the oldest ones show to be due.
     void expire(time now) noexcept {
-        while (!ages_.empty() && is_due(keys_.find(ages_.begin()->second)->second.idle.front(), now)) pop(ages_.begin());
+        while (!ages_.empty() && is_due(keys_.find(ages_.begin()->second)->second.idle.front(), now))
+            pop(ages_.begin());
     }
 
     /// All are gone.
@@ -178,8 +182,8 @@ private:
     struct key_state {
         std::deque<ghost> idle;  ///< the oldest first
         std::deque<use> runs;    ///< in the order in which they began
-        std::size_t busy = 0;     ///< `runs` are a part of that
-        std::size_t dials = 0;    ///< that have not ended
+        std::size_t busy = 0;    ///< `runs` are a part of that
+        std::size_t dials = 0;   ///< that have not ended
         std::size_t waiting = 0;
         ghost_bounds bounds;
     };
@@ -197,8 +201,12 @@ private:
         bool after_a_close = false;  ///< of a connection of another key, to make room
     };
 
-    static time later(time at, time by) noexcept { return by < time::max() - at ? at + by : time::max(); }
-    static bool is_due(const ghost& of, time now) noexcept { return of.expires_at <= now && of.expires_at != time::max(); }
+    static time later(time at, time by) noexcept {
+        return at > time::zero() && by > time::max() - at ? time::max() : at + by;
+    }
+    static bool is_due(const ghost& of, time now) noexcept {
+        return of.expires_at <= now && of.expires_at != time::max();
+    }
 
     key_state& begin(std::size_t hash, const ghost_bounds& bounds, time now) {
         advance(now);
@@ -213,7 +221,8 @@ private:
     }
 
     /// A caller that was served has its connection for as long as is assumed. Any other waits.
-    void go_on(key_state& of, std::size_t hash, time now, std::uint64_t ticket, const std::optional<use_times>& assumed, started how) {
+    void go_on(key_state& of, std::size_t hash, time now, std::uint64_t ticket, const std::optional<use_times>& assumed,
+        started how) {
         if (how.is_served) {
             run(of, hash, now, ticket, assumed->of(how.dials));
         } else if (waiting_.size() != most_waiting) {
@@ -293,7 +302,8 @@ private:
         const std::uint64_t ticket = ended->first.second;
         const std::size_t hash = ended->second;
         key_state& of = keys_.find(hash)->second;
-        of.runs.erase(std::find_if(of.runs.begin(), of.runs.end(), [&](const use& each) { return each.ticket == ticket; }));
+        of.runs.erase(
+            std::find_if(of.runs.begin(), of.runs.end(), [&](const use& each) { return each.ticket == ticket; }));
         running_.erase(ended);
         --of.busy;
         --busy_;
@@ -335,7 +345,6 @@ private:
         while (!ages_.empty() && (ages_.size() > max_idle_ || ages_.size() + busy_ > max_open_)) pop(ages_.begin());
     }
 
-
     void pop_oldest(key_state& of) noexcept {
         ages_.erase(of.idle.front().age);
         of.idle.pop_front();
@@ -359,8 +368,8 @@ private:
 
     reuse_order order_;
     std::unordered_map<std::size_t, key_state> keys_;
-    ages ages_;                  ///< the keys of the idle connections, the oldest first
-    std::map<std::uint64_t, caller> waiting_;  ///< by their tickets
+    ages ages_;                                   ///< the keys of the idle connections, the oldest first
+    std::map<std::uint64_t, caller> waiting_;     ///< by their tickets
     std::multimap<time, std::size_t> dial_ends_;  ///< the keys of the dials that run, if they are bounded
     time dial_time_{};                            ///< how long they take
     uses running_;  ///< the keys of the uses whose ends are assumed, by these, and by the tickets of their callers

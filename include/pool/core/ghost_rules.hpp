@@ -17,10 +17,10 @@ namespace pool::core {
 struct ghost_bounds {
     static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();  ///< no bound
 
-    std::size_t idle = none;         ///< idle connections in all
-    std::size_t idle_of_key = none;  ///< idle connections of the key
-    std::size_t open = none;         ///< open connections in all
-    std::size_t open_of_key = none;  ///< open connections of the key
+    std::size_t idle = none;          ///< idle connections in all
+    std::size_t idle_of_key = none;   ///< idle connections of the key
+    std::size_t open = none;          ///< open connections in all
+    std::size_t open_of_key = none;   ///< open connections of the key
     std::size_t dials_of_key = none;  ///< dials of the key at once
 };
 
@@ -33,8 +33,8 @@ enum class real_service : unsigned char {
 
 /// How long a use of a connection is.
 struct use_times {
-    std::chrono::nanoseconds hold;  ///< while a caller has it
-    std::chrono::nanoseconds dial;  ///< before that, if it is dialled
+    std::chrono::nanoseconds hold;            ///< while a caller has it
+    std::chrono::nanoseconds dial;            ///< before that, if it is dialled
     std::chrono::nanoseconds hold_of_most{};  ///< the mean of `hold`
 
     /// Whether uses with and without a dial must be told apart.

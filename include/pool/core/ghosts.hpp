@@ -30,8 +30,8 @@ using raised_bound = std::array<std::size_t, ghost_steps.size()>;
 
 /// The bounds of a pool, as they are for one key.
 struct raised_bounds {
-    std::array<raised_bound, 4> of;                  ///< in the order of `bound_kind`
-    std::size_t dials = ghost_bounds::none;          ///< of the key at once; it stays as it is
+    std::array<raised_bound, 4> of;          ///< in the order of `bound_kind`
+    std::size_t dials = ghost_bounds::none;  ///< of the key at once; it stays as it is
 };
 
 /// For how long callers have had connections: those of each key, if enough is known, else all. It forgets what is old.
@@ -39,8 +39,8 @@ class hold_times {
 public:
     using time = ghost_pool::time;  ///< a duration
 
-    static constexpr std::size_t most = 256;      ///< of one key
-    static constexpr std::size_t enough = 16;     ///< of one key
+    static constexpr std::size_t most = 256;       ///< of one key
+    static constexpr std::size_t enough = 16;      ///< of one key
     static constexpr std::size_t most_keys = 256;  ///< then all keys are forgotten
 
     /// One more. `dial` is how long its dial took, if it was dialled for it. Throws `std::bad_alloc`.
@@ -101,9 +101,9 @@ private:
 template <class Key>
 class ghosts {
 public:
-    using time = ghost_pool::time;                          ///< of the clock of the pool, since its epoch
+    using time = ghost_pool::time;                               ///< of the clock of the pool, since its epoch
     using bounds_of = std::function<raised_bounds(const Key&)>;  ///< says the bounds, as they are for a key
-    using mask = ghost_mask;                                ///< some of the simulated pools
+    using mask = ghost_mask;                                     ///< some of the simulated pools
 
     /// Of a pool in which nothing has happened.
     ghosts(bounds_of bounds, reuse_order order) : bounds_{std::move(bounds)}, order_{order} {}
@@ -134,7 +134,8 @@ public:
 
     /// It gets a connection. Returns where its use is the same.
     /// `dialled_since`: its dial began then.
-    mask served(const Key& key, std::size_t hash, time now, const comer& caller, std::optional<time> dialled_since = {}) noexcept {
+    mask served(const Key& key, std::size_t hash, time now, const comer& caller,
+        std::optional<time> dialled_since = {}) noexcept {
         dials_ += dialled_since.has_value();
         if (caller.how != arrival::queued) return caller.those;
         mask same = 0;
@@ -159,7 +160,8 @@ public:
     }
 
     /// A connection comes in, and is idle. `those`: where its caller had it; none if there was no caller.
-    void idle(const Key& key, std::size_t hash, time now, time expires_at, std::uint64_t number, std::optional<mask> those) noexcept {
+    void idle(const Key& key, std::size_t hash, time now, time expires_at, std::uint64_t number,
+        std::optional<mask> those) noexcept {
         each_of(key, [&](ghost_pool& its, const ghost_bounds& bounds, mask bit) {
             if (!those || (*those & bit) != 0) its.give_back(hash, bounds, now, expires_at, number, those.has_value());
         });
@@ -226,8 +228,8 @@ private:
         return same;
     }
 
-    static constexpr std::size_t count = 1 + 4 * 3;                         ///< of simulated pools
-    static constexpr mask all = static_cast<mask>((1U << count) - 1U);      ///< of them
+    static constexpr std::size_t count = 1 + 4 * 3;                     ///< of simulated pools
+    static constexpr mask all = static_cast<mask>((1U << count) - 1U);  ///< of them
     static constexpr std::size_t bound_of(std::size_t i) noexcept { return (i - 1) / 3; }
     static constexpr std::size_t step_of(std::size_t i) noexcept { return (i - 1) % 3 + 1; }
     static constexpr mask bit_of(std::size_t i) noexcept { return static_cast<mask>(1U << i); }

@@ -96,9 +96,7 @@ public:
 
     /// Its dial is for a caller that has found nothing.
     [[gnu::cold]] void missed(const Entry& e) noexcept {
-        comer caller{.how = arrival::served};
-        ghosts.came(e.of(), caller, false, false, now_());
-        if (trace* const its = find(e)) its->ghosts = caller.those;
+        if (trace* const its = find(e)) ghosts.missed(e, its->ghosts, now_());
     }
 
     /// Its dial begins again.
@@ -185,7 +183,7 @@ public:
     [[gnu::cold]] void came_in(const Entry& e, bool is_unused) noexcept {
         change(e, [&](trace& its, event& what) {
             what.kind = its.lent_since ? event_kind::given_back : event_kind::put;
-            end_hold(e, its, what.at);
+            ghosts.held(e, its, what.at);
             if (its.lent_since && !is_unused) what.took = end_use(its, what.at);
             its.lent_since.reset();
             its.used_until.reset();
@@ -224,7 +222,7 @@ public:
             what.kind = event_kind::retired;
             what.why = why == retirement::expired ? its.expires_by : why;
             what.was = was;
-            end_hold(e, its, what.at);
+            ghosts.held(e, its, what.at);
             if (its.lent_since) what.took = end_use(its, what.at);
             its.lent_since.reset();
             its.used_until.reset();
@@ -239,7 +237,10 @@ public:
     }
 
     /// There is no such entry any more.
-    [[gnu::cold]] void end(const Entry& e) noexcept { all_.erase(&e); }
+    [[gnu::cold]] void end(const Entry& e) noexcept {
+        if (trace* const its = find(e)) ghosts.ended(e, its->ghosts, now_);
+        all_.erase(&e);
+    }
 
     // The wait of a caller that asks for a connection of a group.
 
@@ -362,13 +363,6 @@ private:
             ++its.uses;
         }
         return *its.used_until - *its.lent_since;
-    }
-
-    /// The same for the simulated pools.
-    void end_hold(const Entry& e, const trace& its, duration now) noexcept {
-        if (!its.lent_since) return;
-        const bool was_dialled = !its.reused && its.opened;
-        ghosts.held(e, now - *its.lent_since, was_dialled ? std::optional{*its.opened - its.began} : std::nullopt);
     }
 
     static void tell_of(const close_end& end, event& what) noexcept {

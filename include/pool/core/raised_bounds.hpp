@@ -34,9 +34,11 @@ template <class CapacityPolicy, class Key>
 constexpr raised_bounds raised_bounds_of(const CapacityPolicy& policy, const Key& key) noexcept {
     const auto same = [](std::size_t bound) { return bound; };
     raised_bounds all{{core::raised_part(no_limit, same), core::raised_part(policy.max_idle_for(key), same),
-        core::raised_part(no_limit, same), core::raised_part(no_limit, same)}, no_limit};
+                          core::raised_part(no_limit, same), core::raised_part(no_limit, same)},
+        no_limit};
     if constexpr (requires { policy.share_of(policy.whole.max_idle()); })
-        all.of[0] = core::raised_part(policy.whole.max_idle(), [&](std::size_t bound) { return policy.share_of(bound); });
+        all.of[0] =
+            core::raised_part(policy.whole.max_idle(), [&](std::size_t bound) { return policy.share_of(bound); });
     else all.of[0] = core::raised_part(policy.max_idle(), same);
     if constexpr (open_capacity_policy<CapacityPolicy, Key>) {
         all.of[2] = core::raised_part(policy.max_open(), same);
