@@ -20,7 +20,8 @@
 namespace pool::core {
 
 /// Tells the simulated pools what happens to the entries of a store, if there are any. A `mask` belongs to an entry: in which
-/// simulated pools its caller has it, too. Without simulated pools, each function is a branch. Called under the lock.
+/// simulated pools its caller has it, too. Without simulated pools, each function is a branch, and reads no
+/// clock. Called under the lock.
 template <class Entry>
 class ghost_feed {
     using Key = typename Entry::key_type;
@@ -50,33 +51,39 @@ public:
     void next_came(const comer& caller) noexcept { next_ = caller; }
 
     /// That caller gets it, or is about to check it.
-    void lent_idle(const Entry& e, mask& its, time now) noexcept {
+    template <class Clock>
+    void lent_idle(const Entry& e, mask& its, const Clock& clock) noexcept {
         if (!is_on()) return;
+        const time now = clock();
         if (next_.how == arrival::none) its = ghosts_->served_at_once(e.key(), e.of().hash, now, real_service::lends);
         else its = ghosts_->served(e.key(), e.of().hash, now, next_);
     }
     /// A caller gets a new one, whose dial began at that time.
-    void lent_fresh(const Entry& e, mask& its, const comer& caller, time began, time now) noexcept {
+    template <class Clock>
+    void lent_fresh(const Entry& e, mask& its, const comer& caller, time began, const Clock& clock) noexcept {
         if (!is_on()) return;
-        const mask known = ghosts_->served(e.key(), e.of().hash, now, caller, began);
+        const mask known = ghosts_->served(e.key(), e.of().hash, clock(), caller, began);
         if (caller.how != arrival::none) its = known;
     }
 
     /// A caller has found no idle entry, and dials this one.
-    void missed(const Entry& e, mask& its, time now) noexcept {
+    template <class Clock>
+    void missed(const Entry& e, mask& its, const Clock& clock) noexcept {
         comer caller{.how = arrival::served};
-        came(e.of(), caller, false, false, now);
+        came(e.of(), caller, false, false, clock);
         its = caller.those;
     }
 
     /// A caller has found no idle entry. Completes what is known of it. `for_other`: it waits for something that no
     /// bound changes. `wants_fresh`: it takes no idle entry.
-    void came(const group& of, comer& caller, bool for_other, bool wants_fresh, time now) noexcept {
-        if (is_on()) ghosts_->came(of.key, of.hash, now, caller, !for_other, wants_fresh);
+    template <class Clock>
+    void came(const group& of, comer& caller, bool for_other, bool wants_fresh, const Clock& clock) noexcept {
+        if (is_on()) ghosts_->came(of.key, of.hash, clock(), caller, !for_other, wants_fresh);
     }
     /// It leaves without one.
-    void left(const group& of, const comer& caller, time now) noexcept {
-        if (is_on() && caller.how != arrival::none) ghosts_->left(of.hash, now, caller);
+    template <class Clock>
+    void left(const group& of, const comer& caller, const Clock& clock) noexcept {
+        if (is_on() && caller.how != arrival::none) ghosts_->left(of.hash, clock(), caller);
     }
 
     /// The caller of an entry, if it has one, has it no longer.
@@ -89,19 +96,20 @@ public:
     }
 
     /// An entry is idle now. `was_lent`: a caller had it.
-    void idle(const Entry& e, mask& its, std::uint64_t number, bool was_lent, time now) noexcept {
+    template <class Clock>
+    void idle(const Entry& e, mask& its, std::uint64_t number, bool was_lent, const Clock& clock) noexcept {
         if (!is_on()) return;
         time expires_at = time::max();
         if constexpr (Entry::parts::timed) expires_at = saturating_cast<time>(e.expires_at().time_since_epoch());
         const auto known = std::exchange(its, mask{0});
         const auto those = was_lent || known != 0 ? std::optional{known} : std::nullopt;
-        ghosts_->idle(e.key(), e.of().hash, now, expires_at, number, those);
+        ghosts_->idle(e.key(), e.of().hash, clock(), expires_at, number, those);
     }
 
     /// There is no such entry any more. If its dial has failed, its caller has nothing.
     template <class Clock>
-    void ended(const Entry& e, mask its, const Clock& now) noexcept {
-        if (its != 0) ghosts_->lost(e.of().hash, now(), its);
+    void ended(const Entry& e, mask its, const Clock& clock) noexcept {
+        if (its != 0) ghosts_->lost(e.of().hash, clock(), its);
     }
 
     /// An entry leaves the pool.

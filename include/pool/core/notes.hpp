@@ -96,7 +96,7 @@ public:
 
     /// Its dial is for a caller that has found nothing.
     [[gnu::cold]] void missed(const Entry& e) noexcept {
-        if (trace* const its = find(e)) ghosts.missed(e, its->ghosts, now_());
+        if (trace* const its = find(e)) ghosts.missed(e, its->ghosts, now_);
     }
 
     /// Its dial begins again.
@@ -138,7 +138,7 @@ public:
         trace* const its = find(e);
         if (its == nullptr) return;
         its->waited = std::exchange(next_waited_, duration{});
-        ghosts.lent_idle(e, its->ghosts, now_());
+        ghosts.lent_idle(e, its->ghosts, now_);
     }
 
     /// The same, without a check.
@@ -163,7 +163,7 @@ public:
     [[gnu::cold]] void lent_fresh(const Entry& e, duration waited, const comer& caller) noexcept {
         if (trace* const its = find(e)) {
             its->waited = waited;
-            ghosts.lent_fresh(e, its->ghosts, caller, its->began, now_());
+            ghosts.lent_fresh(e, its->ghosts, caller, its->began, now_);
         }
         lent(e, false);
     }
@@ -197,7 +197,7 @@ public:
         if (its == nullptr) return;
         const bool was_lent = its->lent_since.has_value();
         came_in(e, is_unused);
-        ghosts.idle(e, its->ghosts, its->number, was_lent, now_());
+        ghosts.idle(e, its->ghosts, its->number, was_lent, now_);
         if (!(is_unused && its->idle_since)) its->idle_since = now_();
         const retirement before = its->expires_by;
         expires(e, since, at);

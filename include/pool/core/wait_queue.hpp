@@ -293,7 +293,8 @@ protected:
         if (notes == nullptr || asking.came_.how != arrival::none || asking.state_ > request_state::may_dial) [[likely]]
             return;
         asking.came_.how = is_waiting(asking.state_) ? arrival::queued : arrival::served;
-        notes->ghosts.came(*asking.queue().group, asking.came_, is_paused_, asking.prefers_dial_, notes->now());
+        const auto clock = [=] { return notes->now(); };
+        notes->ghosts.came(*asking.queue().group, asking.came_, is_paused_, asking.prefers_dial_, clock);
         if (is_paused_) asking.came_.how = arrival::served;  // as far as bounds are concerned
     }
 
@@ -314,7 +315,7 @@ protected:
         if (notes == nullptr) [[likely]]
             return;
         group& of = *asking.queue().group;
-        notes->ghosts.left(of, asking.came_, notes->now());
+        notes->ghosts.left(of, asking.came_, [=] { return notes->now(); });
         const refusal its = core::refusal_of(outcome);
         if (outcome != request_state::failed) notes->waiting(its.kind, of, asking.waited_, its.why);
     }
