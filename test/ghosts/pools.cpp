@@ -216,19 +216,24 @@ TEST_CASE("ghosts: a give-back during a dial is too late for the caller of that 
         bool notified() noexcept override { return true; }
     };
     fixture f;
-    auto lent = f.acquire();
-    caller asking;
-    requests::submit(f.conns, asking, "a");
-    CHECK(requests::look(f.conns, asking) == pool::core::request_state::may_dial);
+    auto first = f.acquire(), second = f.acquire();
     auto& state = requests::state(f.conns);
-    auto& fresh = state.make_entry_for(asking);
-    lent.give_back();
-    f.clock.advance(1ms);
-    fresh.construct([&] { return f.dials("a"); });
-    CHECK(state.dial_succeeded(asking, fresh) == pool::core::dial_end::kept);
-    CHECK(f.conns.savings().dials == 2);
+    caller asking[2];
+    decltype(&state.make_entry_for(asking[0])) fresh[2]{};
+    for (int i : {0, 1}) {
+        requests::submit(f.conns, asking[i], "a");
+        CHECK(requests::look(f.conns, asking[i]) == pool::core::request_state::may_dial);
+        fresh[i] = &state.make_entry_for(asking[i]);
+    }
+    first.give_back();
+    second.give_back();
+    for (int i : {0, 1}) {
+        fresh[i]->construct([&] { return f.dials("a"); });
+        CHECK(state.dial_succeeded(asking[i], *fresh[i]) == pool::core::dial_end::kept);
+    }
+    CHECK(f.conns.savings().dials == 4);
     CHECK(f.saved() == 0);
-    requests::lease_of(f.conns, asking).give_back();
+    for (int i : {0, 1}) requests::lease_of(f.conns, asking[i]).give_back();
 }
 
 TEST_CASE("ghosts: connections whose check fails") {
