@@ -114,6 +114,21 @@ TEST_CASE("report: a sharded pool has the bounds of its shards together") {
     CHECK(pool::report(conns).find("pool \"s\": at most 8 idle\n") == 0);
 }
 
+TEST_CASE("report: what a higher bound would have saved") {
+    pool::testing::fake_dialer dials;
+    pool_of<pool::bounded> conns{{.max_idle_per_key = 2}, {}, {.name = "cache", .ghosts = true}};
+    const auto ask = [&](int callers) {
+        std::list<pool_of<pool::bounded>::lease_type> all;
+        for (int n = 0; n != callers; ++n) all.push_back(conns.acquire("a", dials));
+    };
+    ask(2);
+    CHECK(pool::report(conns).find("savings") == std::string::npos);
+    ask(3);
+    ask(3);
+    CHECK(pool::report(conns).find("\nsavings: 25 % of dials would be saved by .max_idle_per_key = 3\nbusiest: ") !=
+          std::string::npos);
+}
+
 TEST_CASE("report: a pool of one peer") {
     pool::testing::fake_dialer dials;
     pool::basic_pool<pool::no_key, fake_connection> conns{{}, {}, {.name = "one"}, dials};

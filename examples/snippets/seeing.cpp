@@ -61,6 +61,25 @@ void observe() {
     }
 }
 
+using caches = pool::connection_pool<std::string, session, pool::manual_clock>;
+
+/// Three callers at once need more connections than one key may keep.
+void advise() {
+    // [savings]
+    caches cache{{.key_capacity = 2, .name = "cache", .ghosts = true}, dial, the_clock};
+    // [/savings]
+    for (int round = 0; round != 100; ++round) {
+        auto first = cache.acquire("cache-1:6379"), second = cache.acquire("cache-1:6379"), third = cache.acquire("cache-1:6379");
+    }
+    // [saved]
+    fmt::print("{}\n", cache.savings());
+    for (const pool::saving& each : cache.savings().all)
+        fmt::print("{} {}, not {}: {} dials fewer\n", each.bound, each.to, each.from, each.dials);
+    // [/saved]
+    std::fflush(stdout);
+    pool::report(cache, std::cout, {.keys = 1});
+}
+
 void figures(const sessions& conns) {
     // [figures]
     fmt::print("{}\n", conns.stats());                 // all keys
@@ -117,4 +136,5 @@ int main() {
     std::fflush(stdout);
     observe();
     durations();
+    advise();
 }

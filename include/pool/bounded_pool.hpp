@@ -62,6 +62,7 @@ struct bounded_pool_options {
     bool discard_unless_kept = false;       ///< a lease is given back only after `lease::keep`
     bool trace_leases = false;              ///< keeps who has each connection, and since when: see `inspect`
     bool histograms = false;                ///< counts how long waits, uses, dials and closes take
+    bool ghosts = false;                    ///< finds out what higher bounds would have saved: see `savings`
     event_observer on_event = {};           ///< is called for each event: see `pool_settings`
 };
 
@@ -147,6 +148,7 @@ private:
             .discard_unless_kept = options.discard_unless_kept,
             .trace_leases = options.trace_leases,
             .histograms = options.histograms,
+            .ghosts = options.ghosts,
             .on_event = std::move(options.on_event)};
     }
 

@@ -8,6 +8,7 @@
 #include <pool/connection_info.hpp>
 #include <pool/event.hpp>
 #include <pool/print.hpp>
+#include <pool/savings.hpp>
 
 /// @file
 /// The same texts for {fmt}, 9 or newer: `fmt::print("{}\n", conns.stats())`. Include it yourself: `pool.hpp` does not.
@@ -25,6 +26,10 @@ template <>
 struct fmt::formatter<pool::retirement> : fmt::ostream_formatter {};
 template <>
 struct fmt::formatter<pool::event_kind> : fmt::ostream_formatter {};
+template <>
+struct fmt::formatter<pool::bound_kind> : fmt::ostream_formatter {};
+template <>
+struct fmt::formatter<pool::savings> : fmt::ostream_formatter {};
 template <>
 struct fmt::formatter<pool::event> : fmt::ostream_formatter {};
 template <class Key>

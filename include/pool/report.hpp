@@ -20,6 +20,7 @@
 #include <pool/inspect.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/print.hpp>
+#include <pool/savings.hpp>
 
 /// @file
 /// A pool on one screen, for the person who operates it.
@@ -100,9 +101,11 @@ inline void print_times(std::ostream& out, const histograms& times) {
 
 }  // namespace core
 
-/// Prints the bounds of a pool, its figures, how long things took, its busiest keys, who waits and for how long, and which
-/// connections are lent for too long. Times are known with the setting `histograms`, and connections that are lent for too
-/// long with `trace_leases`. Each part is of a moment of its own. Parts that are empty are left out. Thread-safe. O(n log n). Throws `std::bad_alloc`, and what Key's copy and `out` throw.
+/// Prints the bounds of a pool, its figures, how long things took, what higher bounds would have saved, its busiest keys, who
+/// waits and for how long, and which connections are lent for too long. The settings `histograms`, `ghosts` and
+/// `trace_leases` have it know the times, the savings, and since when connections are lent. Each part is of a moment of its
+/// own. Parts that are empty are left out. Thread-safe. O(n log n). Throws `std::bad_alloc`, and what Key's copy and `out`
+/// throw.
 template <class Pool>
 void report(const Pool& conns, std::ostream& out, const report_options& options = {}) {
     core::bounds_text bounds;
@@ -110,6 +113,8 @@ void report(const Pool& conns, std::ostream& out, const report_options& options 
         conns, [&](auto& state) { state.ask_capacity([&](const auto& policy) { bounds.add(policy); }); });
     out << "pool \"" << conns.name() << "\":" << bounds << '\n' << "figures: " << conns.stats() << '\n';
     if (const auto times = conns.histograms()) core::print_times(out, *times);
+    const pool::savings saved = conns.savings();
+    if (saved.best() != nullptr || saved.best(true) != nullptr) out << "savings: " << saved << '\n';
     const auto all = pool::inspect(conns);
     core::print_some(out, "busiest: ", all | views::by_key, options.keys);
     core::print_some(out, "waiting: ", pool::waiting(conns), options.keys);

@@ -29,6 +29,8 @@ struct pool_settings {
     /// Keeps for each connection when it was opened and lent, how often, and by which call: see `inspect`.
     bool trace_leases = false;
     bool histograms = false;  ///< counts how long waits, uses, dials and closes take: see `basic_pool::histograms`
+    /// Simulates the pool with higher bounds, and so finds out what these would have saved: see `savings`.
+    bool ghosts = false;
     /// Is called for each event, without the lock. One thread at a time calls it, but for a `sharded_pool` one of each shard. What
     /// it throws is counted, and ignored. It must not destroy the pool, and should be quick. What happens after the pool was
     /// destroyed is not told.

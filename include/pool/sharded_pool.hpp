@@ -29,17 +29,17 @@ struct shard_capacity {
     std::size_t shard;                           ///< the number of the shard, from 0
 
     /// In this shard.
-    constexpr std::size_t max_idle() const noexcept { return share(whole.max_idle()); }
+    constexpr std::size_t max_idle() const noexcept { return share_of(whole.max_idle()); }
     /// Of one key.
     constexpr std::size_t max_idle_for(const auto& key) const noexcept { return whole.max_idle_for(key); }
 
     static constexpr bool bounds_weight = declares_weight_bound<CapacityPolicy>;  ///< whether the whole pool does
 
     /// In this shard.
-    constexpr std::size_t max_idle_weight() const noexcept { return share(core::weight_bound(whole)); }
+    constexpr std::size_t max_idle_weight() const noexcept { return share_of(core::weight_bound(whole)); }
 
-private:
-    constexpr std::size_t share(std::size_t total) const noexcept {
+    /// The part of a bound that this shard has.
+    constexpr std::size_t share_of(std::size_t total) const noexcept {
         return total == no_limit ? no_limit : total / Shards + (shard < total % Shards ? 1 : 0);
     }
 };

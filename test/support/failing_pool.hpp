@@ -97,11 +97,14 @@ struct world_of {
     using conn = typename Pool::connection_type;
     static constexpr auto lifetime = 10s;
 
-    /// The pool owns a dial, traces its leases, or has an observer, if it is told to.
+    /// The pool owns a dial, traces its leases, or has an observer, if it is told to. With an observer, it has ghosts, too.
     explicit world_of(bool owns_dial = false, bool traces = false, const pool::event_observer& observer = {}) {
         held.reserve(8);
         mine.reserve(8);
-        const pool::pool_settings settings{.keep_alive_every = 2s, .trace_leases = traces, .on_event = observer};
+        const pool::pool_settings settings{.keep_alive_every = 2s,
+            .trace_leases = traces,
+            .ghosts = static_cast<bool>(observer),
+            .on_event = observer};
         if (owns_dial) conns.emplace(usual_bounds<Pool>(), lifetime, settings, dialer(), clock);
         else conns.emplace(usual_bounds<Pool>(), lifetime, settings, clock);
     }

@@ -57,7 +57,7 @@ void dial_failed(Pool& conns, request<Pool>& dialing) {
 /// The connection of a request that is lent.
 template <class Pool>
 typename Pool::lease_type lease_of(const Pool& conns, const request<Pool>& served) {
-    return {state(conns), served.lent()};
+    return {state(conns), served.lent(), pool::call_site::current()};
 }
 
 }  // namespace requests

@@ -68,7 +68,8 @@ public:
         changed(of, now);
         serve(now);
         const bool is_free = of.usable() != 0 && !now.is_over();
-        entry* const found = is_free ? store_.lend_after({}, of, store_time(now), now.budget, now.retired) : nullptr;
+        entry* const found =
+            is_free ? store_.lend_after({}, {}, of, store_time(now), now.budget, now.retired) : nullptr;
         if (found != nullptr && of.queue != nullptr) overtaken_ += !of.queue->waiting.empty();
         changed(of, now);
         serve(now);
@@ -129,6 +130,7 @@ public:
             const std::size_t helped = order_.promised() + order_.nudged() + closing_;
             if (waiting_ - helped > now.bounds.max_waiting()) leave(asking, request_state::queue_full, now);
         }
+        base::note_arrival(asking);
         if (is_waiting(asking.state_)) base::note_queued(asking);
         serve(now);
         return true;
@@ -206,6 +208,8 @@ public:
         queue& of = queues_.find_or_make(store_, its.hashed(), &its);
         join(asking, of, now);
         start_closing(asking, now);
+        asking.came_ = {};  // it asks again
+        base::note_arrival(asking);
     }
 
     /// The caller has closed the connection, and the store has erased it. Its request gets the permit, if it still
@@ -250,7 +254,7 @@ public:
         if (needed) {
             asking.lent_ = &fresh;
             store_.count_lookup_in_vain();
-            store_.lend_fresh(fresh, asking.waited_);
+            store_.lend_fresh(fresh, asking.waited_, asking.came_);
             end_request(asking, request_state::lent);
         }
         end_dial(asking, now);

@@ -133,7 +133,8 @@ protected:
     template <class Moment>
     void lend_to(request& asking, Moment& now) noexcept {
         queue& of = asking.queue();
-        entry* const found = store_.lend_after(waited(asking, now), *of.group, store_time(now), now.budget, now.retired);
+        entry* const found =
+            store_.lend_after(waited(asking, now), asking.came_, *of.group, store_time(now), now.budget, now.retired);
         if (found != nullptr) {
             asking.lent_ = found;
             leave(asking, request_state::lent, now);

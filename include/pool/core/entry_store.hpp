@@ -92,11 +92,13 @@ public:
 
     /// Retires idle entries, the oldest first. Each step is O(1).
     void clear(retirement why, std::size_t most, entries& retired) noexcept {
+        if (notes_ != nullptr) notes_->ghosts.clear();
         for (; most != 0 && stats_.idle != 0; --most) retire_idle(index_.oldest_idle(), why, retired);
     }
 
     /// Retires idle entries of a key, the oldest first. Each step is O(1).
     void clear(const hashed& key, std::size_t most, entries& retired) {
+        if (notes_ != nullptr) notes_->ghosts.clear(key.hash);
         if (group* const found = index_.find(key)) {
             for (; most != 0 && !found->idle.empty(); --most)
                 retire_idle(found->idle.front(), retirement::cleared, retired);
@@ -107,10 +109,14 @@ public:
 
     /// From now on, all connections are outdated that are open, or being opened: they are not lent any more. Idle ones
     /// are to be retired by `clear_outdated`.
-    void invalidate() noexcept { generations_.invalidate(index_.ordered()); }
+    void invalidate() noexcept {
+        if (notes_ != nullptr) notes_->ghosts.clear();
+        generations_.invalidate(index_.ordered());
+    }
 
     /// The same for those of a key.
     void invalidate(const hashed& key) {
+        if (notes_ != nullptr) notes_->ghosts.clear(key.hash);
         if (group* const found = index_.find(key)) generations_.invalidate(*found, index_.ordered());
     }
 

@@ -8,6 +8,7 @@
 #include <pool/connection_state.hpp>
 #include <pool/core/close_end.hpp>
 #include <pool/core/figure_of.hpp>
+#include <pool/core/ghost_rules.hpp>
 #include <pool/core/notes.hpp>
 #include <pool/core/what.hpp>
 #include <pool/retirement.hpp>
@@ -40,10 +41,16 @@ public:
             notes_->dialled(fresh);
     }
 
-    /// A caller gets an entry that was dialled for it, after it has waited for so long.
-    void lend_fresh(const Entry& fresh, std::chrono::nanoseconds waited = {}) noexcept {
+    /// A look-up has found nothing, and its caller begins to dial.
+    void count_missed(const Entry& fresh) const noexcept {
         if (notes_ != nullptr) [[unlikely]]
-            notes_->lent_fresh(fresh, waited);
+            notes_->missed(fresh);
+    }
+
+    /// A caller gets an entry that was dialled for it, after it has waited for so long. `caller` says how it came.
+    void lend_fresh(const Entry& fresh, std::chrono::nanoseconds waited = {}, const comer& caller = {}) noexcept {
+        if (notes_ != nullptr) [[unlikely]]
+            notes_->lent_fresh(fresh, waited, caller);
     }
 
     /// A dial threw, or returned a dead connection, which is closed now.

@@ -29,10 +29,12 @@
 #include <pool/core/no_admission.hpp>
 #include <pool/core/notes.hpp>
 #include <pool/core/parking.hpp>
+#include <pool/core/raised_bounds.hpp>
 #include <pool/core/saturating.hpp>
 #include <pool/histogram.hpp>
 #include <pool/policies/capacity.hpp>
 #include <pool/policies/lock.hpp>
+#include <pool/savings.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
 
@@ -133,6 +135,12 @@ public:
         return *notes_->times();
     }
 
+    /// What higher bounds would have saved, if the settings ask for that.
+    pool::savings savings() const {
+        const std::lock_guard guard{lock_};
+        return notes_ != nullptr ? notes_->ghosts.result() : pool::savings{};
+    }
+
     /// Whether somebody is told of events.
     bool is_observed() const noexcept { return notes_ != nullptr && notes_->has_observer(); }
 
@@ -225,7 +233,7 @@ protected:
           clock_{std::move(clock)},
           capacity_{std::move(capacity)},
           expiry_{std::move(expiry)},
-          notes_{takes_notes(settings) ? make_notes(std::move(settings.on_event), settings.histograms) : nullptr},
+          notes_{takes_notes(settings) ? make_notes(settings) : nullptr},
           store_{{settings.reuse, settings.check_after}, notes_.get()} {}
 
     ~guarded_parts() = default;
@@ -304,14 +312,20 @@ private:
     };
 
     static bool takes_notes(const pool_settings& settings) noexcept {
-        return settings.trace_leases || settings.on_event || settings.histograms;
+        return settings.trace_leases || settings.histograms || settings.ghosts || settings.on_event;
     }
-    std::unique_ptr<notes_type> make_notes(event_observer&& observer, bool counts_times) const {
+    std::unique_ptr<notes_type> make_notes(pool_settings& settings) const {
         const auto now = [its = clock_] { return core::since_epoch(its.now()); };
         const auto reason = [this](const entry& e, time_point since, time_point at) {
             return expiry_.reason(e, since, at);
         };
-        return std::make_unique<notes_type>(now, std::move(observer), counts_times, reason, name_);
+        auto made = std::make_unique<notes_type>(now, std::move(settings.on_event), settings.histograms, reason, name_);
+        if (settings.ghosts) {
+            using ghosts_type = typename ghost_feed<entry>::ghosts_type;
+            const auto bounds = [this](const Key& key) { return core::raised_bounds_of(capacity_, key); };
+            made->ghosts = ghost_feed<entry>{std::make_unique<ghosts_type>(bounds, settings.reuse)};
+        }
+        return made;
     }
 
     /// In the child of a fork: whether no other thread of the parent was in the middle of a step. Only a lock with a
@@ -339,7 +353,7 @@ protected:
     /// Guards all members below. No connection is dialled, closed or destroyed while it is held. The only foreign code
     /// under it is Key's equality, copy and destruction (the hash is computed before), Conn's `closed` and `unblocked`,
     /// the answers of the capacity and the expiry policy, their swaps in `reconfigure`, and the clock, if a caller waits
-    /// or begins to, or the pool traces its leases or is observed [C8]. In the child of a fork, also `abandon` of Conn.
+    /// or begins to, or the pool takes notes [C8]. In the child of a fork, also `abandon` of Conn.
     [[no_unique_address]] mutable LockPolicy lock_;
     [[no_unique_address]] CapacityPolicy capacity_;
     [[no_unique_address]] rule expiry_;

@@ -119,7 +119,11 @@ public:
     }
 
     /// Makes an entry for the connection of a dial that is about to begin. Strong guarantee.
-    entry& make_entry_for(request& dialing) { return this->make_entry(*dialing.key_); }
+    entry& make_entry_for(request& dialing) {
+        entry& fresh = this->make_entry(*dialing.key_);
+        if (this->is_observed() && dialing.outdated_dials_ == 0) note_missed(fresh);
+        return fresh;
+    }
 
     /// Dials a connection that becomes idle, if fewer are there than `wanted`, and the bounds allow one more. Returns
     /// whether it did, and has kept it. Throws what the dial throws, `std::bad_alloc`, and `acquire_invalidated`.
@@ -264,6 +268,11 @@ private:
     using requests = boost::intrusive::list<request,
         boost::intrusive::member_hook<request, typename request::hook, &request::place_>,
         boost::intrusive::constant_time_size<false>>;
+
+    void note_missed(const entry& fresh) const noexcept {
+        const std::lock_guard guard{lock_};
+        store().count_missed(fresh);
+    }
 
     /// Calls `act(ended)` under the lock, and then notifies the requests that it puts into `ended`.
     template <class Act>

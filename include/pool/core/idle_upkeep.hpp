@@ -166,6 +166,7 @@ public:
             using std::swap;
             swap(capacity_, capacity);
             was_reconfigured_ = true;
+            if (auto* const notes = store().notes()) notes->bounds_changed();
             admission_.bounds_changed();
         });
         return sweep();

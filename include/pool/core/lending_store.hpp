@@ -17,6 +17,7 @@
 #include <pool/core/entry.hpp>
 #include <pool/core/entry_places.hpp>
 #include <pool/core/generations.hpp>
+#include <pool/core/ghost_rules.hpp>
 #include <pool/core/hashed_key.hpp>
 #include <pool/core/lending_rules.hpp>
 #include <pool/core/saturating.hpp>
@@ -175,11 +176,11 @@ public:
         return nullptr;
     }
 
-    /// The same, for a caller that has waited for so long.
-    [[gnu::noinline]] entry* lend_after(std::chrono::nanoseconds waited, group& of, time_point now, std::size_t& most,
-        entries& retired) noexcept {
+    /// The same, for a caller that has waited for so long. `caller` says how it came.
+    [[gnu::noinline]] entry* lend_after(std::chrono::nanoseconds waited, const comer& caller, group& of, time_point now,
+        std::size_t& most, entries& retired) noexcept {
         if (notes_ != nullptr) [[unlikely]]
-            notes_->next_has_waited(waited);
+            notes_->next_has_waited(waited, caller);
         entry* const found = lend(of, now, most, retired);
         if (notes_ != nullptr) [[unlikely]]
             notes_->next_has_waited({});

@@ -17,6 +17,8 @@
 #include <pool/call_site.hpp>
 #include <pool/connection_state.hpp>
 #include <pool/core/close_end.hpp>
+#include <pool/core/ghost_feed.hpp>
+#include <pool/core/trace.hpp>
 #include <pool/core/what.hpp>
 #include <pool/event.hpp>
 #include <pool/histogram.hpp>
@@ -26,23 +28,6 @@
 /// The notes that a pool takes of its connections, if it traces its leases, has an observer, or counts how long things take.
 
 namespace pool::core {
-
-/// The notes of one connection, besides its entry. Times are those of the pool's clock, since its epoch.
-struct trace {
-    using time = std::optional<std::chrono::nanoseconds>;  ///< none before it has happened
-
-    std::uint64_t number = 0;           ///< of the connections of its store, in the order of their first events
-    std::chrono::nanoseconds began{};   ///< when its dial began
-    time opened = {};                   ///< when its dial ended, or it was put
-    time idle_since = {};               ///< when it was idle last: while it is unused, it is as old as that
-    time lent_since = {};               ///< when a caller got it, who has not given it back, or whose reset it is in
-    time used_until = {};               ///< while it is reset: when the caller has given it back
-    std::chrono::nanoseconds waited{};  ///< how long that caller waited for it
-    std::uint64_t uses = 0;             ///< how often a caller has given it back
-    bool reused = false;                ///< whether it was idle before it was lent
-    retirement expires_by = retirement::expired;  ///< while it is idle: why it would expire
-    call_site where{};                            ///< of the call that lent it
-};
 
 /// The notes of all entries of a store, and the events that its observer has not been told. A store has notes only if the
 /// settings of its pool ask for them. All functions but `tell` and `now` are called under the lock. None is inlined:
@@ -81,7 +66,11 @@ public:
 
     /// In the child of a fork: others with the same parts, of no entry.
     notes(const notes& other, std::string_view pool)
-        : notes{other.now_, other.observer_, other.times_ != nullptr, other.reason_, pool} {}
+        : notes{other.now_, other.observer_, other.times_ != nullptr, other.reason_, pool} {
+        ghosts = other.ghosts.anew();
+    }
+
+    ghost_feed<Entry> ghosts;  ///< the pools that are simulated beside this one, if the settings ask for them
 
     duration now() const { return now_(); }  ///< the time
 
@@ -92,9 +81,14 @@ public:
         all_[&e].began = now_();
     }
 
+    /// Its dial is for a caller that has found nothing.
+    [[gnu::cold]] void missed(const Entry& e) noexcept {
+        if (trace* const its = find(e)) ghosts.missed(e, its->ghosts, now_);
+    }
+
     /// Its dial begins again.
     [[gnu::cold]] void began_again(const Entry& e) noexcept {
-        if (trace* const its = find(e)) *its = {.began = now_()};
+        if (trace* const its = find(e)) *its = {.began = now_(), .ghosts = its->ghosts};
     }
 
     /// Its dial has succeeded.
@@ -121,24 +115,34 @@ public:
         if (its != nullptr && !its->opened) its->opened = now_();
     }
 
-    /// How long the caller has waited that is lent the next connection.
-    [[gnu::cold]] void next_has_waited(duration time) noexcept { next_waited_ = time; }
+    /// How long the caller has waited that is lent the next connection, and how it came.
+    [[gnu::cold]] void next_has_waited(duration time, const comer& caller = {}) noexcept {
+        next_waited_ = time;
+        ghosts.next_came(caller);
+    }
 
     /// It is lent to that caller, if its check goes well.
     [[gnu::cold]] void is_checked(const Entry& e) noexcept {
-        if (trace* const its = find(e)) its->waited = next_waited_;
+        trace* const its = find(e);
+        if (its == nullptr) return;
+        its->waited = next_waited_;
+        ghosts.lent_idle(e, its->ghosts, now_);
     }
 
     /// The same, without a check.
-    [[gnu::noinline]] void lent_unchecked(const Entry& e) noexcept { lend(e, true, next_waited_); }
+    [[gnu::noinline]] void lent_unchecked(const Entry& e) noexcept {
+        lend(e, true, next_waited_, [&](trace& its) { ghosts.lent_idle(e, its.ghosts, now_); });
+    }
 
     /// That caller gets it.
     [[gnu::noinline]] void lent_checked(const Entry& e) noexcept {
-        if (trace* const its = find(e)) lend(e, true, its->waited);
+        if (trace* const its = find(e)) lend(e, true, its->waited, [](trace&) {});
     }
 
     /// A caller gets it for whom it was dialled, after it has waited for so long.
-    [[gnu::noinline]] void lent_fresh(const Entry& e, duration waited) noexcept { lend(e, false, waited); }
+    [[gnu::noinline]] void lent_fresh(const Entry& e, duration waited, const comer& caller) noexcept {
+        lend(e, false, waited, [&](trace& its) { ghosts.lent_fresh(e, its.ghosts, caller, its.began, now_); });
+    }
 
     /// The call that has got it.
     [[gnu::cold]] void lent_by(const Entry& e, const call_site& where) noexcept {
@@ -153,14 +157,16 @@ public:
 
     /// It has come in: from its caller, who may not have used it, or from nobody.
     [[gnu::cold]] void came_in(const Entry& e, bool is_unused) noexcept {
-        change(e, [&](trace& its, event& what) { come_in(its, what, is_unused); });
+        change(e, [&](trace& its, event& what) { come_in(e, its, what, is_unused); });
     }
 
     /// It came in, and is idle. If it is unused, it is as old as when it was idle before. `since` and `at` are the times
     /// that the store was told.
     [[gnu::noinline]] void idle(const Entry& e, bool is_unused, time_point since, time_point at) noexcept {
         change(e, [&](trace& its, event& what) {
-            come_in(its, what, is_unused);
+            const bool was_lent = its.lent_since.has_value();
+            come_in(e, its, what, is_unused);
+            ghosts.idle(e, its.ghosts, its.number, was_lent, now_);
             if (!(is_unused && its.idle_since)) its.idle_since = what.at;
             if (!reason_) return;
             const retirement why = reason_(e, since, at);
@@ -186,10 +192,12 @@ public:
             what.kind = event_kind::retired;
             what.why = why == retirement::expired ? its.expires_by : why;
             what.was = was;
+            ghosts.held(e, its, what.at);
             if (its.lent_since) what.took = end_use(its, what.at);
             its.lent_since.reset();
             its.used_until.reset();
             its.idle_since.reset();
+            ghosts.retired(e, its.ghosts, its.number, what.why, was, what.at);
         });
     }
 
@@ -200,13 +208,23 @@ public:
     }
 
     /// There is no such entry any more.
-    [[gnu::cold]] void end(const Entry& e) noexcept { all_.erase(&e); }
+    [[gnu::cold]] void end(const Entry& e) noexcept {
+        if (trace* const its = find(e)) ghosts.ended(e, its->ghosts, now_);
+        all_.erase(&e);
+    }
 
     // The wait of a caller that asks for a connection of a group.
 
     /// A caller has to wait, or is refused after so long. `why` lives for ever.
     [[gnu::cold]] void waiting(event_kind kind, group& of, duration waited = {}, std::string_view why = {}) noexcept {
         add({.kind = kind, .at = now_(), .took = waited, .error = why}, of, nullptr);
+    }
+
+    /// The bounds have changed: the simulated pools begin anew. O(n).
+    [[gnu::cold]] void bounds_changed() noexcept {
+        ghosts.begin_anew([this](const auto& changed) {
+            for (auto& each : all_) each.second.ghosts = changed(each.second.ghosts);
+        });
     }
 
     // The notes that were taken.
@@ -311,9 +329,11 @@ private:
         }
     }
 
-    /// A caller gets it, who has waited for so long.
-    void lend(const Entry& e, bool reused, duration waited) noexcept {
+    /// A caller gets it, who has waited for so long. Calls `tell_ghosts(trace)`.
+    template <class TellGhosts>
+    void lend(const Entry& e, bool reused, duration waited, const TellGhosts& tell_ghosts) noexcept {
         change(e, [&](trace& its, event& what) {
+            tell_ghosts(its);
             its.lent_since = what.at;
             its.used_until.reset();
             its.reused = what.reused = reused;
@@ -324,8 +344,9 @@ private:
         });
     }
 
-    void come_in(trace& its, event& what, bool is_unused) noexcept {
+    void come_in(const Entry& e, trace& its, event& what, bool is_unused) noexcept {
         what.kind = its.lent_since ? event_kind::given_back : event_kind::put;
+        ghosts.held(e, its, what.at);
         if (its.lent_since && !is_unused) what.took = end_use(its, what.at);
         its.lent_since.reset();
         its.used_until.reset();

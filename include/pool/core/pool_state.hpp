@@ -277,8 +277,10 @@ private:
                 else found = look_up(key, now);
                 is_over = now.is_over();
                 // In the same step, because `key` may refer to something that other code destroys.
-                if (found == nullptr && !is_over && lends())
+                if (found == nullptr && !is_over && lends()) {
                     fresh = &store().make_entry(key, expiry_.earliest(base::entry_time(now)));
+                    if (!prefers_dial) store().count_missed(*fresh);
+                }
             });
             if (found != nullptr) [[likely]]
                 return found;

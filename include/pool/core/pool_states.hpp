@@ -17,6 +17,7 @@
 #include <pool/error.hpp>
 #include <pool/histogram.hpp>
 #include <pool/key.hpp>
+#include <pool/savings.hpp>
 #include <pool/settings.hpp>
 #include <pool/stats.hpp>
 
@@ -189,6 +190,15 @@ public:
     std::optional<pool::histograms> histograms() const {
         std::optional<pool::histograms> all = states_.front()->histograms();
         for (std::size_t i = 1; all && i < Shards; ++i) *all += *states_[i]->histograms();
+        return all;
+    }
+
+    /// What higher bounds would have saved, in a pool with the setting `ghosts`; in any other, nothing. An estimate: it
+    /// assumes that callers come when they did, and have their connections for as long. A pool does not estimate what its
+    /// bound on the weight costs. Throws `std::bad_alloc`.
+    pool::savings savings() const {
+        pool::savings all = states_.front()->savings();
+        for (std::size_t i = 1; i < Shards; ++i) all += states_[i]->savings();
         return all;
     }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <boost/intrusive/list.hpp>
@@ -13,7 +14,9 @@
 
 #include <pool/connection.hpp>
 #include <pool/core/entry.hpp>
+#include <pool/core/ghost_rules.hpp>
 #include <pool/core/what.hpp>
+#include <pool/event.hpp>
 
 /// @file
 /// The request of a caller that waits for a connection or dials one.
@@ -191,6 +194,7 @@ private:
     std::uint64_t ticket_ = 0;
     time_point since_{};  ///< when it joined the queue
     std::chrono::nanoseconds waited_{};  ///< when it waits no more: how long it did
+    comer came_;                         ///< how it came, if notes are taken
     seen_figures seen_;
     list_hook place_;  ///< among the waiting requests of its key
     set_hook by_age_;  ///< among the promised requests, or among the dialers of its key

@@ -281,10 +281,21 @@ protected:
             timed_out_ += outcome == request_state::timed_out;
             cancelled_ += outcome == request_state::cancelled;
             queue_full_ += outcome == request_state::queue_full;
+            note_end(asking, outcome);
         }
-        if (is_refusal(outcome)) note_refusal(asking, outcome);
         asking.state_ = outcome;
         announce(asking);
+    }
+
+    /// It has asked, and is not refused. That is told once, to the simulated pools.
+    void note_arrival(request& asking) noexcept {
+        auto* const notes = store_.notes();
+        if (notes == nullptr || asking.came_.how != arrival::none || asking.state_ > request_state::may_dial) [[likely]]
+            return;
+        asking.came_.how = is_waiting(asking.state_) ? arrival::queued : arrival::served;
+        const auto clock = [=] { return notes->now(); };
+        notes->ghosts.came(*asking.queue().group, asking.came_, is_paused_, asking.prefers_dial_, clock);
+        if (is_paused_) asking.came_.how = arrival::served;  // as far as bounds are concerned
     }
 
     /// It was told to look.
@@ -298,12 +309,16 @@ protected:
         if (notes != nullptr && !std::exchange(asking.is_told_queued_, true))
             notes->waiting(event_kind::queued, *asking.queue().group);
     }
-    void note_refusal(request& asking, request_state outcome) noexcept {
+    /// It ends without a connection.
+    void note_end(const request& asking, request_state outcome) noexcept {
         auto* const notes = store_.notes();
         if (notes == nullptr) [[likely]]
             return;
         group& of = *asking.queue().group;
+        notes->ghosts.left(of, asking.came_, [=] { return notes->now(); });
         switch (outcome) {
+        case request_state::failed:
+            return;
         case request_state::timed_out: return notes->waiting(event_kind::timed_out, of, asking.waited_);
         case request_state::cancelled: return notes->waiting(event_kind::cancelled, of, asking.waited_);
         default: return notes->waiting(event_kind::turned_away, of, asking.waited_, core::why_refused(outcome));
