@@ -237,7 +237,9 @@ TEST_CASE("redis: a connection is moved, abandoned and closed once") {
     second.close();
     CHECK(second.released());
     auto third = hiredis::dial{}(redis.key());
+    redisContext* const forgotten = third.get();
     third.abandon();
+    redisFreeKeepFd(forgotten);
     CHECK(third.released());
     CHECK(count_others(admin) == 0);
     CHECK(redisReconnect(admin) == REDIS_ERR);  // it would be another connection, without its login
