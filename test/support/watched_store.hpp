@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <limits>
@@ -88,6 +89,7 @@ struct counted_time {
     static inline int comparisons = 0;
     static constexpr counted_time max() { return {std::numeric_limits<int>::max()}; }
 
+    std::chrono::nanoseconds time_since_epoch() const { return std::chrono::nanoseconds{tick}; }
     friend bool operator==(counted_time a, counted_time b) { return ++comparisons, a.tick == b.tick; }
     friend auto operator<=>(counted_time a, counted_time b) { return ++comparisons, a.tick <=> b.tick; }
 
