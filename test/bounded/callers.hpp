@@ -125,7 +125,7 @@ protected:
         if (has_to_check)
             checkers_.push_back(
                 {&caller.lent(), caller.number, caller.is_blocked_by_dial, caller.deadline(), caller.unhealthy});
-        else if (caller.state() == request_state::lent) leases_.emplace_back(*state_, caller.lent());
+        else if (caller.state() == request_state::lent) leases_.emplace_back(*state_, caller.lent(), pool::call_site::current());
         look_ups_ += !has_to_check;
         model_->forget(*caller.expected);
         this->forget(caller);
