@@ -323,7 +323,7 @@ private:
         ++look_ups_;
         model_->pass_check(id);
         state_->passed_check(*its.conn);
-        leases_.emplace_back(*state_, *its.conn);
+        leases_.emplace_back(*state_, *its.conn, pool::call_site::current());
         compare();
     }
 
