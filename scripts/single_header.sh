@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSL-1.0
 #
-# Writes the library as nine headers into a directory, build/single_header by default:
+# Writes the library as ten headers into a directory, build/single_header by default:
 #   pool.hpp       <pool/pool.hpp>, <pool/sharded_pool.hpp> and <pool/adapters/handle.hpp>, with all that they include
 #   pool_asio.hpp  what <pool/asio.hpp> adds. It is a file of its own because Boost.Asio takes long to compile.
 #   pool_inspect.hpp  what <pool/inspect.hpp> and <pool/report.hpp> add. They need range-v3.
 #   pool_fmt.hpp   what <pool/fmt.hpp> adds. It needs {fmt}.
 #   pool_prometheus.hpp  what <pool/metrics/prometheus.hpp> adds. It needs prometheus-cpp.
 #   pool_libpq.hpp  what <pool/adapters/libpq.hpp> adds. It needs libpq.
+#   pool_libpq_asio.hpp  what <pool/adapters/libpq_asio.hpp> adds. It needs libpq and Boost.Asio.
 #   pool_hiredis.hpp  what <pool/adapters/hiredis.hpp> adds. It needs hiredis.
 #   pool_testing.hpp  what <pool/testing.hpp> adds: the testing kit.
 #   pool_failing_allocation.hpp  what <pool/testing/failing_allocation.hpp> adds, which only one source file may include.
@@ -132,6 +133,11 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
         put("#include \"pool.hpp\"")
         put("")
         inline("pool/adapters/libpq.hpp", 1)  # as if conditional: another adapter may include the same headers
+        begin("pool_libpq_asio.hpp", "<pool/adapters/libpq_asio.hpp> in one file, besides pool_libpq.hpp and pool_asio.hpp.")
+        put("#include \"pool_asio.hpp\"")
+        put("#include \"pool_libpq.hpp\"")
+        put("")
+        inline("pool/adapters/libpq_asio.hpp", 0)
         begin("pool_hiredis.hpp", "<pool/adapters/hiredis.hpp> in one file, besides pool.hpp.")
         put("#include \"pool.hpp\"")
         put("")
@@ -149,4 +155,4 @@ awk -v headers="$headers" -v directory="$directory" -v license="$root/LICENSE" -
             if (!(header in reached)) fail(header " is in none of these files")
     }
     END { exit failed }
-' || { rm -f "$directory"/pool{,_asio,_inspect,_fmt,_prometheus,_libpq,_hiredis,_testing,_failing_allocation}.hpp; exit 1; }
+' || { rm -f "$directory"/pool{,_asio,_inspect,_fmt,_prometheus,_libpq,_libpq_asio,_hiredis,_testing,_failing_allocation}.hpp; exit 1; }

@@ -138,19 +138,11 @@ public:
     /// Cleans it, for its next user. Throws `error`, or a `std::system_error`, if it cannot be cleaned: a command is still
     /// running, or is a COPY, or the pipeline mode is on, or the server does not answer in time.
     void clean() {
-        if (PQpipelineStatus(conn_) != PQ_PIPELINE_OFF) throw error{"pool: it is in pipeline mode", {}};
-        drain();
-        PQsetnonblocking(conn_, 0);
-        PQsetNoticeReceiver(conn_, receiver_, nullptr);
-        PQsetNoticeProcessor(conn_, processor_, nullptr);
-        PQsetErrorVerbosity(conn_, PQERRORS_DEFAULT);
-        PQsetErrorContextVisibility(conn_, PQSHOW_CONTEXT_ERRORS);
-        PQuntrace(conn_);
+        begin_cleaning();
         const dial_context limits{.deadline = std::chrono::steady_clock::now() + options_.reset_timeout};
-        if (PQtransactionStatus(conn_) != PQTRANS_IDLE) run("ROLLBACK", limits);
-        if (options_.reset == reset::discard_all) run("DISCARD ALL", limits);
-        forget_notifications();
-        if (PQtransactionStatus(conn_) != PQTRANS_IDLE) throw error{"pool: a transaction is still open", {}};
+        if (needs_rollback()) run("ROLLBACK", limits);
+        if (needs_discard()) run("DISCARD ALL", limits);
+        end_cleaning();
     }
 
     /// Sends an empty command, and waits for its answer. Throws as `clean`.
@@ -163,6 +155,57 @@ public:
 
     /// The text of the last error.
     std::string why_dead() const { return conn_ == nullptr ? "no connection" : kernel::text_of(PQerrorMessage(conn_)); }
+
+protected:
+    /// Puts back what is not the server's. Throws as `clean`.
+    void begin_cleaning() {
+        if (PQpipelineStatus(conn_) != PQ_PIPELINE_OFF) throw error{"pool: it is in pipeline mode", {}};
+        drain();
+        PQsetnonblocking(conn_, 0);
+        PQsetNoticeReceiver(conn_, receiver_, nullptr);
+        PQsetNoticeProcessor(conn_, processor_, nullptr);
+        PQsetErrorVerbosity(conn_, PQERRORS_DEFAULT);
+        PQsetErrorContextVisibility(conn_, PQSHOW_CONTEXT_ERRORS);
+        PQuntrace(conn_);
+    }
+    bool needs_rollback() const noexcept { return PQtransactionStatus(conn_) != PQTRANS_IDLE; }
+    bool needs_discard() const noexcept { return options_.reset == reset::discard_all; }
+    /// After the server has been told. Throws as `clean`.
+    void end_cleaning() {
+        forget_notifications();
+        if (PQtransactionStatus(conn_) != PQTRANS_IDLE) throw error{"pool: a transaction is still open", {}};
+    }
+
+    std::chrono::nanoseconds reset_timeout() const noexcept { return options_.reset_timeout; }
+
+    [[noreturn]] void fail(const PGresult* of = nullptr) const {
+        const char* const state = of != nullptr ? PQresultErrorField(of, PG_DIAG_SQLSTATE) : nullptr;
+        const char* const text = of != nullptr ? PQresultErrorMessage(of) : PQerrorMessage(conn_);
+        throw error{kernel::text_of(text), state != nullptr ? state : ""};
+    }
+
+    static bool is_copy(const PGresult* of) noexcept {
+        const auto status = PQresultStatus(of);
+        return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+    }
+
+    /// The result, unless it is an error or a COPY.
+    result checked(result got) const {
+        if (got == nullptr) fail();
+        switch (PQresultStatus(got.get())) {
+        case PGRES_COMMAND_OK:
+        case PGRES_TUPLES_OK:
+        case PGRES_SINGLE_TUPLE:
+        case PGRES_EMPTY_QUERY:
+            return got;
+        case PGRES_COPY_IN:
+        case PGRES_COPY_OUT:
+        case PGRES_COPY_BOTH:
+            throw std::invalid_argument{"pool: execute does not take COPY: call PQexec"};
+        default:
+            fail(got.get());
+        }
+    }
 
 private:
     void finish() noexcept { PQfinish(std::exchange(conn_, nullptr)); }
@@ -193,34 +236,6 @@ private:
             if (got == nullptr) return PQtransactionStatus(conn_) != PQTRANS_ACTIVE;
             if (is_copy(got.get()) || PQpipelineStatus(conn_) != PQ_PIPELINE_OFF) return false;
         }
-    }
-
-    [[noreturn]] void fail(const PGresult* of = nullptr) const {
-        const char* const state = of != nullptr ? PQresultErrorField(of, PG_DIAG_SQLSTATE) : nullptr;
-        const char* const text = of != nullptr ? PQresultErrorMessage(of) : PQerrorMessage(conn_);
-        throw error{kernel::text_of(text), state != nullptr ? state : ""};
-    }
-
-    result checked(result got) const {
-        if (got == nullptr) fail();
-        switch (PQresultStatus(got.get())) {
-        case PGRES_COMMAND_OK:
-        case PGRES_TUPLES_OK:
-        case PGRES_SINGLE_TUPLE:
-        case PGRES_EMPTY_QUERY:
-            return got;
-        case PGRES_COPY_IN:
-        case PGRES_COPY_OUT:
-        case PGRES_COPY_BOTH:
-            throw std::invalid_argument{"pool: execute does not take COPY: call PQexec"};
-        default:
-            fail(got.get());
-        }
-    }
-
-    static bool is_copy(const PGresult* of) noexcept {
-        const auto status = PQresultStatus(of);
-        return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
     }
 
     /// Reads the results that are there, which a caller has not read. Does not wait.
