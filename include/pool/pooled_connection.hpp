@@ -318,13 +318,27 @@ private:
         core::is_lazy_connection<std::remove_cvref_t<decltype(core::pointee(std::declval<conn_type&>()))>> &&
         sizeof...(Args) <= 4;
 
+    /// Conn's own invoke may need a place itself, which is the last argument then.
+    template <class... Args>
+    static consteval bool invoke_needs_place() {
+        if constexpr (forwards_invoke<conn_type, Args...>) return false;
+        else return forwards_invoke<conn_type, Args..., const call_site&>;
+    }
+    template <class... Args>
+    static consteval bool stream_needs_place() {
+        if constexpr (forwards_new_stream<conn_type, Args...>) return false;
+        else return forwards_new_stream<conn_type, Args..., const call_site&>;
+    }
+
     template <class... Args>
     decltype(auto) invoke_own(const call_site& where, Args&&... args) {
-        static_assert(forwards_invoke<conn_type, Args...>,
+        constexpr bool needs_place = invoke_needs_place<Args...>();
+        static_assert(forwards_invoke<conn_type, Args...> || needs_place,
             "pool: invoke needs a function that takes a Conn& or its lease, or the arguments of Conn's own invoke");
-        if constexpr (forwards_invoke<conn_type, Args...>) {
+        if constexpr (forwards_invoke<conn_type, Args...> || needs_place) {
             const auto call = [&](conn_type& c) -> decltype(auto) {
-                if constexpr (passes_place<Args...>) return core::pointee(c).invoke(std::forward<Args>(args)..., where);
+                if constexpr (passes_place<Args...> || needs_place)
+                    return core::pointee(c).invoke(std::forward<Args>(args)..., where);
                 else return core::pointee(c).invoke(std::forward<Args>(args)...);
             };
             return invoke(call, where);
@@ -335,11 +349,12 @@ private:
 
     template <class... Args>
     auto own_stream(const call_site& where, Args&&... args) {
-        static_assert(forwards_new_stream<conn_type, Args...>,
+        constexpr bool needs_place = stream_needs_place<Args...>();
+        static_assert(forwards_new_stream<conn_type, Args...> || needs_place,
             "pool: new_stream needs the arguments of Conn's own new_stream");
-        if constexpr (forwards_new_stream<conn_type, Args...>) {
+        if constexpr (forwards_new_stream<conn_type, Args...> || needs_place) {
             const auto open = [&](conn_type& c) {
-                if constexpr (passes_place<Args...>)
+                if constexpr (passes_place<Args...> || needs_place)
                     return core::pointee(c).new_stream(std::forward<Args>(args)..., where);
                 else return core::pointee(c).new_stream(std::forward<Args>(args)...);
             };

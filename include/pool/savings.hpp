@@ -72,17 +72,26 @@ struct savings {
         return (100 * saved + half) / total;
     }
 
-    /// Adds those of another part of the same pool. The bounds in all are sums, too.
+    /// Adds those of another part of the same pool. The bounds in all are sums, too, unless one of the parts, in which nothing
+    /// has happened, does not know its own: then they are 0.
     savings& operator+=(const savings& other) {
         dials += other.dials;
         waits += other.waits;
+        const std::size_t count = all.size();
         for (const saving& each : other.all) add(each);
+        if (all.size() == count && other.all.size() == count) return *this;
+        for (saving& each : all)
+            if (is_in_all(each)) each.from = each.to = 0;
         return *this;
     }
 
     friend bool operator==(const savings&, const savings&) = default;  ///< member by member
 
 private:
+    static bool is_in_all(const saving& of) noexcept {
+        return of.bound == bound_kind::max_idle || of.bound == bound_kind::max_open;
+    }
+
     void add(const saving& added) {
         const auto is_before = [](const saving& a, const saving& b) {
             return a.bound != b.bound ? a.bound < b.bound : a.more < b.more;
@@ -92,9 +101,10 @@ private:
             all.insert(place, added);
             return;
         }
-        if (added.bound == bound_kind::max_idle || added.bound == bound_kind::max_open) {
-            place->from += added.from;
-            place->to += added.to;
+        if (is_in_all(added)) {
+            const bool is_known = place->to != 0 && added.to != 0;
+            place->from = is_known ? place->from + added.from : 0;
+            place->to = is_known ? place->to + added.to : 0;
         } else if (place->from != added.from) {
             place->from = place->to = 0;
         }

@@ -197,6 +197,51 @@ TEST_CASE("ghosts: a connection that is taken, and a fresh one") {
     }
 }
 
+TEST_CASE("ghosts: a pool without an observer tells of asynchronous callers, too") {
+    fixture f;
+    using pool_type = pool_of<pool::bounded>;
+    struct caller final : requests::request<pool_type> {
+        caller() : requests::request<pool_type>{false} {}
+        bool notified() noexcept override { return true; }
+    };
+    const auto ask = [&] {
+        caller asking;
+        requests::submit(f.conns, asking, "a");
+        if (requests::look(f.conns, asking) == pool::core::request_state::may_dial)
+            requests::dial_succeeded(f.conns, asking, [&](const std::string& key) { return f.dials(key); });
+        return requests::lease_of(f.conns, asking);
+    };
+    for (int i = 0; i != 10; ++i) {
+        auto one = ask();
+        auto other = ask();
+        one.give_back();
+        other.give_back();
+    }
+    CHECK(f.saved() == 9);
+}
+
+TEST_CASE("ghosts: bounds that change during a dial leave nothing behind") {
+    pool_of<pool::bounded_open> conns{{.max_open = 4, .max_idle = 1}, {}, {.ghosts = true}};
+    pool::testing::fake_dialer dials;
+    dials.next([&](const auto&) { conns.reconfigure(pool::bounded_open{.max_open = 4, .max_idle = 2}); });
+    conns.acquire("a", dials).give_back();
+    for (int i = 0; i != 400; ++i) {
+        const auto one = conns.acquire("a", dials), two = conns.acquire("a", dials), three = conns.acquire("a", dials),
+                   four = conns.acquire("a", dials);
+    }
+    for (const saving& each : conns.savings().all) CHECK(each.waits == 0);
+}
+
+TEST_CASE("ghosts: a shard in which nothing has happened does not know its bound") {
+    pool::sharded_pool<4, std::string, fake_connection, pool::bounded> conns{{.max_idle = 16}, {}, {.ghosts = true}};
+    pool::testing::fake_dialer dials;
+    for (int i = 0; i != 5; ++i) conns.acquire("a", dials).give_back();
+    const pool::savings found = conns.savings();
+    CHECK_FALSE(found.all.empty());
+    for (const saving& each : found.all)
+        if (each.bound == bound_kind::max_idle) CHECK(each.to == 0);
+}
+
 TEST_CASE("ghosts: a dial that fails, and its caller comes again") {
     fixture f;
     const auto refuse = [](const std::string&) -> fake_connection { throw std::runtime_error{"refused"}; };
@@ -205,7 +250,7 @@ TEST_CASE("ghosts: a dial that fails, and its caller comes again") {
     CHECK_THROWS_AS((void)f.conns.acquire("a", refuse), std::runtime_error);
     CHECK_THROWS_AS((void)f.conns.acquire("a", refuse), std::runtime_error);
     CHECK(f.saved() == 1);                // the first one would not have dialled
-    CHECK(f.conns.savings().dials == 2);  // those that have opened a connection
+    CHECK(f.conns.savings().dials == 4);  // those that callers have begun
 }
 
 TEST_CASE("ghosts: a give-back during a dial is too late for the caller of that dial") {

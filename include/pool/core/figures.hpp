@@ -41,10 +41,10 @@ public:
             notes_->dialled(fresh);
     }
 
-    /// A look-up has found nothing, and its caller begins to dial.
-    void count_missed(const Entry& fresh) const noexcept {
+    /// A look-up has found nothing, or its caller takes nothing that is idle, and begins to dial.
+    void count_missed(const Entry& fresh, bool wants_fresh) const noexcept {
         if (notes_ != nullptr) [[unlikely]]
-            notes_->missed(fresh);
+            notes_->missed(fresh, wants_fresh);
     }
 
     /// A caller gets an entry that was dialled for it, after it has waited for so long. `caller` says how it came.

@@ -66,11 +66,11 @@ public:
         if (caller.how != arrival::none) its = known;
     }
 
-    /// A caller has found no idle entry, and dials this one.
+    /// A caller has found no idle entry, or takes none, and dials this one.
     template <class Clock>
-    void missed(const Entry& e, mask& its, const Clock& clock) noexcept {
+    void missed(const Entry& e, mask& its, bool wants_fresh, const Clock& clock) noexcept {
         comer caller{.how = arrival::served};
-        came(e.of(), caller, false, false, clock);
+        came(e.of(), caller, false, wants_fresh, clock);
         its = caller.those;
     }
 

@@ -57,6 +57,7 @@ struct comer {
     arrival how = arrival::none;
     ghost_mask those = 0;      ///< where its use is the same as in the real pool, if it did not have to wait
     std::uint64_t ticket = 0;  ///< the later it came, the greater
+    std::uint32_t estimate = 0;  ///< how often the estimate had begun anew then
 };
 
 }  // namespace pool::core

@@ -120,10 +120,12 @@ public:
     /// `is_simulated` is false if it waits for something that no bound changes. `wants_fresh`: it takes no idle connection.
     void came(const Key& key, std::size_t hash, time now, comer& caller, bool is_simulated, bool wants_fresh) noexcept {
         caller.ticket = ++last_ticket_;
+        caller.estimate = estimate_;
         waited_ += caller.how == arrival::queued;
         if (caller.how != arrival::queued || !is_simulated) {
             const auto how = wants_fresh ? real_service::dials_anyway : real_service::dials;
             caller.those = served_at_once(key, hash, now, how, caller.ticket);
+            dials_ += caller.how == arrival::served;
             return;
         }
         const auto assumed = holds_.draw(hash);
@@ -136,8 +138,8 @@ public:
     /// `dialled_since`: its dial began then.
     mask served(const Key& key, std::size_t hash, time now, const comer& caller,
         std::optional<time> dialled_since = {}) noexcept {
-        dials_ += dialled_since.has_value();
-        if (caller.how != arrival::queued) return caller.those;
+        dials_ += dialled_since && caller.how == arrival::queued;
+        if (caller.how != arrival::queued) return those_of(caller);
         mask same = 0;
         const time slack = holds_.mean(hash) / 10;
         each_of(key, [&](ghost_pool& its, const ghost_bounds& bounds, mask bit) {
@@ -150,7 +152,7 @@ public:
     void left(std::size_t hash, time now, const comer& caller) noexcept {
         each([&](ghost_pool& its, mask bit) {
             its.leave(hash, caller.ticket);
-            if ((caller.those & bit) != 0) its.lose(hash, now);
+            if ((those_of(caller) & bit) != 0) its.lose(hash, now);
         });
     }
 
@@ -196,6 +198,7 @@ public:
         for (std::size_t i = 1; i != count; ++i) pools_[i].reset();
         if (pools_[0]) pools_[0]->count_anew();
         dials_ = waited_ = 0;
+        ++estimate_;
         seen_.reset();
         differs_ = {};
     }
@@ -226,6 +229,11 @@ private:
             if (its.serve_at_once(hash, bounds, now, how, ticket, assumed)) add(same, bit);
         });
         return same;
+    }
+
+    /// Where the use of a caller is the same, who may have come before the estimate began anew.
+    mask those_of(const comer& caller) const noexcept {
+        return caller.estimate == estimate_ ? caller.those : as_before(caller.those);
     }
 
     static constexpr std::size_t count = 1 + 4 * 3;                     ///< of simulated pools
@@ -299,6 +307,7 @@ private:
     std::uint64_t dials_ = 0;
     std::uint64_t waited_ = 0;
     std::uint64_t last_ticket_ = 0;
+    std::uint32_t estimate_ = 0;
 };
 
 }  // namespace pool::core

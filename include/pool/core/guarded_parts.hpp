@@ -141,6 +141,7 @@ public:
         return notes_ != nullptr ? notes_->ghosts.result() : pool::savings{};
     }
 
+    bool takes_notes() const noexcept { return notes_ != nullptr; }  ///< for whatever reason
     /// Whether somebody is told of events.
     bool is_observed() const noexcept { return notes_ != nullptr && notes_->has_observer(); }
 
@@ -180,7 +181,7 @@ public:
 
     /// A caller gets a lease.
     void trace_lease(const entry& lent, const call_site& where) noexcept {
-        if (notes_ == nullptr) return;
+        if (!traces_leases_) return;
         const std::lock_guard guard{lock_};
         notes_->lent_by(lent, where);
     }
@@ -228,12 +229,13 @@ protected:
     /// Nothing is open.
     guarded_parts(CapacityPolicy&& capacity, ExpiryPolicy&& expiry, pool_settings&& settings, ClockPolicy&& clock)
         : name_{std::move(settings.name)},
+          traces_leases_{settings.trace_leases},
           marks_leases_{settings.discard_unless_kept || settings.trace_leases},
           begins_unkept_{settings.discard_unless_kept},
           clock_{std::move(clock)},
           capacity_{std::move(capacity)},
           expiry_{std::move(expiry)},
-          notes_{takes_notes(settings) ? make_notes(settings) : nullptr},
+          notes_{asks_for_notes(settings) ? make_notes(settings) : nullptr},
           store_{{settings.reuse, settings.check_after}, notes_.get()} {}
 
     ~guarded_parts() = default;
@@ -311,7 +313,7 @@ private:
         typename store_type::walk way;
     };
 
-    static bool takes_notes(const pool_settings& settings) noexcept {
+    static bool asks_for_notes(const pool_settings& settings) noexcept {
         return settings.trace_leases || settings.histograms || settings.ghosts || settings.on_event;
     }
     std::unique_ptr<notes_type> make_notes(pool_settings& settings) const {
@@ -341,6 +343,7 @@ private:
     }
 
     const std::string name_;
+    const bool traces_leases_;
     const bool marks_leases_;
     const bool begins_unkept_;
     unsigned forks_ = 0;  ///< how often processes have forked until this one, as far as entries tell

@@ -121,7 +121,7 @@ public:
     /// Makes an entry for the connection of a dial that is about to begin. Strong guarantee.
     entry& make_entry_for(request& dialing) {
         entry& fresh = this->make_entry(*dialing.key_);
-        if (this->is_observed() && dialing.outdated_dials_ == 0) note_missed(fresh);
+        if (this->takes_notes()) note_missed(fresh);
         return fresh;
     }
 
@@ -271,7 +271,7 @@ private:
 
     void note_missed(const entry& fresh) const noexcept {
         const std::lock_guard guard{lock_};
-        store().count_missed(fresh);
+        store().count_missed(fresh, false);
     }
 
     /// Calls `act(ended)` under the lock, and then notifies the requests that it puts into `ended`.

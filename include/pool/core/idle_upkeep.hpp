@@ -180,6 +180,7 @@ public:
         step(closing::later, [&](moment&) {
             expiry_.swap_with(expiry);
             lowers_ = true;
+            if (auto* const notes = store().notes()) notes->ghosts.clear();  // they expire as before
             store().begin_sweep(true);  // in this step: a sweep that is under way must not end before it has lowered all
         });
         sweep();

@@ -81,9 +81,9 @@ public:
         all_[&e].began = now_();
     }
 
-    /// Its dial is for a caller that has found nothing.
-    [[gnu::cold]] void missed(const Entry& e) noexcept {
-        if (trace* const its = find(e)) ghosts.missed(e, its->ghosts, now_);
+    /// Its dial is for a caller that has found nothing, or takes nothing that is idle.
+    [[gnu::cold]] void missed(const Entry& e, bool wants_fresh) noexcept {
+        if (trace* const its = find(e)) ghosts.missed(e, its->ghosts, wants_fresh, now_);
     }
 
     /// Its dial begins again.
@@ -192,8 +192,10 @@ public:
             what.kind = event_kind::retired;
             what.why = why == retirement::expired ? its.expires_by : why;
             what.was = was;
-            ghosts.held(e, its, what.at);
-            if (its.lent_since) what.took = end_use(its, what.at);
+            if (why != retirement::taken) {  // its caller goes on with it
+                ghosts.held(e, its, what.at);
+                if (its.lent_since) what.took = end_use(its, what.at);
+            }
             its.lent_since.reset();
             its.used_until.reset();
             its.idle_since.reset();

@@ -279,7 +279,7 @@ private:
                 // In the same step, because `key` may refer to something that other code destroys.
                 if (found == nullptr && !is_over && lends()) {
                     fresh = &store().make_entry(key, expiry_.earliest(base::entry_time(now)));
-                    if (!prefers_dial) store().count_missed(*fresh);
+                    store().count_missed(*fresh, prefers_dial);
                 }
             });
             if (found != nullptr) [[likely]]
