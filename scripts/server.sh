@@ -19,13 +19,14 @@ install() {
     local policy=/usr/sbin/policy-rc.d made=
     if [[ $EUID -eq 0 && ! -e $policy ]]; then
         printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && made=yes
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
     case $1 in
     postgres) require -- postgresql ;;
     redis) require redis-server -- redis-server ;;
     *) die "no server '$1': there are postgres and redis" ;;
     esac
-    [[ -z $made ]] || rm -f "$policy"
+    [[ -z $made ]] || { rm -f "$policy" && trap - EXIT; }
 }
 
 # A port that nobody listens on now.
@@ -37,12 +38,13 @@ free_port() {
 
 # Runs a command that must not run as root.
 as_postgres=()
-[[ $EUID -ne 0 ]] || as_postgres=(runuser -u postgres --)
+[[ $EUID -ne 0 ]] || as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups)  # becomes the command
 unprivileged() { "${as_postgres[@]}" "$@"; }
 
 # Runs a command in the background, which keeps nothing of this script but its environment.
 begin() {
     (cd "$directory" && exec "$@" </dev/null >>"$directory/log" 2>&1) &
+    echo $! >"$directory/pid" # at once: a server whose start fails can be stopped
 }
 
 # wait_until <what> <command>...: for half a minute.
@@ -77,18 +79,17 @@ start_postgres() {
     for option; do options+=(-c "$option"); done
     begin "${as_postgres[@]}" "$programs/postgres" -D "$directory/data" "${options[@]}"
     wait_until 'the start of PostgreSQL' unprivileged "$programs/pg_isready" --quiet --host=127.0.0.1 --port="$port"
-    unprivileged head -n 1 "$directory/data/postmaster.pid" >"$directory/pid"
     echo "postgresql://test@127.0.0.1:$port/postgres"
 }
 
 start_redis() {
     begin redis-server --bind 127.0.0.1 --port "$port" --dir "$directory" --save '' --appendonly no --daemonize no "$@"
-    echo $! >"$directory/pid"
     wait_until 'the start of Redis' redis-cli -h 127.0.0.1 -p "$port" ping
     echo "redis://127.0.0.1:$port"
 }
 
-is_running() { [[ -e $directory/pid ]] && kill -0 "$(cat "$directory/pid")" 2>/dev/null; }
+# A process that has ended, and that nobody has waited for, does not run.
+is_running() { [[ -e $directory/pid && $(ps -o stat= -p "$(cat "$directory/pid")") == [!Z]* ]]; }
 has_ended() { ! is_running; }
 
 stop() {
@@ -112,7 +113,9 @@ start)
     ! is_running || die "a server runs in $directory already"
     [[ -e $directory/port ]] || free_port >"$directory/port"
     port=$(cat "$directory/port")
+    trap 'stop KILL' EXIT # if it does not start
     "start_$kind" "$@"
+    trap - EXIT
     ;;
 stop | remove)
     directory=$1

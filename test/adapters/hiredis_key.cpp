@@ -34,8 +34,8 @@ TEST_CASE("hiredis: a key is read from a URL") {
     CHECK(connection_key::from_url("redis://:a%40b%3A@db") == connection_key{.host = "db", .as = {.password = "a@b:"}});
     CHECK(connection_key::from_url("redis://me:a@b:c@db/1") ==
           connection_key{.host = "db", .as = {.user = "me", .password = "a@b:c"}, .database = 1});
-    CHECK(connection_key::from_url("redis://db?db=3&client_name=a%20b&protocol=3") ==
-          connection_key{.host = "db", .database = 3, .client_name = "a b", .protocol = 3});
+    CHECK(connection_key::from_url("redis://db?db=3&client_name=a%20b") ==
+          connection_key{.host = "db", .database = 3, .client_name = "a b"});
     CHECK(connection_key::from_url("unix:///run/redis.sock?db=3") ==
           connection_key{.host = "/run/redis.sock", .database = 3});
     CHECK(connection_key::from_url("unix://me:pw@/run/r") ==
@@ -64,13 +64,13 @@ TEST_CASE("hiredis: what is wrong with a URL is said without the password") {
     is_refused("redis://[::1", "a [ without its ]");
     is_refused("redis://[]", "the host is empty");
     is_refused("redis://[::1]7", "something other than a port follows the host");
-    is_refused("redis://db?secret", "the parameters are db=<number>, client_name=<text> and protocol=<2 or 3>");
+    is_refused("redis://db?secret", "the parameters are db=<number> and client_name=<text>");
     is_refused("unix://run/redis.sock", "the path of a Unix socket does not begin with a slash");
 }
 
 TEST_CASE("hiredis: each field of a key tells keys apart") {
     const connection_key all[] = {{}, {.host = "db"}, {.port = 1}, {.as = {.user = "me"}}, {.as = {.password = "pw"}},
-        {.database = 1}, {.client_name = "me"}, {.protocol = 3}};
+        {.database = 1}, {.client_name = "me"}};
     for (const auto& a : all) {
         for (const auto& b : all) {
             CHECK(traits::equal(a, b) == (&a == &b));
@@ -81,10 +81,11 @@ TEST_CASE("hiredis: each field of a key tells keys apart") {
 
 TEST_CASE("hiredis: a key is shown as a URL without its password") {
     CHECK(traits::describe({}) == "redis://127.0.0.1:6379/0");
-    CHECK(traits::describe(connection_key::from_url("redis://me:secret@[::1]:7/2?client_name=x&protocol=3")) ==
-          "redis://me@[::1]:7/2?client_name=x&protocol=3");
+    CHECK(traits::describe(connection_key::from_url("redis://me:secret@[::1]:7/2?client_name=x")) ==
+          "redis://me@[::1]:7/2?client_name=x");
     CHECK(traits::describe(connection_key::from_url("redis://:secret@db")) == "redis://default@db:6379/0");
-    CHECK(traits::describe(connection_key::from_url("unix:///run/r?protocol=3")) == "unix:///run/r?db=0&protocol=3");
+    CHECK(traits::describe(connection_key::from_url("unix:///run/r?client_name=x")) ==
+          "unix:///run/r?db=0&client_name=x");
 }
 
 }  // namespace hiredis_key

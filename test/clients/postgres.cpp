@@ -20,6 +20,7 @@
 #include <vector>
 
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -58,15 +59,49 @@ TEST_CASE("postgres: a call that throws keeps its connection if that can be clea
     const connection_key key = db.key();
     for (const misdeed& each : misdeeds) {
         CAPTURE(each.name);
-        connections conns{{.max_open = 1, .acquire_timeout = 10s}, pool::libpq::dial{}};
+        connections conns{{.max_open = 1, .acquire_timeout = 10s}, quiet_dial()};
+        bool is_idle = false;
         CHECK_THROWS_AS(conns.invoke(key,
                             [&](connection& c) {
                                 each.commit(c);
+                                is_idle = PQtransactionStatus(c) != PQTRANS_ACTIVE;
                                 throw std::domain_error{"of the caller"};
                             }),
             std::domain_error);
+        CHECK(conns.stats().idle == (each.is_kept && is_idle));
         conns.invoke(key, check_clean);
     }
+}
+
+TEST_CASE("postgres: what is read while a connection is cleaned or closed reaches nobody who has gone") {
+    database& db = shared_database();
+    for (const bool is_cleaned : {true, false}) {
+        CAPTURE(is_cleaned);
+        connection c = quiet_dial()(db.key());
+        int notices = 0;
+        PQsetNoticeProcessor(
+            c, [](void* of, const char*) { ++*static_cast<int*>(of); }, &notices);
+        send_and_wait(c, "do $$ begin raise notice 'to nobody'; end $$");
+        notices = 0;
+        if (is_cleaned) c.clean();
+        c.close();
+        CHECK(notices == 0);
+    }
+}
+
+TEST_CASE("postgres: a server that is silent holds up a give-back and a close no longer than their timeouts") {
+    database db;
+    connections conns{{.max_open = 1}, pool::libpq::dial{{.reset_timeout = 100ms, .close_timeout = 100ms}}};
+    auto lent = conns.acquire(db.key());
+    const auto processes = db.processes();
+    const auto stop_all = [&](int signal) {
+        for (const int each : processes) ::kill(each, signal);
+    };
+    stop_all(SIGSTOP);
+    lent.give_back();  // it returns, although the server goes on only then
+    stop_all(SIGCONT);
+    CHECK(conns.stats().failed_resets == 1);
+    CHECK(conns.stats().idle == 0);
 }
 
 TEST_CASE("postgres: with rollback_only, an open transaction is rolled back, and settings stay") {
@@ -195,8 +230,19 @@ TEST_CASE("postgres: keys are equal if libpq reads the same from them, and never
         CHECK(one != connection_key{other});
     const connection_key quoted{R"(user='it\'s' password='a\\b')"};
     CHECK(connection_key{quoted.conninfo()} == quoted);
-    CHECK_THROWS_WITH_AS(connection_key{"hst=db"},
-        "pool: not a connection string of libpq: invalid connection option \"hst\"", std::invalid_argument);
+    CHECK(connection_key{"host='' port=1"} != connection_key{"port=1"});  // an empty value overrides the environment
+    for (const char* wrong : {"hst=db", "password=my s3cret", "postgresql://app:s3cr%zzet@db/orders",
+             "postgresql://app:s3cret@[::1/orders"}) {
+        try {
+            (void)connection_key{wrong};
+            FAIL("it is taken");
+        } catch (const std::invalid_argument& e) {
+            const std::string what = e.what();
+            CAPTURE(what);
+            CHECK(what.starts_with("pool: not a connection string of libpq: "));
+            CHECK(what.find("s3cr") == what.npos);
+        }
+    }
 }
 
 TEST_CASE("postgres: a connection is kept alive, and is open as long as its server is") {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <fstream>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -38,6 +40,20 @@ public:
     /// A connection that is not of a pool.
     std::unique_ptr<connection> admin() const {
         return std::make_unique<connection>(pool::libpq::dial{}(connection_key{url() + "?application_name=admin"}));
+    }
+
+    /// The processes of the server that a client has to do with: the one that listens, and those of its connections.
+    std::vector<int> processes() const {
+        std::vector<int> all;
+        const auto c = admin();
+        const result pids = c->execute(
+            "select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()");
+        for (int row = 0; row != PQntuples(pids.get()); ++row) all.push_back(std::stoi(text(pids, row)));
+        std::ifstream file{directory() + "/data/postmaster.pid"};
+        int postmaster = 0;
+        file >> postmaster;
+        all.push_back(postmaster);
+        return all;
     }
 
     /// The key of the pools.

@@ -112,7 +112,7 @@ public:
         if (context_ == nullptr) return;
         if (with_.close_timeout > with_.close_timeout.zero() && ::shutdown(context_->fd, SHUT_WR) == 0) {
             try {
-                const adapters::kernel::limited_wait wait{within(with_.close_timeout)};
+                const adapters::kernel::limited_wait wait{adapters::kernel::within(with_.close_timeout)};
                 char left[1024];
                 do wait.for_events(context_->fd, POLLIN);
                 while (::recv(context_->fd, left, sizeof left, MSG_DONTWAIT) > 0);
@@ -141,14 +141,14 @@ public:
     void clean() {
         if (!healthy()) throw broken("replies, or commands, or an error are left over");
         put_back_options();
-        if (with_.how == reset::all) exchange(setup_, replies_, within(with_.reset_timeout));
+        if (with_.how == reset::all) exchange(setup_, replies_, adapters::kernel::within(with_.reset_timeout));
         is_used_ = false;
     }
 
     /// Asks the server for an answer, or throws as `clean` does.
     void keep_alive() {
         if (!healthy()) throw broken("it has failed, or is out of step");
-        exchange({}, 0, within(with_.reset_timeout));
+        exchange({}, 0, adapters::kernel::within(with_.reset_timeout));
     }
 
 private:
@@ -173,7 +173,6 @@ private:
         if (with.how == reset::all) add({"RESET"});
         if (!key.as.user.empty()) add({"AUTH", key.as.user, key.as.password});
         else if (!key.as.password.empty()) add({"AUTH", key.as.password});
-        if (key.protocol != 2) add({"HELLO", std::to_string(key.protocol)});
         if (key.database != 0) add({"SELECT", std::to_string(key.database)});
         if (!key.client_name.empty()) add({"CLIENT", "SETNAME", key.client_name});
     }
@@ -183,11 +182,6 @@ private:
         if (closed() || context_->flags != flags_ || sdslen(context_->obuf) != 0) return false;
         const redisReader& from = *context_->reader;
         return from.err == 0 && from.ridx == -1 && from.pos == from.len;
-    }
-
-    static dial_context within(std::chrono::milliseconds limit) {
-        constexpr std::chrono::milliseconds most = std::chrono::hours{10'000};  // no time point overflows
-        return {.deadline = std::chrono::steady_clock::now() + std::min(limit, most)};
     }
 
     void put_back_options() noexcept {
@@ -242,12 +236,12 @@ private:
     /// The reply to command `index` of an exchange must be the right one.
     void check(const redisReply& r, std::size_t index, std::size_t replies, const std::string& nonce) const {
         const std::string_view said = kernel::text_of(r);
-        if (r.type == REDIS_REPLY_ERROR) throw broken(std::string(said), error::origin::reply);
+        // The server quotes the arguments of a command that it does not know: of AUTH, a password.
+        if (r.type == REDIS_REPLY_ERROR)
+            throw broken(std::string(said.substr(0, said.find(", with args"))), error::origin::reply);
         const bool is_reset = index == 0 && replies > 0 && with_.how == reset::all;
-        // HELLO answers with a list; AUTH, SELECT and CLIENT SETNAME with OK.
-        const bool is_right = index == replies ? said == nonce
-                              : is_reset       ? said == "RESET"
-                                               : r.str == nullptr || said == "OK";
+        // AUTH, SELECT and CLIENT SETNAME answer with OK.
+        const bool is_right = index == replies ? said == nonce : is_reset ? said == "RESET" : said == "OK";
         if (!is_right) throw broken("a reply is left over: the connection is out of step");
     }
 
@@ -311,21 +305,24 @@ struct dial {
     /// Connects, and makes the connection what the key says.
     connection operator()(const connection_key& key, const dial_context& limits = {}) const {
         const std::string to = key_traits<connection_key>::describe(key) + ": ";
-        if (key.protocol != 2 && (key.protocol != 3 || HIREDIS_MAJOR < 1))
-            throw std::invalid_argument{to + "this hiredis does not read RESP" + std::to_string(key.protocol)};
+        if (with.reset_timeout <= with.reset_timeout.zero())
+            throw std::invalid_argument{to + "the reset_timeout is not positive"};
         try {
             const bool is_path = key.host.starts_with('/');
             connection made{is_path ? adapters::kernel::connect_to_path(key.host, limits)
                                     : adapters::kernel::connect_to_host(key.host, key.port, limits),
                 key, with};
+            made.with_.close_timeout = {};  // a dial that fails keeps to its own limits
             made.exchange(made.setup_, made.replies_, limits);
+            made.with_.close_timeout = with.close_timeout;
             return made;
         } catch (const std::system_error& e) {
             if (e.code() == std::errc::timed_out || e.code() == std::errc::operation_canceled)
                 throw std::system_error{e.code(), to + "not connected"};
             throw error{to + e.what(), error::origin::unsent};
         } catch (const error& e) {
-            const bool has_no_reset = std::string_view{e.what()}.find("ERR unknown command") != std::string_view::npos;
+            const std::string_view said = e.what();
+            const bool has_no_reset = said.find("ERR unknown command") != said.npos && said.find("RESET") != said.npos;
             throw error{to + e.what() + (has_no_reset ? "; reset::all needs Redis 6.2" : ""), error::origin::unsent};
         } catch (const std::runtime_error& e) {
             throw error{to + e.what(), error::origin::unsent};

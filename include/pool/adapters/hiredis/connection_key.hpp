@@ -26,20 +26,19 @@ struct login {
 };
 
 /// Everything that decides what a connection is, so that all connections of one key are interchangeable. TLS is not among
-/// it, because hiredis 0.14 has none.
+/// it, because hiredis 0.14 has none. All speak RESP2: with RESP3, a push of the server could be taken for a reply.
 struct connection_key {
     std::string host = "127.0.0.1";  ///< a name or an address; or, if it begins with `/`, the path of a Unix socket
     int port = 6379;                 ///< not used with a Unix socket
     login as{};                      ///< as whom it authenticates
     int database = 0;                ///< its database
     std::string client_name{};       ///< how CLIENT LIST shows it; empty is no name
-    int protocol = 2;                ///< the version of RESP: 2, or 3, which needs hiredis 1.0
 
     /// By all fields.
     friend bool operator==(const connection_key&, const connection_key&) = default;
 
     /// Reads `redis://user:password@host:port/database` or `unix://user:password@/path`. All but the scheme, and the path of
-    /// a Unix socket, may be left out. `?db=1&client_name=billing&protocol=2` may follow. User and password may have
+    /// a Unix socket, may be left out. `?db=1&client_name=billing` may follow. User and password may have
     /// percent-encoded characters. Throws `std::invalid_argument` with what is wrong, and never with the text itself,
     /// which may have a password in it.
     static connection_key from_url(std::string_view url);
@@ -101,8 +100,7 @@ inline void read_parameters(std::string_view parameters, connection_key& key) {
         const auto value = equals == each.npos ? std::string_view{} : each.substr(equals + 1);
         if (name == "db") key.database = number_in_url(value, 65535, "database");
         else if (name == "client_name") key.client_name = decoded(value);
-        else if (name == "protocol" && (value == "2" || value == "3")) key.protocol = value == "2" ? 2 : 3;
-        else refuse_url("the parameters are db=<number>, client_name=<text> and protocol=<2 or 3>");
+        else refuse_url("the parameters are db=<number> and client_name=<text>");
     }
 }
 
@@ -180,9 +178,7 @@ struct pool::key_traits<pool::hiredis::connection_key> : pool::seeded_key_traits
         else text += '[' + key.host + ']';
         if (!is_path) text += ':' + std::to_string(key.port);
         text += (is_path ? "?db=" : "/") + std::to_string(key.database);
-        char separator = is_path ? '&' : '?';
-        if (!key.client_name.empty()) text += std::exchange(separator, '&') + ("client_name=" + key.client_name);
-        if (key.protocol != 2) text += separator + ("protocol=" + std::to_string(key.protocol));
+        if (!key.client_name.empty()) text += (is_path ? "&client_name=" : "?client_name=") + key.client_name;
         return text;
     }
 };

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <pool/core/platform.hpp>
+#include <pool/core/saturating.hpp>
 #include <pool/dial.hpp>
 
 /// @file
@@ -31,6 +32,11 @@ inline bool has_input(int socket) noexcept {
     }
 }
 
+/// The limit of something that begins now, and may take so long.
+inline dial_context within(std::chrono::nanoseconds time) noexcept {
+    return {.deadline = core::saturating_add(std::chrono::steady_clock::now(), time)};
+}
+
 /// Waits for sockets until a deadline, or until a stop is requested, which ends a wait at once. Not thread-safe.
 class limited_wait {
 public:
@@ -46,8 +52,9 @@ public:
     void for_events(int socket, short events) const {
         for (;;) {
             if (limits_.stop.stop_requested()) fail(ECANCELED);
-            const auto left = limits_.deadline - std::chrono::steady_clock::now();
-            if (left <= left.zero()) fail(ETIMEDOUT);
+            const auto now = std::chrono::steady_clock::now();
+            if (limits_.deadline <= now) fail(ETIMEDOUT);
+            const auto left = limits_.deadline - now;
             pollfd states[2] = {
                 {.fd = socket, .events = events, .revents = 0}, {.fd = -1, .events = POLLIN, .revents = 0}};
             if (wake_up_) states[1].fd = wake_up_->readable();
@@ -67,11 +74,15 @@ private:
     private:
         struct pipe_ends {
             pipe_ends() {
+#ifdef __linux__
+                if (::pipe2(fd, O_CLOEXEC | O_NONBLOCK) != 0) fail(errno);
+#else
                 if (::pipe(fd) != 0) fail(errno);
                 for (const int each : fd) {
                     ::fcntl(each, F_SETFD, FD_CLOEXEC);
                     ::fcntl(each, F_SETFL, O_NONBLOCK);
                 }
+#endif
             }
             pipe_ends(const pipe_ends&) = delete;
             pipe_ends& operator=(const pipe_ends&) = delete;

@@ -242,6 +242,7 @@ private:
         void end(Self& self, std::exception_ptr error) {
             limit_->is_over = true;
             limit_->timer.cancel();
+            if (limit_->is_late) of_->give_up_server();
             if (limit_->is_late)
                 error = std::make_exception_ptr(
                     std::system_error{std::make_error_code(std::errc::timed_out), "pool: the server does not answer"});
@@ -270,7 +271,11 @@ private:
     /// The command of a keep-alive.
     struct next_of_keeping {
         int count = 0;
-        const char* operator()(async_connection&) { return count++ == 0 ? "" : nullptr; }
+        const char* operator()(async_connection& of) {
+            if (count++ == 0) return of.check_idle(), "";
+            of.forget_notifications();
+            return nullptr;
+        }
     };
     using keeping = commands<next_of_keeping>;
 

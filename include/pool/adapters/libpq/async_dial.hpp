@@ -32,7 +32,8 @@ namespace pool::libpq {
 /// kept by the caller. Only the look-up of a host name blocks: give `hostaddr`, if that matters.
 class async_dial {
 public:
-    explicit async_dial(const libpq::options& how = {}) noexcept : options_{how} {}  ///< cleans as these options say
+    /// Cleans as these options say. Throws `std::invalid_argument` if `reset_timeout` is not positive.
+    explicit async_dial(const libpq::options& how = {}) : options_{how} { kernel::check(how); }
 
     /// Opens one, and calls `handler(async_connection)`, or `handler(std::exception_ptr)` as `dial` throws.
     template <class Handler>

@@ -6,13 +6,17 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <future>
 #include <initializer_list>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <unistd.h>
@@ -56,6 +60,16 @@ struct options {
     PQnoticeProcessor on_notice = nullptr;
 };
 
+namespace kernel {
+
+/// Refuses options with which no connection would be kept.
+inline void check(const options& how) {
+    if (how.reset_timeout <= how.reset_timeout.zero())
+        throw std::invalid_argument{"pool: the reset_timeout of connections of libpq is not positive"};
+}
+
+}  // namespace kernel
+
 /// Owns a `PGconn`, and converts to `PGconn*`, so that the functions of libpq take it. Move-only. Not thread-safe, as a
 /// `PGconn`.
 class connection {
@@ -74,7 +88,8 @@ public:
         : conn_{std::exchange(other.conn_, nullptr)},
           options_{other.options_},
           receiver_{other.receiver_},
-          processor_{other.processor_} {}
+          processor_{other.processor_},
+          is_silent_{other.is_silent_} {}
     /// Finishes its own connection first.
     connection& operator=(connection&& other) noexcept {
         connection taken{std::move(other)};
@@ -82,6 +97,7 @@ public:
         std::swap(options_, taken.options_);
         std::swap(receiver_, taken.receiver_);
         std::swap(processor_, taken.processor_);
+        std::swap(is_silent_, taken.is_silent_);
         return *this;
     }
     ~connection() { PQfinish(conn_); }
@@ -100,7 +116,7 @@ public:
 
     /// Stops the command that is running, by a request on a connection of its own, which blocks. Afterwards the command ends
     /// with the error "57014", or as it would have. Throws `error` if the request could not be sent. Another thread may call
-    /// it.
+    /// it while the owner waits for the command; it has to have returned before the connection is given back, moved or closed.
     void cancel() const {
         const std::unique_ptr<PGcancel, void (*)(PGcancel*)> request{PQgetCancel(conn_), PQfreeCancel};
         char text[256] = "";
@@ -111,11 +127,13 @@ public:
     // What a pool asks.
 
     /// Finishes the connection, and waits until the server has, but at most `close_timeout`. If a command is running, cancels
-    /// it first: a server would not notice before it writes.
+    /// it first: a server would not notice before it writes. Without a timeout, and after a cleaning or a keep-alive that the
+    /// server has not answered in time, does neither.
     void close() noexcept {
-        if (closed()) return finish();
-        const dial_context limits{.deadline = std::chrono::steady_clock::now() + options_.close_timeout};
-        const int socket = options_.close_timeout > options_.close_timeout.zero() ? ::dup(PQsocket(conn_)) : -1;
+        if (closed() || is_silent_ || options_.close_timeout <= options_.close_timeout.zero()) return finish();
+        put_back_hooks();
+        const dial_context limits = adapters::kernel::within(options_.close_timeout);
+        const int socket = ::fcntl(PQsocket(conn_), F_DUPFD_CLOEXEC, 0);
         try {
             cancel_until(limits.deadline);
             finish();
@@ -132,21 +150,25 @@ public:
     /// Whether a call that has thrown has left it such that it can be cleaned: no command is running, and no result is unread.
     bool reusable() const noexcept { return !closed() && PQtransactionStatus(conn_) != PQTRANS_ACTIVE; }
 
-    /// Whether nothing has arrived while it was idle. After the server has ended it, something has. About 0.1 us.
+    /// Whether nothing has arrived while it was idle. After the server has ended it, something has. Less than a microsecond.
     bool healthy() const noexcept { return !closed() && !adapters::kernel::has_input(PQsocket(conn_)); }
 
     /// Cleans it, for its next user. Throws `error`, or a `std::system_error`, if it cannot be cleaned: a command is still
     /// running, or is a COPY, or the pipeline mode is on, or the server does not answer in time.
     void clean() {
         begin_cleaning();
-        const dial_context limits{.deadline = std::chrono::steady_clock::now() + options_.reset_timeout};
+        const dial_context limits = adapters::kernel::within(options_.reset_timeout);
         if (needs_rollback()) run("ROLLBACK", limits);
         if (needs_discard()) run("DISCARD ALL", limits);
         end_cleaning();
     }
 
-    /// Sends an empty command, and waits for its answer. Throws as `clean`.
-    void keep_alive() { run("", {.deadline = std::chrono::steady_clock::now() + options_.reset_timeout}); }
+    /// Sends an empty command, and waits for its answer. Throws as `clean`, also if something has arrived before.
+    void keep_alive() {
+        check_idle();
+        run("", adapters::kernel::within(options_.reset_timeout));
+        forget_notifications();
+    }
 
     /// In the child of a fork: closes the socket without a word to the server, and forgets the rest.
     void abandon() noexcept {
@@ -159,14 +181,14 @@ public:
 protected:
     /// Puts back what is not the server's. Throws as `clean`.
     void begin_cleaning() {
+        put_back_hooks();  // first: what is read next may call them
         if (PQpipelineStatus(conn_) != PQ_PIPELINE_OFF) throw error{"pool: it is in pipeline mode", {}};
         drain();
         PQsetnonblocking(conn_, 0);
-        PQsetNoticeReceiver(conn_, receiver_, nullptr);
-        PQsetNoticeProcessor(conn_, processor_, nullptr);
-        PQsetErrorVerbosity(conn_, PQERRORS_DEFAULT);
-        PQsetErrorContextVisibility(conn_, PQSHOW_CONTEXT_ERRORS);
-        PQuntrace(conn_);
+    }
+    /// Throws if something has arrived on an idle connection.
+    void check_idle() const {
+        if (!healthy()) throw error{"pool: something has arrived while it was idle", {}, true};
     }
     bool needs_rollback() const noexcept { return PQtransactionStatus(conn_) != PQTRANS_IDLE; }
     bool needs_discard() const noexcept { return options_.reset == reset::discard_all; }
@@ -176,12 +198,19 @@ protected:
         if (PQtransactionStatus(conn_) != PQTRANS_IDLE) throw error{"pool: a transaction is still open", {}};
     }
 
+    /// The server has not answered in time: a close does not wait for it.
+    void give_up_server() noexcept { is_silent_ = true; }
+    /// They are for the user that has listened.
+    void forget_notifications() noexcept {
+        while (PGnotify* const each = PQnotifies(conn_)) PQfreemem(each);
+    }
+
     std::chrono::nanoseconds reset_timeout() const noexcept { return options_.reset_timeout; }
 
     [[noreturn]] void fail(const PGresult* of = nullptr) const {
         const char* const state = of != nullptr ? PQresultErrorField(of, PG_DIAG_SQLSTATE) : nullptr;
         const char* const text = of != nullptr ? PQresultErrorMessage(of) : PQerrorMessage(conn_);
-        throw error{kernel::text_of(text), state != nullptr ? state : ""};
+        throw error{kernel::text_of(text), state != nullptr ? state : "", PQstatus(conn_) != CONNECTION_OK};
     }
 
     static bool is_copy(const PGresult* of) noexcept {
@@ -208,13 +237,22 @@ protected:
     }
 
 private:
+    /// The functions that its user may have set, and which may refer to what has gone.
+    void put_back_hooks() noexcept {
+        PQsetNoticeReceiver(conn_, receiver_, nullptr);
+        PQsetNoticeProcessor(conn_, processor_, nullptr);
+        PQsetErrorVerbosity(conn_, PQERRORS_DEFAULT);
+        PQsetErrorContextVisibility(conn_, PQSHOW_CONTEXT_ERRORS);
+        PQuntrace(conn_);
+    }
+
     void finish() noexcept { PQfinish(std::exchange(conn_, nullptr)); }
 
     /// Cancels what is running, until it ends. A request may come before the server has begun with the command, which then
     /// does not heed it.
     void cancel_until(std::chrono::steady_clock::time_point deadline) {
         for (std::chrono::milliseconds patience{1}; PQtransactionStatus(conn_) == PQTRANS_ACTIVE; patience *= 2) {
-            cancel();
+            cancel_within(deadline);
             const auto now = std::chrono::steady_clock::now();
             const adapters::kernel::limited_wait wait{{.deadline = std::min(deadline, now + patience)}};
             try {
@@ -223,6 +261,21 @@ private:
                 if (now >= deadline) throw;
             }
         }
+    }
+
+    /// Sends the request by a thread of its own, because that of libpq has no limit. It goes on if the time is over.
+    void cancel_within(std::chrono::steady_clock::time_point deadline) const {
+        const std::shared_ptr<PGcancel> request{PQgetCancel(conn_), PQfreeCancel};
+        if (request == nullptr) throw std::bad_alloc{};
+        std::promise<void> sent;
+        const std::future<void> is_sent = sent.get_future();
+        std::thread{[request, sent = std::move(sent)]() mutable {
+            char text[256] = "";
+            (void)PQcancel(request.get(), text, sizeof text);
+            sent.set_value();
+        }}.detach();
+        if (is_sent.wait_until(deadline) != std::future_status::ready)
+            throw std::system_error{std::make_error_code(std::errc::timed_out), "pool: cancel a command"};
     }
 
     /// Reads all results, as long as it may wait. Returns false if that has no end: of a COPY, or of a pipeline.
@@ -238,10 +291,10 @@ private:
         }
     }
 
-    /// Reads the results that are there, which a caller has not read. Does not wait.
+    /// Reads the results that are there, which a caller has not read. Does not wait, and takes no more from the system than once.
     void drain() {
+        if (PQtransactionStatus(conn_) == PQTRANS_ACTIVE && PQconsumeInput(conn_) == 0) fail();
         while (PQtransactionStatus(conn_) == PQTRANS_ACTIVE) {
-            if (PQconsumeInput(conn_) == 0) fail();
             if (PQisBusy(conn_) != 0) throw error{"pool: a command is still running", {}};
             const result left{PQgetResult(conn_)};
             if (left != nullptr && is_copy(left.get())) throw error{"pool: a COPY is not finished", {}};
@@ -250,6 +303,7 @@ private:
 
     /// Executes a command within a limit.
     void run(const char* command, const dial_context& limits) {
+        is_silent_ = true;
         const adapters::kernel::limited_wait wait{limits};
         PQsetnonblocking(conn_, 1);
         if (PQsendQuery(conn_, command) == 0) fail();
@@ -266,20 +320,17 @@ private:
             }
             result got{PQgetResult(conn_)};
             if (got == nullptr) break;
+            is_silent_ = false;
             (void)checked(std::move(got));
         }
         PQsetnonblocking(conn_, 0);
-    }
-
-    /// They are for the user that has listened.
-    void forget_notifications() noexcept {
-        while (PGnotify* const each = PQnotifies(conn_)) PQfreemem(each);
     }
 
     PGconn* conn_ = nullptr;
     libpq::options options_{};
     PQnoticeReceiver receiver_ = nullptr;
     PQnoticeProcessor processor_ = nullptr;
+    bool is_silent_ = false;  ///< the server has not answered a command of the pool's own
 };
 
 }  // namespace pool::libpq

@@ -30,6 +30,17 @@ struct free_options {
 };
 using parameters = std::unique_ptr<PQconninfoOption, free_options>;
 
+/// A text in which each quotation is left out.
+inline std::string without_quotes(std::string_view text) {
+    std::string kept;
+    for (auto at = text.find('"'); at != text.npos; at = text.find('"')) {
+        kept.append(text.substr(0, at)).append("\"...\"");
+        const auto end = text.find('"', at + 1);
+        text.remove_prefix(end == text.npos ? text.size() : end + 1);
+    }
+    return kept.append(text);
+}
+
 }  // namespace kernel
 
 /// Decides which server, which database, as who, and how: all parameters of a connection string of libpq, whatever they are.
@@ -40,18 +51,20 @@ using parameters = std::unique_ptr<PQconninfoOption, free_options>;
 class connection_key {
 public:
     /// From a connection string: "host=db dbname=orders" or "postgresql://db/orders". Throws `std::invalid_argument` with
-    /// what libpq says of a string that it cannot read, and `std::bad_alloc`. O(n log n).
+    /// what libpq says of a string that it cannot read, but for the part that it quotes, which may be a password; and
+    /// `std::bad_alloc`. O(n log n).
     explicit(false) connection_key(const std::string& text) {
         char* message = nullptr;
         const kernel::parameters all{PQconninfoParse(text.c_str(), &message)};
         const std::unique_ptr<char, void (*)(void*)> owned{message, PQfreemem};
         if (all == nullptr) {
             if (message == nullptr) throw std::bad_alloc{};
-            throw std::invalid_argument{"pool: not a connection string of libpq: " + kernel::text_of(message)};
+            throw std::invalid_argument{
+                "pool: not a connection string of libpq: " + kernel::without_quotes(kernel::text_of(message))};
         }
         std::vector<const PQconninfoOption*> given;
         for (const PQconninfoOption* each = all.get(); each->keyword != nullptr; ++each)
-            if (each->val != nullptr && *each->val != '\0') given.push_back(each);
+            if (each->val != nullptr) given.push_back(each);  // an empty value keeps libpq from taking another one
         std::sort(given.begin(), given.end(),
             [](const auto* a, const auto* b) { return std::string_view{a->keyword} < b->keyword; });
         for (const PQconninfoOption* each : given) {

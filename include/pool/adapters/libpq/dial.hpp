@@ -29,7 +29,8 @@ namespace pool::libpq {
 /// matters. Throws `error` with what the server or libpq says, and a `std::system_error` for the limits.
 class dial {
 public:
-    explicit dial(const libpq::options& how = {}) noexcept : options_{how} {}  ///< cleans as these options say
+    /// Cleans as these options say. Throws `std::invalid_argument` if `reset_timeout` is not positive.
+    explicit dial(const libpq::options& how = {}) : options_{how} { kernel::check(how); }
 
     /// Opens one.
     connection operator()(const connection_key& key, const dial_context& context = {}) const {

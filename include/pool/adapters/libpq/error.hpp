@@ -16,17 +16,23 @@ namespace pool::libpq {
 /// An error of libpq, or of the server: its text is what they say.
 class error : public std::runtime_error {
 public:
-    /// With the text of the server or of libpq, and the SQLSTATE; none if the server has sent none.
-    error(const std::string& text, std::string_view sqlstate) : std::runtime_error{text}, sqlstate_{sqlstate} {}
+    /// With the text of the server or of libpq, and the SQLSTATE; none if the server has sent none. `has_lost_connection`:
+    /// the connection is broken.
+    error(const std::string& text, std::string_view sqlstate, bool has_lost_connection = false)
+        : std::runtime_error{text},
+          sqlstate_{sqlstate},
+          has_lost_connection_{has_lost_connection} {}
 
     /// The five characters of the SQLSTATE, as "23505"; empty if the error is not of the server.
     const std::string& sqlstate() const noexcept { return sqlstate_; }
+    bool has_lost_connection() const noexcept { return has_lost_connection_; }  ///< whether the connection is broken
 
 private:
     std::string sqlstate_;
+    bool has_lost_connection_;
 };
 
-/// Whether an error is one of the connection, and not of the command: the server has ended it, or the network has. For
+/// Whether an error is one of the connection, and not of the command: it is broken, or the server says that it ends it. For
 /// `pool::retry_stale`, with commands that may be executed twice: nobody knows whether the server has executed one whose
 /// answer was lost. If a server ends a connection that is just being lent, its reason is mostly lost, too, so an error with
 /// that reason says no more.
@@ -34,7 +40,7 @@ inline bool lost_connection(const std::exception& e) noexcept {
     const auto* const known = dynamic_cast<const error*>(&e);
     if (known == nullptr) return false;
     const std::string_view state = known->sqlstate();
-    return state.empty() || state.starts_with("08") || state == "57P01" || state == "57P02" || state == "57P03";
+    return known->has_lost_connection() || state == "57P01" || state == "57P02" || state == "57P03";
 }
 
 namespace kernel {
