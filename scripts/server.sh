@@ -89,7 +89,12 @@ start_redis() {
 }
 
 # A process that has ended, and that nobody has waited for, does not run.
-is_running() { [[ -e $directory/pid && $(ps -o stat= -p "$(cat "$directory/pid")") == [!Z]* ]]; }
+is_running() {
+    local pid
+    [[ -e $directory/pid ]] || return 1
+    pid=$(cat "$directory/pid")
+    kill -0 "$pid" 2>/dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$pid/status"
+}
 has_ended() { ! is_running; }
 
 stop() {
