@@ -190,7 +190,9 @@ protected:
     void check_idle() const {
         if (!healthy()) throw error{"pool: something has arrived while it was idle", {}, true};
     }
+    /// Whether a transaction is open.
     bool needs_rollback() const noexcept { return PQtransactionStatus(conn_) != PQTRANS_IDLE; }
+    /// Whether all is to be discarded.
     bool needs_discard() const noexcept { return options_.reset == reset::discard_all; }
     /// After the server has been told. Throws as `clean`.
     void end_cleaning() {
@@ -205,14 +207,17 @@ protected:
         while (PGnotify* const each = PQnotifies(conn_)) PQfreemem(each);
     }
 
+    /// How long a cleaning may take.
     std::chrono::nanoseconds reset_timeout() const noexcept { return options_.reset_timeout; }
 
+    /// Throws the error of a result, or of the connection.
     [[noreturn]] void fail(const PGresult* of = nullptr) const {
         const char* const state = of != nullptr ? PQresultErrorField(of, PG_DIAG_SQLSTATE) : nullptr;
         const char* const text = of != nullptr ? PQresultErrorMessage(of) : PQerrorMessage(conn_);
         throw error{kernel::text_of(text), state != nullptr ? state : "", PQstatus(conn_) != CONNECTION_OK};
     }
 
+    /// Whether a COPY begins.
     static bool is_copy(const PGresult* of) noexcept {
         const auto status = PQresultStatus(of);
         return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
