@@ -189,12 +189,12 @@ std::errc error_of(const pool::dial_context& limits, const connection_key& key) 
 }
 
 TEST_CASE("postgres: a dial ends at its deadline, at the timeout of its key, and when it is stopped") {
-    const silent_listener peer;
-    CHECK(error_of({.deadline = std::chrono::steady_clock::now() + 20ms}, peer.key()) == std::errc::timed_out);
-    CHECK(error_of({}, peer.key().conninfo() + " connect_timeout=1") == std::errc::timed_out);
+    const support::loopback_listener peer;
+    CHECK(error_of({.deadline = std::chrono::steady_clock::now() + 20ms}, key_of(peer)) == std::errc::timed_out);
+    CHECK(error_of({}, key_of(peer).conninfo() + " connect_timeout=1") == std::errc::timed_out);
     std::stop_source stop;
     std::jthread stops{[&] { stop.request_stop(); }};
-    CHECK(error_of({.stop = stop.get_token()}, peer.key()) == std::errc::operation_canceled);
+    CHECK(error_of({.stop = stop.get_token()}, key_of(peer)) == std::errc::operation_canceled);
 }
 
 TEST_CASE(

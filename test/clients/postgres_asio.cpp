@@ -111,11 +111,11 @@ TEST_CASE("postgres_asio: a dial says what the server has said") {
 }
 
 TEST_CASE("postgres_asio: a dial that nobody answers ends with its caller") {
-    const postgres::silent_listener peer;
+    const support::loopback_listener peer;
     boost::asio::io_context context;
     connections conns{{.max_open = 1}};
     const auto acquire = [&]() -> awaitable<void> {
-        (void)co_await pool::asio::async_acquire(conns, peer.key(), quiet_dial(), 20ms, use_awaitable);
+        (void)co_await pool::asio::async_acquire(conns, postgres::key_of(peer), quiet_dial(), 20ms, use_awaitable);
     };
     CHECK_THROWS_AS(run(context, acquire()), boost::system::system_error);
     CHECK(conns.stats().dialing == 0);  // the context has run to its end: the dial has ended, too

@@ -6,16 +6,14 @@
 #include <string>
 #include <vector>
 
-#include <netinet/in.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <doctest/doctest.h>
 
 #include <pool/adapters/libpq.hpp>
 
 #include <clients/server.hpp>
+#include <support/loopback_listener.hpp>
 
 /// @file
 /// A PostgreSQL of a test, and what its users may leave behind.
@@ -163,29 +161,9 @@ inline const misdeed misdeeds[] = {
         }},
 };
 
-/// Accepts nothing, and answers nothing.
-class silent_listener {
-public:
-    silent_listener() : socket_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        REQUIRE(::bind(socket_, generic, size) == 0);
-        REQUIRE(::listen(socket_, 16) == 0);
-        REQUIRE(::getsockname(socket_, generic, &size) == 0);
-        port_ = ntohs(address.sin_port);
-    }
-    silent_listener(const silent_listener&) = delete;
-    silent_listener& operator=(const silent_listener&) = delete;
-    ~silent_listener() { ::close(socket_); }
-
-    connection_key key() const { return "host=127.0.0.1 user=test port=" + std::to_string(port_); }
-
-private:
-    int socket_;
-    int port_ = 0;
-};
+/// The key of a server that accepts nothing, and answers nothing.
+inline connection_key key_of(const support::loopback_listener& silent) {
+    return "host=127.0.0.1 user=test port=" + std::to_string(silent.port());
+}
 
 }  // namespace postgres

@@ -16,6 +16,7 @@
 #include <pool/pool.hpp>
 
 #include <clients/redis_server.hpp>
+#include <support/loopback_listener.hpp>
 
 /// @file
 /// Servers of Redis that go away, that refuse, and that do not answer.
@@ -26,31 +27,6 @@ using namespace std::chrono_literals;
 using redis_pool = pool::bounded_pool<hiredis::connection_key, hiredis::connection>;
 
 static std::string ping(hiredis::connection& c) { return text_of(c.command("PING")); }
-
-/// A listener on loopback that accepts nothing: the system connects as many as its queue takes.
-class silent_listener {
-public:
-    explicit silent_listener(int queue) : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        REQUIRE(::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0);
-        REQUIRE(::listen(fd_, queue) == 0);
-        REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-        port_ = ntohs(address.sin_port);
-    }
-    silent_listener(const silent_listener&) = delete;
-    silent_listener& operator=(const silent_listener&) = delete;
-    ~silent_listener() { ::close(fd_); }
-
-    int fd() const { return fd_; }
-    int port() const { return port_; }
-
-private:
-    int fd_;
-    int port_ = 0;
-};
 
 static std::errc code_of_dial(const hiredis::connection_key& key, const pool::dial_context& limits) {
     try {
@@ -163,7 +139,7 @@ TEST_CASE("redis: a refused login has the words of the server, and not the passw
 }
 
 TEST_CASE("redis: a dial ends at its deadline and on a stop request") {
-    const silent_listener silent{8};
+    const support::loopback_listener silent{8};
     CHECK(code_of_dial({.port = silent.port()}, {.deadline = std::chrono::steady_clock::now() + 20ms}) ==
           std::errc::timed_out);
 
@@ -171,7 +147,7 @@ TEST_CASE("redis: a dial ends at its deadline and on a stop request") {
     std::jthread stopper{[&] { source.request_stop(); }};
     CHECK(code_of_dial({.port = silent.port()}, {.stop = source.get_token()}) == std::errc::operation_canceled);
 
-    const silent_listener full{0};  // its queue takes one, and what comes then is not even connected
+    const support::loopback_listener full{0};  // its queue takes one, and what comes then is not even connected
     const auto hold = [&] {
         return pool::adapters::kernel::connect_to_host(
             "127.0.0.1", full.port(), {.deadline = std::chrono::steady_clock::now() + 50ms});
@@ -187,7 +163,7 @@ TEST_CASE("redis: a dial ends at its deadline and on a stop request") {
 }
 
 TEST_CASE("redis: a server without RESET is refused, with the way out") {
-    const silent_listener old{8};
+    const support::loopback_listener old{8};
     std::jthread answers{[&] {
         const int accepted = ::accept(old.fd(), nullptr, nullptr);
         char request[512];
@@ -206,7 +182,7 @@ TEST_CASE("redis: a server without RESET is refused, with the way out") {
 }
 
 TEST_CASE("redis: an answer to an older PING is not taken for the end of a reset") {
-    const silent_listener peer{8};
+    const support::loopback_listener peer{8};
     std::jthread answers{[&] {
         const int accepted = ::accept(peer.fd(), nullptr, nullptr);
         char request[512];

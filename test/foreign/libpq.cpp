@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
-#include <arpa/inet.h>
 #include <libpq-fe.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +13,8 @@
 
 #include <pool/adapters/handle.hpp>
 #include <pool/basic_pool.hpp>
+
+#include <support/loopback_listener.hpp>
 
 #include "forms.hpp"
 
@@ -27,26 +26,11 @@ namespace foreign_libpq {
 /// A server that says to each client that it is welcome, and no more.
 class server {
 public:
-    server() : socket_{::socket(AF_INET, SOCK_STREAM, 0)} {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t size = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        REQUIRE(::bind(socket_, generic, size) == 0);
-        REQUIRE(::listen(socket_, 16) == 0);
-        REQUIRE(::getsockname(socket_, generic, &size) == 0);
-        port_ = ntohs(address.sin_port);
-    }
-    server(const server&) = delete;
-    server& operator=(const server&) = delete;
-    ~server() { ::close(socket_); }
-
     /// Begins to connect, answers, and goes on until the client has read the answer.
     PGconn* connect() const {
-        const auto target = "host=127.0.0.1 user=test sslmode=disable gssencmode=disable port=" + std::to_string(port_);
+        const auto target = "host=127.0.0.1 user=test sslmode=disable gssencmode=disable port=" + std::to_string(listener_.port());
         PGconn* const client = PQconnectStart(target.c_str());
-        const int peer = ::accept(socket_, nullptr, nullptr);
+        const int peer = ::accept(listener_.fd(), nullptr, nullptr);
         REQUIRE(peer >= 0);
         const char authenticated[] = {'R', 0, 0, 0, 8, 0, 0, 0, 0};
         const char ready[] = {'Z', 0, 0, 0, 5, 'I'};
@@ -65,8 +49,7 @@ public:
     }
 
 private:
-    int socket_;
-    std::uint16_t port_ = 0;
+    support::loopback_listener listener_;
 };
 
 struct library {

@@ -37,7 +37,7 @@
 
 namespace pool::hiredis {
 
-/// What is done when a connection is given back.
+/// How far a connection is cleaned when it is given back.
 enum class reset {
     /// Everything that a user can leave behind is undone, in one round trip. The server needs RESET: Redis 6.2 or newer.
     all,
@@ -112,10 +112,7 @@ public:
         if (context_ == nullptr) return;
         if (with_.close_timeout > with_.close_timeout.zero() && ::shutdown(context_->fd, SHUT_WR) == 0) {
             try {
-                const adapters::kernel::limited_wait wait{adapters::kernel::within(with_.close_timeout)};
-                char left[1024];
-                do wait.for_events(context_->fd, POLLIN);
-                while (::recv(context_->fd, left, sizeof left, MSG_DONTWAIT) > 0);
+                adapters::kernel::wait_for_end(context_->fd, adapters::kernel::within(with_.close_timeout));
             } catch (const std::exception&) {  // the server takes too long
             }
         }

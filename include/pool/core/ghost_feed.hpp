@@ -44,13 +44,13 @@ public:
 
     bool is_on() const noexcept { return ghosts_ != nullptr; }  ///< whether there are any
 
-    /// What they have found out. Throws `std::bad_alloc`.
+    /// Their result. Throws `std::bad_alloc`.
     pool::savings result() const { return is_on() ? ghosts_->result() : pool::savings{}; }
 
     /// How the caller came that is lent the next idle entry.
     void next_came(const comer& caller) noexcept { next_ = caller; }
 
-    /// That caller gets it, or is about to check it.
+    /// The next idle entry is lent to that caller, who may have to check it.
     template <class Clock>
     void lent_idle(const Entry& e, mask& its, const Clock& clock) noexcept {
         if (!is_on()) return;

@@ -9,7 +9,7 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// What a simulated pool is told of its bounds and of its callers.
+/// The words in which a simulated pool is told of its bounds and of its callers.
 
 namespace pool::core {
 

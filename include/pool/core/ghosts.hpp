@@ -51,7 +51,7 @@ public:
         keys_[hash].add(hold);
     }
 
-    /// That of some earlier caller, another one each time; none if there was none.
+    /// The time of some earlier caller, another one each time; none if there was none.
     std::optional<use_times> draw(std::size_t hash) noexcept {
         random_ = random_ * 6'364'136'223'846'793'005U + 1'442'695'040'888'963'407U;  // Knuth's MMIX
         const last& known = of(hash);
@@ -205,7 +205,7 @@ public:
     /// A mask after that: all pools are as the first one.
     static constexpr mask as_before(mask those) noexcept { return (those & 1) != 0 ? all : mask{0}; }
 
-    /// What was found out. Throws `std::bad_alloc`.
+    /// The estimate. Throws `std::bad_alloc`.
     pool::savings result() const {
         pool::savings found{.dials = dials_, .waits = waited_, .all = {}};
         for (std::size_t i = 1; i != count; ++i) {

@@ -135,7 +135,7 @@ public:
         return *notes_->times();
     }
 
-    /// What higher bounds would have saved, if the settings ask for that.
+    /// The savings of higher bounds, if the settings ask for them.
     pool::savings savings() const {
         const std::lock_guard guard{lock_};
         return notes_ != nullptr ? notes_->ghosts.result() : pool::savings{};

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /// @file
-/// What a server of Redis answers, as a reply or as an error, and how it is asked.
+/// The answers of a Redis server, as replies and as errors, and how it is asked.
 
 namespace pool::hiredis {
 

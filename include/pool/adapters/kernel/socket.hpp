@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <pool/core/platform.hpp>
@@ -113,14 +114,13 @@ private:
     std::optional<wake_up> wake_up_;
 };
 
-/// Reads what is left, until the peer has closed its end, or the limits are reached. The socket must not block. Throws as
-/// `limited_wait`.
+/// Reads what is left, until the peer has closed its end, or the limits are reached. Throws as `limited_wait`.
 inline void wait_for_end(int socket, const dial_context& limits) {
     const limited_wait wait{limits};
     for (;;) {
         wait.for_events(socket, POLLIN);
         char left[1024];
-        const auto count = ::read(socket, left, sizeof left);
+        const auto count = ::recv(socket, left, sizeof left, MSG_DONTWAIT);
         const bool may_read_again = count > 0 || (count < 0 && (errno == EINTR || errno == EAGAIN));
         if (!may_read_again) return;
     }

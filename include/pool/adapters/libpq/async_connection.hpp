@@ -111,7 +111,7 @@ public:
             keeping{*this, limit_of(reset_timeout())}, token, socket_);
     }
 
-    // What a pool asks.
+    // For the pool.
 
     /// As that of a `connection`; it may wait.
     void close() noexcept {
@@ -242,10 +242,11 @@ private:
         void end(Self& self, std::exception_ptr error) {
             limit_->is_over = true;
             limit_->timer.cancel();
-            if (limit_->is_late) of_->give_up_server();
-            if (limit_->is_late)
+            if (limit_->is_late) {
+                of_->give_up_server();
                 error = std::make_exception_ptr(
                     std::system_error{std::make_error_code(std::errc::timed_out), "pool: the server does not answer"});
+            }
             self.complete(std::move(error));
         }
 
@@ -288,7 +289,7 @@ private:
 template <>
 struct pool::connection_traits<pool::libpq::async_connection>
     : pool::member_connection_traits<pool::libpq::async_connection> {
-    static bool healthy(pool::libpq::async_connection& c) noexcept { return c.healthy(); }  ///< blocks for 0.1 us
+    static bool healthy(pool::libpq::async_connection& c) noexcept { return c.healthy(); }  ///< does not wait
     /// On the executor of the connection.
     static void async_reset(pool::libpq::async_connection& c, pool::hook_done done) {
         boost::asio::post(c.get_executor(), [&c, done = std::move(done)]() mutable { c.async_clean(std::move(done)); });

@@ -42,7 +42,7 @@ struct clear_result {
 /// A result of libpq. All its functions take `get()`.
 using result = std::unique_ptr<PGresult, kernel::clear_result>;
 
-/// What a connection is cleaned of when it is given back.
+/// How far a connection is cleaned when it is given back.
 enum class reset : unsigned char {
     discard_all,    ///< of all: `ROLLBACK` of an open transaction, then `DISCARD ALL`. One round trip, or two
     rollback_only,  ///< of an open transaction. Its users promise to leave nothing else behind. No round trip, or one
@@ -124,7 +124,7 @@ public:
             throw error{"pool: cannot cancel: " + kernel::text_of(text), {}};
     }
 
-    // What a pool asks.
+    // For the pool.
 
     /// Finishes the connection, and waits until the server has, but at most `close_timeout`. If a command is running, cancels
     /// it first: a server would not notice before it writes. Without a timeout, and after a cleaning or a keep-alive that the
@@ -283,17 +283,20 @@ private:
             throw std::system_error{std::make_error_code(std::errc::timed_out), "pool: cancel a command"};
     }
 
+    /// The next result of the command that is running; a null pointer is its end. Waits for it.
+    result next_result(const adapters::kernel::limited_wait& wait) {
+        while (PQisBusy(conn_) != 0) {
+            wait.for_events(PQsocket(conn_), POLLIN);
+            if (PQconsumeInput(conn_) == 0) fail();
+        }
+        return result{PQgetResult(conn_)};
+    }
+
     /// Reads all results, as long as it may wait. Returns false if that has no end: of a COPY, or of a pipeline.
     bool read_to_end(const adapters::kernel::limited_wait& wait) {
-        for (;;) {
-            while (PQisBusy(conn_) != 0) {
-                wait.for_events(PQsocket(conn_), POLLIN);
-                if (PQconsumeInput(conn_) == 0) fail();
-            }
-            const result got{PQgetResult(conn_)};
-            if (got == nullptr) return PQtransactionStatus(conn_) != PQTRANS_ACTIVE;
+        while (const result got = next_result(wait))
             if (is_copy(got.get()) || PQpipelineStatus(conn_) != PQ_PIPELINE_OFF) return false;
-        }
+        return PQtransactionStatus(conn_) != PQTRANS_ACTIVE;
     }
 
     /// Reads the results that are there, which a caller has not read. Does not wait, and takes no more from the system than once.
@@ -318,13 +321,7 @@ private:
             if (left > 0) wait.for_events(PQsocket(conn_), POLLIN | POLLOUT);
             if (left > 0 && PQconsumeInput(conn_) == 0) fail();
         }
-        for (;;) {
-            while (PQisBusy(conn_) != 0) {
-                wait.for_events(PQsocket(conn_), POLLIN);
-                if (PQconsumeInput(conn_) == 0) fail();
-            }
-            result got{PQgetResult(conn_)};
-            if (got == nullptr) break;
+        while (result got = next_result(wait)) {
             is_silent_ = false;
             (void)checked(std::move(got));
         }
