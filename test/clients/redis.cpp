@@ -108,8 +108,13 @@ TEST_CASE("redis: a message that arrives for an idle connection closes it") {
     const server redis;
     auto admin = hiredis::dial{}(redis.key());
     auto conns = make_pool({{.how = hiredis::reset::check_only}});  // leaves the subscription
-    conns.invoke(redis.key(), [](hiredis::connection& c) { c.command("SUBSCRIBE news"); });
+    const int socket = conns.invoke(redis.key(), [](hiredis::connection& c) {
+        c.command("SUBSCRIBE news");
+        return c.get()->fd;
+    });
     CHECK(admin.command("PUBLISH news hello")->integer == 1);
+    char next = 0;
+    CHECK(::recv(socket, &next, 1, MSG_PEEK) == 1);  // it has arrived
     const auto ping = [](hiredis::connection& c) { return text_of(c.command("PING")); };
     CHECK(conns.invoke(redis.key(), ping) == "PONG");
     CHECK(conns.stats().found_unhealthy == 1);

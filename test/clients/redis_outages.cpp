@@ -28,6 +28,12 @@ using redis_pool = pool::bounded_pool<hiredis::connection_key, hiredis::connecti
 
 static std::string ping(hiredis::connection& c) { return text_of(c.command("PING")); }
 
+/// Waits until the end that the server has sent has arrived.
+static void await_end(int socket) {
+    char none = 0;
+    CHECK(::recv(socket, &none, 1, MSG_PEEK) == 0);
+}
+
 static std::errc code_of_dial(const hiredis::connection_key& key, const pool::dial_context& limits) {
     try {
         hiredis::dial{}(key, limits);
@@ -61,8 +67,11 @@ TEST_CASE("redis: an error says whether the server may have executed something")
     auto admin = hiredis::dial{}(redis.key());
     const auto origin_of = [&](auto use_before) {
         auto c = hiredis::dial{}(redis.key());
+        const int socket = c.get()->fd;
+        c.clean();
         use_before(c);
         admin.command("CLIENT KILL TYPE normal");
+        await_end(socket);
         try {
             c.command("PING");
         } catch (const hiredis::error& e) {
@@ -84,8 +93,12 @@ TEST_CASE("redis: a call that was not sent is made again") {
     redis_pool conns{{.max_open = 1, .acquire_timeout = 1min}, hiredis::dial{}};
     conns.invoke(redis.key(), ping);
     int calls = 0;
+    const int socket = conns.invoke(redis.key(), [](hiredis::connection& c) { return c.get()->fd; });
     const auto count = [&](hiredis::connection& c) {
-        if (++calls == 1) admin.command("CLIENT KILL TYPE normal");  // after the check
+        if (++calls == 1) {  // after the check
+            admin.command("CLIENT KILL TYPE normal");
+            await_end(socket);
+        }
         return c.command("INCR counted")->integer;
     };
     CHECK(conns.get(redis.key()).invoke(pool::retry_stale{hiredis::not_executed}, count) == 1);
