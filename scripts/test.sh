@@ -29,7 +29,7 @@ for configuration in "${wanted[@]}"; do
     if [[ $configuration == portability ]]; then chosen+=("${portability[@]}"); else chosen+=("$configuration"); fi
 done
 
-if [[ ${chosen[*]} =~ clang|asan ]]; then
+if [[ ${chosen[*]} =~ clang|san ]]; then
     build_tools+=(clang++)
     build_packages+=(clang)
 fi
@@ -54,7 +54,7 @@ cd "$root"
 require_for() {
     case $1 in
     clients) for server in redis postgres; do scripts/server.sh install "$server" || say "there is no server of $server"; done ;;
-    asan-ubsan) require clang++ -- libclang-rt-dev llvm ;; # LLVM's symbolizer adds the lines to the reports
+    asan-ubsan | tsan) require clang++ -- libclang-rt-dev llvm ;; # LLVM's symbolizer adds the lines to the reports
     portability-gcc-11) require g++-11 -- g++-11 ;;
     portability-libc++) require clang++-19 -- clang-19 libc++-19-dev libc++abi-19-dev ;;
     portability-aarch64) require aarch64-linux-gnu-g++ qemu-aarch64 -- g++-aarch64-linux-gnu qemu-user ;;
