@@ -94,6 +94,7 @@ TEST_CASE("histogram: quantiles are spread evenly inside a bucket") {
     CHECK(all.quantile(1) == 1'280ns);
     CHECK(all.quantile(-1) == all.quantile(0));
     CHECK(all.quantile(2) == all.quantile(1));
+    CHECK(all.quantile(std::numeric_limits<double>::quiet_NaN()) == all.quantile(0));
     for (int i = 0; i != 30; ++i) all.add(0ns);
     CHECK(all.quantile(0.5) == 0ns);
     CHECK(all.quantile(0.75) == 0ns);

@@ -72,10 +72,10 @@ public:
     /// A duration that the share `q` of those counted does not exceed: 0.5 is the median. Inside a bucket they are taken to be
     /// spread evenly, as Prometheus does in `histogram_quantile`. So it is off by less than the length of the bucket: a
     /// quarter of the value, or 1.02 us. What is beyond the last bound counts as that bound. `q` is cut to
-    /// 0 … 1. Zero if nothing was counted. O(size).
+    /// 0 … 1, and 0 if it is not a number. Zero if nothing was counted. O(size).
     duration quantile(double q) const noexcept {
         if (count_ == 0) return duration::zero();
-        const double rank = std::clamp(q, 0.0, 1.0) * static_cast<double>(count_);
+        const double rank = (q > 0.0 ? std::min(q, 1.0) : 0.0) * static_cast<double>(count_);
         double before = 0;
         for (std::size_t i = 0; i + 1 != size; ++i) {
             if (counts_[i] == 0) continue;

@@ -120,6 +120,21 @@ TEST_CASE("ghost_pool: the order of reuse decides which one expires") {
     }
 }
 
+TEST_CASE("ghost_pool: any idle connection may die") {
+    constexpr std::uint64_t count = 5;
+    for (std::uint64_t dead = 1; dead <= count; ++dead) {
+        CAPTURE(dead);
+        fixture f;
+        for (std::uint64_t number = 1; number <= count; ++number)
+            f.put(1, std::chrono::milliseconds{10 * number}, number);
+        f.ghosts.remove(1, dead);
+        CHECK(f.ghosts.idle() == count - 1);
+        f.ghosts.remove(1, dead);
+        f.ghosts.expire(std::chrono::milliseconds{10 * count - 10});  // all but the last
+        CHECK(f.ghosts.idle() == (dead == count ? 0 : 1));
+    }
+}
+
 TEST_CASE("ghost_pool: idle connections expire, die, and are cleared") {
     fixture f;
     f.put(1, 10ms, 7);

@@ -24,22 +24,20 @@ namespace pool::core {
 /// clock. Called under the lock.
 template <class Entry>
 class ghost_feed {
-    using Key = typename Entry::key_type;
     using group = typename Entry::group;
     using time = std::chrono::nanoseconds;
 
 public:
-    using ghosts_type = core::ghosts<Key>;    ///< the simulated pools
-    using mask = typename ghosts_type::mask;  ///< some of them
+    using mask = core::ghosts::mask;  ///< some of the simulated pools
 
     ghost_feed() = default;  ///< without simulated pools
 
     /// With those.
-    explicit ghost_feed(std::unique_ptr<ghosts_type> begun) noexcept : ghosts_{std::move(begun)} {}
+    explicit ghost_feed(std::unique_ptr<core::ghosts> begun) noexcept : ghosts_{std::move(begun)} {}
 
     /// In the child of a fork: the same, in which nothing has happened.
     ghost_feed anew() const {
-        return is_on() ? ghost_feed{std::make_unique<ghosts_type>(ghosts_->anew())} : ghost_feed{};
+        return is_on() ? ghost_feed{std::make_unique<core::ghosts>(ghosts_->anew())} : ghost_feed{};
     }
 
     bool is_on() const noexcept { return ghosts_ != nullptr; }  ///< whether there are any
@@ -55,14 +53,14 @@ public:
     void lent_idle(const Entry& e, mask& its, const Clock& clock) noexcept {
         if (!is_on()) return;
         const time now = clock();
-        if (next_.how == arrival::none) its = ghosts_->served_at_once(e.key(), e.of().hash, now, real_service::lends);
-        else its = ghosts_->served(e.key(), e.of().hash, now, next_);
+        if (next_.how == arrival::none) its = ghosts_->served_at_once(key_of(e.of()), now, real_service::lends);
+        else its = ghosts_->served(key_of(e.of()), now, next_);
     }
     /// A caller gets a new one, whose dial began at that time.
     template <class Clock>
     void lent_fresh(const Entry& e, mask& its, const comer& caller, time began, const Clock& clock) noexcept {
         if (!is_on()) return;
-        const mask known = ghosts_->served(e.key(), e.of().hash, clock(), caller, began);
+        const mask known = ghosts_->served(key_of(e.of()), clock(), caller, began);
         if (caller.how != arrival::none) its = known;
     }
 
@@ -78,7 +76,7 @@ public:
     /// bound changes. `wants_fresh`: it takes no idle entry.
     template <class Clock>
     void came(const group& of, comer& caller, bool for_other, bool wants_fresh, const Clock& clock) noexcept {
-        if (is_on()) ghosts_->came(of.key, of.hash, clock(), caller, !for_other, wants_fresh);
+        if (is_on()) ghosts_->came(key_of(of), clock(), caller, !for_other, wants_fresh);
     }
     /// It leaves without one.
     template <class Clock>
@@ -103,7 +101,7 @@ public:
         if constexpr (Entry::parts::timed) expires_at = saturating_cast<time>(e.expires_at().time_since_epoch());
         const auto known = std::exchange(its, mask{0});
         const auto those = was_lent || known != 0 ? std::optional{known} : std::nullopt;
-        ghosts_->idle(e.key(), e.of().hash, clock(), expires_at, number, those);
+        ghosts_->idle(key_of(e.of()), clock(), expires_at, number, those);
     }
 
     /// There is no such entry any more. If its dial has failed, its caller has nothing.
@@ -147,11 +145,13 @@ public:
     void begin_anew(const ChangeMasks& change_masks) noexcept {
         if (!is_on()) return;
         ghosts_->begin_anew();
-        change_masks([](mask its) { return ghosts_type::as_before(its); });
+        change_masks([](mask its) { return core::ghosts::as_before(its); });
     }
 
 private:
-    std::unique_ptr<ghosts_type> ghosts_;
+    static ghost_key key_of(const group& of) noexcept { return {std::addressof(of.key), of.hash}; }
+
+    std::unique_ptr<core::ghosts> ghosts_;
     comer next_;
 };
 

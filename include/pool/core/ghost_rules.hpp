@@ -42,6 +42,12 @@ struct use_times {
     std::chrono::nanoseconds of(bool dials) const noexcept { return dials ? hold + dial : hold; }  ///< in all
 };
 
+/// A key of the real pool, whose type the simulations do not know.
+struct ghost_key {
+    const void* key;
+    std::size_t hash;
+};
+
 /// Simulated pools, a bit for each.
 using ghost_mask = std::uint16_t;
 

@@ -42,10 +42,12 @@ public:
     static constexpr std::size_t most = 256;       ///< of one key
     static constexpr std::size_t enough = 16;      ///< of one key
     static constexpr std::size_t most_keys = 256;  ///< then all keys are forgotten
+    static constexpr time longest = time::max() / (2 * most);  ///< a year; what is longer counts as that
 
     /// One more. `dial` is how long its dial took, if it was dialled for it. Throws `std::bad_alloc`.
     void add(std::size_t hash, time hold, std::optional<time> dial) {
-        if (dial) last_dial_ = *dial;
+        hold = std::min(hold, longest);
+        if (dial) last_dial_ = std::min(*dial, longest);
         all_.add(hold);
         if (keys_.size() == most_keys && keys_.find(hash) == keys_.end()) keys_.clear();
         keys_[hash].add(hold);
@@ -98,12 +100,11 @@ private:
 ///
 /// A pool without bounds of a kind has no simulations for them. Is there no memory, then the estimate begins anew. Not
 /// thread-safe.
-template <class Key>
 class ghosts {
 public:
-    using time = ghost_pool::time;                               ///< of the clock of the pool, since its epoch
-    using bounds_of = std::function<raised_bounds(const Key&)>;  ///< says the bounds, as they are for a key
-    using mask = ghost_mask;                                     ///< some of the simulated pools
+    using time = ghost_pool::time;                                ///< of the clock of the pool, since its epoch
+    using bounds_of = std::function<raised_bounds(const void*)>;  ///< says the bounds, as they are for the key at an address
+    using mask = ghost_mask;                                      ///< some of the simulated pools
 
     /// Of a pool in which nothing has happened.
     ghosts(bounds_of bounds, reuse_order order) : bounds_{std::move(bounds)}, order_{order} {}
@@ -112,38 +113,38 @@ public:
     ghosts anew() const { return {bounds_, order_}; }
 
     /// A caller is served at once. Returns where its use is the same.
-    mask served_at_once(const Key& key, std::size_t hash, time now, real_service how) noexcept {
-        return served_at_once(key, hash, now, how, ++last_ticket_);
+    mask served_at_once(const ghost_key& key, time now, real_service how) noexcept {
+        return served_at_once(key, now, how, ++last_ticket_);
     }
 
     /// A caller has found nothing that is idle. Sets its ticket, and where its use is the same, if it does not wait.
     /// `is_simulated` is false if it waits for something that no bound changes. `wants_fresh`: it takes no idle connection.
-    void came(const Key& key, std::size_t hash, time now, comer& caller, bool is_simulated, bool wants_fresh) noexcept {
+    void came(const ghost_key& key, time now, comer& caller, bool is_simulated, bool wants_fresh) noexcept {
         caller.ticket = ++last_ticket_;
         caller.estimate = estimate_;
         waited_ += caller.how == arrival::queued;
         if (caller.how != arrival::queued || !is_simulated) {
             const auto how = wants_fresh ? real_service::dials_anyway : real_service::dials;
-            caller.those = served_at_once(key, hash, now, how, caller.ticket);
+            caller.those = served_at_once(key, now, how, caller.ticket);
             dials_ += caller.how == arrival::served;
             return;
         }
-        const auto assumed = holds_.draw(hash);
+        const auto assumed = holds_.draw(key.hash);
         each_of(key, [&](ghost_pool& its, const ghost_bounds& bounds, mask) {
-            its.ask(hash, bounds, now, caller.ticket, assumed);
+            its.ask(key.hash, bounds, now, caller.ticket, assumed);
         });
     }
 
     /// It gets a connection. Returns where its use is the same.
     /// `dialled_since`: its dial began then.
-    mask served(const Key& key, std::size_t hash, time now, const comer& caller,
+    mask served(const ghost_key& key, time now, const comer& caller,
         std::optional<time> dialled_since = {}) noexcept {
         dials_ += dialled_since && caller.how == arrival::queued;
         if (caller.how != arrival::queued) return those_of(caller);
         mask same = 0;
-        const time slack = holds_.mean(hash) / 10;
+        const time slack = holds_.mean(key.hash) / 10;
         each_of(key, [&](ghost_pool& its, const ghost_bounds& bounds, mask bit) {
-            if (its.catch_up(hash, bounds, now, caller.ticket, dialled_since.value_or(now), slack)) add(same, bit);
+            if (its.catch_up(key.hash, bounds, now, caller.ticket, dialled_since.value_or(now), slack)) add(same, bit);
         });
         return same;
     }
@@ -162,10 +163,10 @@ public:
     }
 
     /// A connection comes in, and is idle. `those`: where its caller had it; none if there was no caller.
-    void idle(const Key& key, std::size_t hash, time now, time expires_at, std::uint64_t number,
+    void idle(const ghost_key& key, time now, time expires_at, std::uint64_t number,
         std::optional<mask> those) noexcept {
         each_of(key, [&](ghost_pool& its, const ghost_bounds& bounds, mask bit) {
-            if (!those || (*those & bit) != 0) its.give_back(hash, bounds, now, expires_at, number, those.has_value());
+            if (!those || (*those & bit) != 0) its.give_back(key.hash, bounds, now, expires_at, number, those.has_value());
         });
     }
 
@@ -222,11 +223,11 @@ public:
     }
 
 private:
-    mask served_at_once(const Key& key, std::size_t hash, time now, real_service how, std::uint64_t ticket) noexcept {
-        const auto assumed = holds_.draw(hash);
+    mask served_at_once(const ghost_key& key, time now, real_service how, std::uint64_t ticket) noexcept {
+        const auto assumed = holds_.draw(key.hash);
         mask same = 0;
         each_of(key, [&](ghost_pool& its, const ghost_bounds& bounds, mask bit) {
-            if (its.serve_at_once(hash, bounds, now, how, ticket, assumed)) add(same, bit);
+            if (its.serve_at_once(key.hash, bounds, now, how, ticket, assumed)) add(same, bit);
         });
         return same;
     }
@@ -275,9 +276,9 @@ private:
     /// Calls `act(pool, bounds, bit)` for each pool that there should be. The first one is the last, because others begin as
     /// copies of it.
     template <class Act>
-    void each_of(const Key& key, const Act& act) noexcept {
+    void each_of(const ghost_key& key, const Act& act) noexcept {
         guarded([&] {
-            const raised_bounds now = bounds_(key);
+            const raised_bounds now = bounds_(key.key);
             see(now);
             if (!pools_[0]) pools_[0].emplace(order_);
             for (std::size_t i = count; i-- != 0;) {

@@ -323,9 +323,10 @@ private:
         };
         auto made = std::make_unique<notes_type>(now, std::move(settings.on_event), settings.histograms, reason, name_);
         if (settings.ghosts) {
-            using ghosts_type = typename ghost_feed<entry>::ghosts_type;
-            const auto bounds = [this](const Key& key) { return core::raised_bounds_of(capacity_, key); };
-            made->ghosts = ghost_feed<entry>{std::make_unique<ghosts_type>(bounds, settings.reuse)};
+            const auto bounds = [this](const void* key) {
+                return core::raised_bounds_of(capacity_, *static_cast<const Key*>(key));
+            };
+            made->ghosts = ghost_feed<entry>{std::make_unique<core::ghosts>(bounds, settings.reuse)};
         }
         return made;
     }
