@@ -49,7 +49,7 @@ public:
         stack_pointer_ = at;
     }
 
-    void switch_from(saved_context& from) noexcept { exchange(&from.stack_pointer_, stack_pointer_); }
+    [[gnu::always_inline]] void switch_from(saved_context& from) noexcept { exchange(&from.stack_pointer_, stack_pointer_); }
 
 private:
     // The stack pointer in *save, and on with the other one.
@@ -83,7 +83,7 @@ public:
             static_cast<unsigned>(self));
     }
 
-    void switch_from(saved_context& from) noexcept { swapcontext(&from.context_, &context_); }
+    [[gnu::always_inline]] void switch_from(saved_context& from) noexcept { swapcontext(&from.context_, &context_); }
 
 private:
     static void begin(unsigned high, unsigned low) {

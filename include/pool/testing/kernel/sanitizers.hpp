@@ -90,7 +90,9 @@ public:
     }
 
     /// Before the switch from this stack to another one. The last switch frees what the address sanitizer has for it.
-    void leave_for(const watched_stack& other, bool is_last) noexcept {
+    /// Inlined, also where nothing is optimised: the thread sanitizer notes the end of a function for the stack that it
+    /// believes to be in use, and there must be none between this and the switch.
+    [[gnu::always_inline]] void leave_for(const watched_stack& other, bool is_last) noexcept {
         if (__sanitizer_start_switch_fiber != nullptr) {
             __sanitizer_start_switch_fiber(is_last ? nullptr : &fake_stack_, other.bottom_, other.size_);
         }
