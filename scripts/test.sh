@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Each is a preset, but for the last, which is all those of its name.
-all=(gcc-debug asan-ubsan tsan bench consumers clients portability)
+all=(gcc-debug asan-ubsan tsan bench consumers clients docs portability)
 portability=(portability-gcc-11 portability-clang-14 portability-libc++ portability-aarch64 portability-mingw)
 # The last three run only by name. The sanitizers have the same tests, compilers and newer Boost. With clang++ and the
 # system's Boost, portability-clang-14 has the core, the headers, and what must not compile; clang-debug has all.
@@ -54,6 +54,7 @@ cd "$root"
 require_for() {
     case $1 in
     clients) for server in redis postgres; do scripts/server.sh install "$server" || say "there is no server of $server"; done ;;
+    docs) require doxygen dot mkdocs python3 -- "${docs_packages[@]}" ;;
     asan-ubsan) require clang++ -- libclang-rt-dev llvm ;; # LLVM's symbolizer adds the lines to the reports
     portability-gcc-11) require g++-11 -- g++-11 ;;
     portability-libc++) require clang++-19 -- clang-19 libc++-19-dev libc++abi-19-dev ;;
