@@ -15,7 +15,11 @@ finish() {
 trap finish EXIT
 fail() { echo "$1" >&2; exit 1; }
 # Some process that goes on until it is killed. Its number is the last of `others`.
-begin_other() { sleep 1000 & others+=($!); }
+begin_other() {
+    sleep 1000 &
+    others+=($!)
+    disown # so that the shell does not say how it has ended
+}
 # The test's own limit is CTest's.
 await() { until "$@"; do sleep 0.05; done; }
 is_gone() { [[ ! -e $1 ]]; }
