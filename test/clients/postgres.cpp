@@ -24,28 +24,15 @@
 #include <pool/bounded_pool.hpp>
 #include <pool/pool.hpp>
 
+#include <clients/postgres_load.hpp>
 #include <clients/postgres_server.hpp>
 
 // Connections of libpq in a pool, to a PostgreSQL of the test's own, which misbehaves, as its users do.
 
 namespace postgres {
 
-using namespace std::chrono_literals;
-using connections = pool::bounded_pool<connection_key, connection>;
-
 TEST_CASE("postgres: nothing of what a user leaves behind reaches the next one") {
-    database& db = shared_database();
-    const connection_key key = db.key();
-    for (const misdeed& each : misdeeds) {
-        CAPTURE(each.name);
-        connections conns{{.max_open = 1, .acquire_timeout = 10s}, quiet_dial()};
-        conns.invoke(key, each.commit);
-        CHECK(conns.stats().idle == each.is_kept);
-        const auto before = conns.stats().dials;
-        conns.invoke(key, check_clean);
-        CHECK(conns.stats().dials == before + !each.is_kept);
-        conns.invoke(key, [](connection& c) { c.execute("drop table if exists nobody_has_it"); });  // a notice
-    }
+    check_misdeeds(shared_database().key());
 }
 
 TEST_CASE("postgres: a call that throws keeps its connection if that can be cleaned") {
