@@ -208,6 +208,25 @@ TEST_CASE("fault_proxy: after a stall nothing arrives, in either direction, unti
     }
 }
 
+TEST_CASE("fault_proxy: it is silent from one moment to another") {
+    network with{{}};
+    with.client.say("before");
+    CHECK(with.server.hear(6) == "before");
+    with.proxy.stall();
+    with.client.say("after");
+    const end late = dial(with.proxy.port());
+    late.say("late");
+    while (with.proxy.count().stalled != 2) std::this_thread::yield();
+    with.proxy.heal();
+    CHECK(with.server.hear_until_reset() == "");
+    CHECK(late.hear_until_reset() == "");
+    const end next = dial(with.proxy.port());
+    next.say("next");
+    const end first{::accept(with.listener.fd(), nullptr, nullptr)};  // of the late one
+    const end second{::accept(with.listener.fd(), nullptr, nullptr)};
+    CHECK(second.hear(4) == "next");
+}
+
 TEST_CASE("fault_proxy: it counts connections that are open, and those that its clients have not ended") {
     const support::loopback_listener listener;
     fault_proxy proxy{listener.port(), [](std::size_t) { return fault{}; }, {.counts_from = 3}};

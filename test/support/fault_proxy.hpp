@@ -49,9 +49,6 @@ struct fault {
     std::chrono::nanoseconds delay{0};  ///< of a delay; any other fault happens so long after that, while bytes are passed on
     std::size_t slice = 0;              ///< no more bytes are passed on at once, in both directions; zero is no limit
     std::chrono::nanoseconds pause{0};  ///< between two slices
-
-    /// Whether its peers lose the connection by it.
-    bool cuts() const { return what == kind::truncate || what == kind::reset || what == kind::stall; }
 };
 
 /// How many connections of a hundred have what. The sizes and the times are such that each order of magnitude is as likely.
@@ -148,8 +145,15 @@ public:
 
     int port() const { return listener_.port(); }  ///< where its clients dial
 
+    /// From now on all connections are stalled, also new ones. Nothing is passed on of what is sent after this.
+    void stall() {
+        is_silent_ = true;
+        wake();
+    }
+
     /// From now on nothing happens to any connection. Those that are stalled are reset.
     void heal() {
+        is_silent_ = false;
         is_healed_ = true;
         wake();
     }
@@ -216,7 +220,7 @@ private:
     void note(const link& l, std::size_t counts::*what) {
         const std::lock_guard guard{mutex_};
         ++(counts_.*what);
-        if (l.plan.cuts()) cut_ports_.insert(l.client_port);
+        if (what != &counts::delayed) cut_ports_.insert(l.client_port);
     }
 
     void happen(link& l, clock::time_point now) {
@@ -249,7 +253,12 @@ private:
     /// Lets the fault happen if its time has come.
     void look_at_fault(link& l, clock::time_point now) {
         if (l.is_closed) return;
-        if (is_healed_) {
+        if (is_silent_ && !l.is_stalled) {
+            note(l, &counts::stalled);
+            l.is_stalled = true;
+            l.happens_at = never;
+        }
+        if (is_healed_ && !is_silent_) {
             if (l.is_stalled) return close(l, true);
             l.has_happened = true;
             l.happens_at = never;
@@ -410,6 +419,7 @@ private:
     const options options_;
     const int wake_;
     std::atomic<bool> is_ending_{false};
+    std::atomic<bool> is_silent_{false};
     std::atomic<bool> is_healed_{false};
     mutable std::mutex mutex_;  // guards the next two
     counts counts_;
