@@ -53,7 +53,11 @@ cd "$root"
 # What only one configuration needs, and not every system has: a row of its own in the table says so then.
 require_for() {
     case $1 in
-    clients) for server in redis postgres; do scripts/server.sh install "$server" || say "there is no server of $server"; done ;;
+    clients)
+        for server in redis postgres nginx haproxy pgbouncer; do
+            scripts/server.sh install "$server" || say "there is no $server"
+        done
+        ;;
     docs) require doxygen dot mkdocs python3 -- "${docs_packages[@]}" ;;
     asan-ubsan) require clang++ -- libclang-rt-dev llvm ;; # LLVM's symbolizer adds the lines to the reports
     portability-gcc-11) require g++-11 -- g++-11 ;;
