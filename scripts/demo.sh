@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSL-1.0
 #
 # Installs missing packages, builds a demo and runs it, with the arguments that are left: scripts/demo.sh --help
-#   scripts/demo.sh [<option>...]                              its own TCP servers
-#   scripts/demo.sh postgres|redis [<option>...]               a server that it starts and ends: scripts/demo.sh redis --help
-#   scripts/demo.sh postgres|redis --url <URL> [<option>...]   a server of yours
+#   scripts/demo.sh [<option>...]                                   its own TCP servers
+#   scripts/demo.sh postgres|redis|http [<option>...]               a server that it starts and ends: scripts/demo.sh redis --help
+#   scripts/demo.sh postgres|redis|http --url <URL> [<option>...]   a server of yours
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -12,8 +12,9 @@ client=
 case ${1-} in
 postgres) client=$1 server=postgres packages=(libpq-dev) ;;
 redis) client=$1 server=redis packages=(libhiredis-dev) ;;
+http) client=$1 server=nginx packages=() ;;
 '' | -*) ;;
-*) die "no demo '$1': there are postgres and redis, and one without a name" ;;
+*) die "no demo '$1': there are postgres, redis and http, and one without a name" ;;
 esac
 if [[ -n $client ]]; then
     shift

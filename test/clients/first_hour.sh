@@ -3,7 +3,7 @@
 #
 # The first hour of a newcomer, as docs/tutorial.md has it: the library is installed, the programs of the chapter are built in a
 # folder that has nothing else, and each of them survives that its server is stopped, and that it is restarted.
-#   first_hour.sh <project> <compiler> <client>...: postgres, redis
+#   first_hour.sh <project> <compiler> <server>...: postgres, redis, nginx
 set -euo pipefail
 project=$1 compiler=$2
 shift 2
@@ -39,8 +39,10 @@ ask() {
 
 for client; do
     url=$("$server" start "$client" "$work/server-$client")
+    url=${url%%$'\n'*} # nginx has a second one, for TLS
     case $client in
     postgres) name=orders answers=(7 '^49$' 8 '^64$' 9 '^81$' 10 '^100$') ;;
+    nginx) name=fetch answers=(/echo?nonce=1234 '^200, 4 bytes$' /nowhere '^404, ' /echo '^200, 0 bytes$' / '^404, ') ;;
     redis) name=visits answers=(start '^1$' start '^2$' start '^1$' start '^1$') ;; # it stores nothing
     esac
     coproc program { exec "$work/folder/build/$name" "$url"; }
