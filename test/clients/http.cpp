@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -687,5 +688,18 @@ TEST_CASE("http: a pool asks for the own deadline of a connection") {
     conns.upkeep();
     CHECK(conns.stats().idle == 0);
 }
+
+#ifdef POOL_HTTP_EXAMPLES
+TEST_CASE("http: the examples run") {
+    const server peer{[](conversation& with, int) {
+        while (!with.read_request().empty()) with.send(ok);
+    }};
+    for (const char* program : {POOL_HTTP_EXAMPLES}) {
+        CAPTURE(program);
+        const std::string command = '"' + std::string{program} + "\" " + peer.key().url();
+        CHECK(std::system(command.c_str()) == 0);
+    }
+}
+#endif
 
 }  // namespace http_test
