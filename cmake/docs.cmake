@@ -1,27 +1,29 @@
 # SPDX-License-Identifier: BSL-1.0
 
-# The target `docs`: the manual as a site, and the reference in it. MkDocs empties the folder of the site, so it comes first.
-find_program(pool_mkdocs mkdocs DOC "MkDocs, which makes the manual; it needs the theme `material`, too")
-set(pool_themes "")
-if(pool_mkdocs)
-    execute_process(COMMAND "${pool_mkdocs}" build --help OUTPUT_VARIABLE pool_themes ERROR_QUIET)
+# Makes the manual as a site, and the reference in it: `cmake -P cmake/docs.cmake`, which is the target `docs`. It is a script,
+# so that nothing looks for MkDocs before it is needed.
+cmake_minimum_required(VERSION 3.22)
+cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH root)
+set(site "${root}/build/docs/site")
+
+find_program(mkdocs mkdocs)
+set(themes "")
+if(mkdocs)
+    execute_process(COMMAND "${mkdocs}" build --help OUTPUT_VARIABLE themes ERROR_QUIET)
 endif()
-if(pool_themes MATCHES "[^a-z]material[^a-z]")
-    set(pool_docs_comment "Making the manual in build/docs/site, and the reference in build/docs/site/reference")
-    set(pool_make_manual COMMAND "${CMAKE_COMMAND}" -E env PYTHONDONTWRITEBYTECODE=1 "${pool_mkdocs}" build --strict)
-    set(pool_doxyfile docs/site/Doxyfile)
+# MkDocs empties the folder of the site, so it comes first.
+if(themes MATCHES "[^a-z]material[^a-z]")
+    message(STATUS "The manual: ${site}")
+    set(doxyfile docs/site/Doxyfile)
+    execute_process(
+        COMMAND "${CMAKE_COMMAND}" -E env PYTHONDONTWRITEBYTECODE=1 "${mkdocs}" build --strict
+        WORKING_DIRECTORY "${root}" COMMAND_ERROR_IS_FATAL ANY
+    )
 else()
-    set(pool_docs_comment "Making the reference in build/docs/site/reference, which has the pages, too. A site needs mkdocs and mkdocs-material")
-    set(pool_make_manual "")
-    set(pool_doxyfile Doxyfile)
+    message(STATUS "No manual: it needs mkdocs, and its theme from mkdocs-material. The reference has the pages, too")
+    set(doxyfile Doxyfile)
 endif()
-add_custom_target(
-    docs
-    ${pool_make_manual}
-    COMMAND "${CMAKE_COMMAND}" -E make_directory build/docs/site
-    COMMAND doxygen ${pool_doxyfile}
-    WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
-    COMMENT "${pool_docs_comment}"
-    VERBATIM
-    USES_TERMINAL
-)
+
+message(STATUS "The reference: ${site}/reference")
+file(MAKE_DIRECTORY "${site}")
+execute_process(COMMAND doxygen "${doxyfile}" WORKING_DIRECTORY "${root}" COMMAND_ERROR_IS_FATAL ANY)
