@@ -23,14 +23,14 @@ cmake --install "$work/pool" --prefix "$work/prefix" >/dev/null
 mkdir "$work/folder"
 cp "$project"/examples/tutorial/6_servers/* "$work/folder"
 cmake -S "$work/folder" -B "$work/folder/build" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$work/prefix"
-cmake --build "$work/folder/build"
+cmake --build "$work/folder/build" --parallel 2
 
 # ask <words> <pattern>: says a line to the program, and checks what it answers.
 ask() {
     local answer
-    printf '%s\n' "$1" >&"${program[1]}"
+    printf '%s\n' "$1" >&"$to"
     # A message of libpq has a second line.
-    while IFS= read -r -t 60 answer <&"${program[0]}" || fail "$client: no answer to '$1'"; do
+    while IFS= read -r -t 60 answer <&"$from" || fail "$client: no answer to '$1'"; do
         [[ $answer == $'\t'* ]] || break
     done
     echo "$client: $1: $answer"
@@ -46,6 +46,10 @@ for client; do
     redis) name=visits answers=(start '^1$' start '^2$' start '^1$' start '^1$') ;; # it stores nothing
     esac
     coproc program { exec "$work/folder/build/$name" "$url"; }
+    # Copies: bash forgets its own as soon as the program has ended.
+    pid=$program_PID
+    exec {from}<&"${program[0]}" {to}>&"${program[1]}"
+    exec {program[0]}<&- {program[1]}>&-
     ask "${answers[0]}" "${answers[1]}"
     ask "${answers[2]}" "${answers[3]}"
     "$server" stop "$work/server-$client"
@@ -55,10 +59,11 @@ for client; do
     "$server" stop "$work/server-$client"
     "$server" start "$client" "$work/server-$client" >/dev/null
     ask "${answers[6]}" "${answers[7]}" # the connection that is idle has died, and nobody sees that
-    exec {program[1]}>&-
-    IFS= read -r -t 60 summary <&"${program[0]}" || fail "$client: no summary"
+    exec {to}>&-
+    IFS= read -r -t 60 summary <&"$from" || fail "$client: no summary"
     echo "$client: $summary"
     [[ $summary == '5 calls, 3 dials' ]] || fail "$client: expected 5 calls, 3 dials"
-    wait "$program_PID"
+    wait "$pid" || fail "$client: the program has failed"
+    exec {from}<&-
     "$server" remove "$work/server-$client"
 done
