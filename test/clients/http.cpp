@@ -94,6 +94,14 @@ TEST_CASE("http: a connection is kept if both sides keep it") {
     CHECK(turns_with(answers(ok), old) == is_kept);
 }
 
+TEST_CASE("http: the dial of a pool of one peer holds its key") {
+    const server peer{answers(ok)};
+    pool::bounded_pool<pool::no_key, beast::connection> conns{{.max_open = 1}, beast::dial_to{peer.key()}};
+    for (int i = 0; i < 2; ++i)
+        CHECK(conns.invoke([](beast::connection& c) { return c.exchange(get()).body(); }) == "hello");
+    CHECK(conns.stats().dials == 1);
+}
+
 TEST_CASE("http: how a body ends") {
     const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n";
     CHECK(turns_with(answers(chunked + "\r\n")) == is_kept);

@@ -100,6 +100,25 @@ TEST_CASE("http_asio: a connection is kept, for keys of both schemes") {
     CHECK(conns.stats().idle == 2);
 }
 
+TEST_CASE("http_asio: the dial of a pool of one peer holds its key") {
+    const server peer{answers(ok)};
+    boost::asio::io_context io;
+    pool::basic_pool<pool::no_key, beast::async_connection, pool::bounded_open> conns{{.max_open = 1}};
+    std::string all;
+    const auto call = [](beast::async_connection& c) -> awaitable<std::string> {
+        auto request = get();
+        auto response = co_await c.async_exchange(std::move(request), use_awaitable);
+        co_return response.body();
+    };
+    const auto use = [&]() -> awaitable<void> {
+        const beast::async_dial_to dial{peer.key()};
+        for (int i = 0; i < 2; ++i) all += co_await pool::asio::async_invoke(conns, dial, 1min, call, use_awaitable);
+    };
+    run(io, use());
+    CHECK(all == "hellohello");
+    CHECK(conns.stats().dials == 1);
+}
+
 TEST_CASE("http_asio: a connection that its server closes, or has closed, is not lent again") {
     latch has_answer{1};
     const server peer{[&](conversation& with, int number) {

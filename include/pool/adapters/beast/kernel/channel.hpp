@@ -260,6 +260,8 @@ public:
 
     /// Throws if a blocking caller must not even begin.
     void check(const dial_context& limits) const {
+        if (is_broken_)
+            throw error{std::make_error_code(std::errc::not_connected), {.during = step::write, .key = key_}};
         const bool is_stopped = limits.stop.stop_requested();
         if (!is_stopped && limits.deadline > clock::now()) return;
         const auto why = is_stopped ? std::errc::operation_canceled : std::errc::timed_out;
@@ -293,6 +295,7 @@ private:
     error::facts known_{.key = key_};  ///< of the exchange that runs
     boost::beast::http::verb method_ = boost::beast::http::verb::get;
     bool keeps_alive_ = true;  ///< what its request says
+    bool is_broken_ = false;   ///< an exception has left an operation in the context, which must not run any more
     std::uint64_t exchanges_ = 0;
     std::optional<std::uint64_t> left_{};  ///< how many more the server takes, if it has said so
     clock::time_point keep_until_ = clock::time_point::max();
@@ -320,8 +323,8 @@ void channel<Transport>::run(const dial_context& limits, Result& result, Start&&
     std::exception_ptr error;
     boost::asio::io_context& context = *context_;
     context.restart();
-    start(outcome<Result>{&result, &is_over, &error});
-    {
+    try {
+        start(outcome<Result>{&result, &is_over, &error});
         const std::uint64_t number = interruption.number();
         const auto stop = [this, number]() noexcept { interruption.interrupt(number, std::errc::operation_canceled); };
         const std::stop_callback<decltype(stop)> stops{limits.stop, stop};
@@ -331,6 +334,10 @@ void channel<Transport>::run(const dial_context& limits, Result& result, Start&&
             interruption.interrupt(number, std::errc::timed_out);
             context.run();
         }
+    } catch (...) {  // as there is no memory
+        is_broken_ = true;
+        end("an exception has ended its operation");
+        throw;
     }
     if (error != nullptr) std::rethrow_exception(error);
 }
