@@ -123,20 +123,24 @@ public:
 
     /// An exchange begins. Returns an error if it cannot, in which case nothing was sent.
     std::exception_ptr begin_exchange(boost::beast::http::verb method, bool keeps_alive) {
-        known_ = {.during = step::write,
+        const error::facts known{.during = step::write,
             .key = key_,
             .may_have_arrived = false,
             .has_answer = false,
             .is_idempotent = kernel::is_idempotent(method),
             .is_reused = exchanges_ > 0};
+        const auto refused = [&](std::errc why, const std::string& words) {
+            return std::make_exception_ptr(error{std::make_error_code(why), known, words});
+        };
+        if (now() == phase::busy) return refused(std::errc::operation_in_progress, "a response is not read to its end");
+        if (now() == phase::over) return refused(std::errc::not_connected, why_over_);
+        if (known.is_reused && !transport.is_quiet()) {
+            end("the server has closed it, or sent something, while it was idle");
+            return refused(std::errc::connection_reset, why_over_);
+        }
+        known_ = known;
         method_ = method;
         keeps_alive_ = keeps_alive;
-        if (now() == phase::busy) return refusal(std::errc::operation_in_progress, "a response is not read to its end");
-        if (now() == phase::over) return refusal(std::errc::not_connected, why_over_);
-        if (known_.is_reused && !transport.is_quiet()) {
-            end("the server has closed it, or sent something, while it was idle");
-            return refusal(std::errc::connection_reset, why_over_);
-        }
         pieces.reset();
         why_over_ = "its response is not read to its end";
         set(phase::busy);
@@ -279,9 +283,10 @@ public:
     template <class Result, class Start>
     void run(const dial_context& limits, Result& result, Start&& start);
 
-    /// The error of something that was not begun.
-    std::exception_ptr refusal(std::errc why, const std::string& words) const {
-        return std::make_exception_ptr(error{std::make_error_code(why), known_, words});
+    /// The error of a read without a response.
+    std::exception_ptr nothing_to_read() const {
+        return std::make_exception_ptr(
+            error{std::make_error_code(std::errc::not_connected), known_, "no response is being read"});
     }
 
 private:
