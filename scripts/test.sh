@@ -41,7 +41,7 @@ if [[ ${chosen[*]} == *-debug* || ${chosen[*]} == *-boost-* ]]; then build_packa
 if [[ ${chosen[*]} =~ -debug|san|-boost- ]]; then
     build_packages+=(libpq-dev libhiredis-dev libssl-dev prometheus-cpp-dev "${plot_packages[@]}")
 fi
-if [[ " ${chosen[*]} " == *" clients "* ]]; then build_packages+=(libpq-dev libhiredis-dev); fi
+if [[ " ${chosen[*]} " == *" clients "* ]]; then build_packages+=(libpq-dev libhiredis-dev libssl-dev); fi
 if [[ " ${chosen[*]} " == *" gcc-debug "* ]]; then build_packages+=(catch2 libgtest-dev); fi
 if [[ " ${chosen[*]} " == *" consumers "* ]]; then
     build_tools+=(pkg-config python3)

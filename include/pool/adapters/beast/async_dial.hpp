@@ -97,6 +97,7 @@ private:
     };
 
     void give_up() {
+        if (is_over_) return;
         resolver_.cancel();
         error_code ignored;
         if (is_connecting_) made_->transport.socket().close(ignored);
@@ -157,6 +158,7 @@ private:
     }
 
     void end(std::exception_ptr why) {
+        is_over_ = true;
         give_up_.reset();
         boost::asio::post(work_.get_executor(), [self = this->shared_from_this(), why = std::move(why)]() mutable {
             self->work_.reset();
@@ -177,6 +179,7 @@ private:
     std::size_t next_ = 0;
     std::size_t connect_ = 0;
     bool is_connecting_ = false;
+    bool is_over_ = false;  ///< the connection belongs to the handler
     std::optional<std::stop_callback<canceller>> give_up_{};
 };
 

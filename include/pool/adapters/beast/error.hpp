@@ -39,12 +39,12 @@ class error : public std::system_error {
 public:
     /// What is known of the request.
     struct facts {
-        step during = step::write;                  ///< what was being done
-        std::shared_ptr<const connection_key> key;  ///< for which key; never null in an error of the library
-        bool may_have_arrived = false;              ///< whether anything of the request was sent
-        bool has_answer = false;                    ///< whether any byte of the response was read
-        bool is_idempotent = false;                 ///< whether its method is, by RFC 9110, 9.2.2
-        bool is_reused = false;                     ///< whether the connection has had a response before
+        step during = step::write;                    ///< what was being done
+        std::shared_ptr<const connection_key> key{};  ///< for which key; never null in an error of the library
+        bool may_have_arrived = false;                ///< whether anything of the request was sent
+        bool has_answer = false;                      ///< whether any byte of the response was read
+        bool is_idempotent = false;                   ///< whether its method is, by RFC 9110, 9.2.2
+        bool is_reused = false;                       ///< whether the connection has had a response before
     };
 
     /// With more words about it, if there are any.
@@ -80,8 +80,8 @@ inline bool not_executed(const std::exception& e) noexcept {
     if (known == nullptr || known->code() == std::errc::timed_out || known->code() == std::errc::operation_canceled)
         return false;
     if (known->during() < step::write) return true;  // a dial: there was no request yet
-    if (known->has_answer()) return false;
-    return !known->may_have_arrived() || (known->is_idempotent() && known->is_reused());
+    if (!known->may_have_arrived()) return true;
+    return !known->has_answer() && known->is_idempotent() && known->is_reused();
 }
 
 }  // namespace pool::beast

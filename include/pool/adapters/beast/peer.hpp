@@ -42,6 +42,9 @@ public:
     /// For which key it was opened. There must be a connection.
     const connection_key& key() const noexcept { return *of_->key(); }
 
+    /// The descriptor of the socket, to set options of it; -1, if there is none.
+    int native_handle() const noexcept { return of_ == nullptr ? -1 : of_->transport.socket().native_handle(); }
+
     /// The stream, for those who read and write by themselves. After that the connection counts as used up, until `keep` is
     /// told of a response. There must be a connection.
     stream_type& stream() {
@@ -58,7 +61,8 @@ public:
     template <class Body, class Fields>
     void keep(const boost::beast::http::response<Body, Fields>& response, bool keeps_alive = true) {
         if (of_->now() != kernel::phase::busy) return;
-        of_->judge(response, keeps_alive && response.keep_alive(), response.need_eof());
+        if (!keeps_alive) of_->take_no_more();
+        of_->judge(response, response.need_eof());
     }
 
     // For the pool.

@@ -90,7 +90,9 @@ public:
     /// Why OpenSSL has not accepted the certificate of the server; empty, if it has.
     std::string words() const {
         if (!tls_) return {};
-        const long result = SSL_get_verify_result(const_cast<ssl_stream&>(*tls_).native_handle());
+        SSL* const its = const_cast<ssl_stream&>(*tls_).native_handle();
+        if (SSL_get_verify_mode(its) == SSL_VERIFY_NONE) return {};
+        const long result = SSL_get_verify_result(its);
         return result == X509_V_OK ? std::string{} : X509_verify_cert_error_string(result);
     }
 

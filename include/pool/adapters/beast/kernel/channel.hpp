@@ -148,7 +148,7 @@ public:
     bool has_sent() const noexcept { return known_.may_have_arrived; }
     /// What comes next, for the errors.
     void enter(step next) noexcept { known_.during = next; }
-    /// The server has not read all of the request.
+    /// No request follows this one.
     void take_no_more() noexcept { keeps_alive_ = false; }
     /// A header has arrived.
     void has_answered() noexcept { known_.has_answer = true; }
@@ -165,12 +165,12 @@ public:
     /// A response was read whole. Decides whether another request may follow.
     template <class Parser>
     void end_exchange(Parser& parser) {
-        judge(parser.get(), parser.keep_alive(), parser.need_eof());
+        judge(parser.get(), parser.need_eof());
     }
 
     /// The same for a response that somebody else has read.
     template <class Header>
-    void judge(const Header& response, bool keeps_alive, bool needs_eof) {
+    void judge(const Header& response, bool needs_eof) {
         ++exchanges_;
         const auto status = response.result_int();
         const keep_alive_limits said = keep_alive_of(response);
@@ -184,8 +184,8 @@ public:
         }
         if (status == 101) return end("it has changed to another protocol");
         if (method_ == boost::beast::http::verb::connect) return end("it was used as a tunnel");
+        if (!response.keep_alive()) return end("the server closes it");
         if (needs_eof) return end("its response ends with the connection");
-        if (!keeps_alive) return end("the server closes it");
         if (!keeps_alive_) return end("its request closes it");
         if (left_ == std::uint64_t{0}) return end("the server takes no more requests on it");
         if (buffer.size() != 0) return end("bytes follow the response");
@@ -195,10 +195,9 @@ public:
 
     /// It failed. Returns the error, which is the reason of the interruption if there was one.
     std::exception_ptr failure(boost::system::error_code why, std::optional<std::errc> interrupted = {}) {
-        if (known_.during == step::read_header && (buffer.size() != 0 || (header && header->got_some())))
-            has_answered();
+        if (buffer.size() != 0 || (header && header->got_some())) has_answered();
         const std::error_code code = interrupted ? std::make_error_code(*interrupted) : std::error_code{why};
-        auto thrown = std::make_exception_ptr(error{code, known_, interrupted ? std::string{} : transport.words()});
+        auto thrown = std::make_exception_ptr(error{code, known_, {}});
         end(code.message());
         return thrown;
     }
@@ -210,7 +209,9 @@ public:
         known_.during = during;
         known_.key = key_;
         const std::error_code code = interrupted ? std::make_error_code(*interrupted) : std::error_code{why};
-        const std::string more = interrupted ? std::string{} : words.empty() ? transport.words() : words;
+        const std::string more = interrupted                                  ? std::string{}
+                                 : words.empty() && during == step::handshake ? transport.words()
+                                                                              : words;
         return std::make_exception_ptr(error{code, known_, more});
     }
 

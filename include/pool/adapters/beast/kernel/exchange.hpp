@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -149,15 +150,16 @@ public:
             return self.complete(std::move(refusal_), result_type{});
         case next::written:
             of.has_sent(bytes);
-            // A server may answer before it has read all of a request, and close the connection.
             write_error_ = failed;
-            if (failed && !(of.has_sent() && (failed == boost::asio::error::broken_pipe ||
-                                                 failed == boost::asio::error::connection_reset)))
+            // A server may have answered before it has read all of a request, or have said why it ends the connection.
+            if (failed && failed != boost::asio::error::broken_pipe && failed != boost::asio::error::connection_reset)
                 return fail(self, failed);
             of.enter(step::read_header);
             return read_header(self);
         case next::has_header:
-            if (failed) return fail(self, write_error_ ? write_error_ : failed);
+            if (write_error_ && (failed || !of.has_sent()))
+                return fail(self, is_reason(failed) ? failed : write_error_);
+            if (failed) return fail(self, failed);
             of.has_answered();
             if (is_interim()) return read_header(self);
             if (write_error_) of.take_no_more();
@@ -192,6 +194,11 @@ private:
     bool is_interim() const {
         const auto status = of_->header->get().result_int();
         return status >= 100 && status < 200 && status != 101;
+    }
+
+    /// Whether it says more than that the connection has failed: an alert of TLS.
+    static bool is_reason(error_code why) noexcept {
+        return why && std::string_view{why.category().name()} == "asio.ssl";
     }
 
     template <class Self>
@@ -245,6 +252,7 @@ private:
 
     template <class Self>
     void fail(Self& self, error_code why) {
+        if (write_error_) of_->enter(step::write);
         auto error = of_->failure(why, base::stop());
         self.complete(std::move(error), result_type{});
     }

@@ -4,6 +4,7 @@
 #include <pool/core/platform.hpp>  // first: what it says of the compiler comes before what Asio says
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -17,6 +18,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/system/error_code.hpp>
 #include <openssl/ssl.h>
+#include <unistd.h>
 
 #include <pool/adapters/beast/connection_key.hpp>
 #include <pool/adapters/beast/error.hpp>
@@ -67,6 +69,12 @@ private:
         auto context = std::make_shared<ssl::context>(ssl::context::tls_client);
         SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
         boost::system::error_code failed;
+        // OpenSSL and Asio do not always say that a file cannot be read.
+        const auto find = [&](const std::string& file) {
+            if (::access(file.c_str(), R_OK) == 0) return true;
+            failed.assign(errno, boost::system::system_category());
+            return false;
+        };
         const auto check = [&](const std::string& what) {
             if (failed)
                 throw error{failed, {.during = step::handshake, .key = std::make_shared<connection_key>(key)}, what};
@@ -76,14 +84,14 @@ private:
             [](std::size_t, ssl::context::password_purpose) { return std::string{}; }, failed);
         check("the context of TLS");
         if (key.certificate_authorities.empty()) context->set_default_verify_paths(failed);
-        else context->load_verify_file(key.certificate_authorities, failed);
+        else if (find(key.certificate_authorities)) context->load_verify_file(key.certificate_authorities, failed);
         check("the certificate authorities");
         if (key.client_certificate.empty()) return context;
-        context->use_certificate_chain_file(key.client_certificate, failed);
+        if (find(key.client_certificate)) context->use_certificate_chain_file(key.client_certificate, failed);
         check("the client's certificate");
         const std::string& private_key = key.client_key.empty() ? key.client_certificate : key.client_key;
-        context->use_private_key_file(
-            private_key, ssl::context::pem, failed);  // also if it is that of another certificate
+        // Fails also if it is that of another certificate.
+        if (find(private_key)) context->use_private_key_file(private_key, ssl::context::pem, failed);
         check("the key of the client's certificate");
         return context;
     }
