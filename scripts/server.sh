@@ -19,7 +19,7 @@
 # - nginx: HTTP and HTTPS, with a URL in a line each, and the certificate of its authority in <directory>/ca.pem. Each reply has
 #   the argument `nonce` of its request in the header `Nonce` and in its body. /echo has nothing else; /large has it many times
 #   and a length, /chunked has it many times and no length; /close ends the connection as it says, /few after five requests;
-#   /brief ends an idle one after 10 ms, and /second after a second, without a word. /status is stub_status. No options.
+#   /brief ends an idle one after 10 ms, without a word. /status is stub_status. No options.
 # - haproxy: passes on TCP to the server of a URL, and prints the URL to use instead. No options.
 # - pgbouncer: the same for PostgreSQL, in session mode: a client has one session of the server until it goes, and then
 #   PgBouncer cleans it. Its console is the database `pgbouncer`, of the user `test`. Options are settings, as
@@ -179,7 +179,7 @@ start_nginx() {
     cat >"$directory/nginx.conf" <<-END
 	$user
 	daemon off;
-	worker_processes 2;
+	worker_processes 1;
 	pid nginx.pid;
 	error_log stderr warn;
 	events { worker_connections 1024; }
@@ -193,7 +193,7 @@ start_nginx() {
 	    scgi_temp_path scgi;
 	    keepalive_timeout 1h;
 	    keepalive_requests 1000000000;
-	    lingering_close off;
+	    lingering_timeout 100ms;
 	    add_header Nonce \$arg_nonce always;
 	    add_header Connection-Number \$connection always;
 	    server {
@@ -212,7 +212,6 @@ start_nginx() {
 	        location = /close { keepalive_timeout 0; return 200 "\$arg_nonce"; }
 	        location = /few { keepalive_requests 5; return 200 "\$arg_nonce"; }
 	        location = /brief { keepalive_timeout 10ms; return 200 "\$arg_nonce"; }
-	        location = /second { keepalive_timeout 1s; return 200 "\$arg_nonce"; }
 	        location = /missing { return 404 "\$arg_nonce"; }
 	        location = /status { stub_status; }
 	    }

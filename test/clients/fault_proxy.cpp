@@ -58,6 +58,11 @@ public:
         all.resize(static_cast<std::size_t>(got));
         return all;
     }
+    /// Whether more has arrived with what was read.
+    bool has_more() const {
+        char next = 0;
+        return ::recv(socket_, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    }
     /// Reads until the end, which must be a FIN.
     std::string hear_all() const { return hear_until(0); }
     /// Reads until the end, which must be an RST.
@@ -124,8 +129,10 @@ TEST_CASE("fault_proxy: slices are as long as they are said to be, and nothing i
         network with{{.slice = 10, .pause = 1h}};
         with.client.say("0123456789abcdef");
         CHECK(with.server.hear(10) == "0123456789");
+        CHECK_FALSE(with.server.has_more());
         with.server.say("9876543210fedcba");
         CHECK(with.client.hear(10) == "9876543210");
+        CHECK_FALSE(with.client.has_more());
         with.proxy.heal();
         CHECK(with.server.hear(6) == "abcdef");
         CHECK(with.client.hear(6) == "fedcba");

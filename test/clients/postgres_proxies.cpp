@@ -100,10 +100,38 @@ TEST_CASE("postgres_proxies: by PgBouncer, no answer reaches another user, and t
     }
 }
 
+TEST_CASE("postgres_proxies: behind PgBouncer, a session loses the name of its application when it is cleaned") {
+    database db;
+    const clients::server bouncer{"pgbouncer", db.url()};
+    const connection_key key = database::key_at(bouncer.url());
+    connections conns{{.max_open = 1, .acquire_timeout = 10s}, quiet_dial()};
+    const auto name = [](connection& c) { return text(c.execute("show application_name")); };
+    CHECK(conns.invoke(key, name) == "pooled");
+    CHECK(conns.invoke(key, name) == "");
+    CHECK(conns.stats().dials == 1);
+}
+
 TEST_CASE("postgres_proxies: a restart of PgBouncer under load") {
     database db{looks_at_clients};
     clients::server bouncer{"pgbouncer", db.url()};
     check_restarts(through_pgbouncer(db, bouncer), load(false) / 2);
+}
+
+TEST_CASE("postgres_proxies: in PgBouncer's transaction mode, what a session keeps reaches other clients") {
+    database db;
+    const clients::server bouncer{"pgbouncer", db.url() + " pool_mode=transaction default_pool_size=1"};
+    const connection_key key = database::key_at(bouncer.url());
+    connections conns{
+        {.max_open = 2, .acquire_timeout = 10s}, pool::libpq::dial{{.reset = pool::libpq::reset::rollback_only}}};
+    auto first = conns.acquire(key);
+    auto second = conns.acquire(key);
+    first->execute("set statement_timeout = '1h'");
+    CHECK(text(second->execute("show statement_timeout")) == "1h");
+    // A transaction is the client's own, and is rolled back.
+    first->execute("begin");
+    first->execute("insert into kept values (1)");
+    first.give_back();
+    CHECK(text(second->execute("select count(*) from kept")) == "0");
 }
 
 }  // namespace postgres
