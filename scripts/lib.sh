@@ -54,6 +54,7 @@ build_packages=(
 )
 plot_tools=(gnuplot)
 plot_packages=('gnuplot-nox|gnuplot-qt|gnuplot-x11')
+docs_packages=(doxygen graphviz mkdocs mkdocs-material python3)
 bench_tools=(valgrind "${plot_tools[@]}")
 bench_packages=(libbenchmark-dev valgrind "${plot_packages[@]}")
 

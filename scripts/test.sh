@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # Each is a preset, but for the last, which is all those of its name.
-all=(gcc-rest asan-ubsan tsan bench consumers clients portability)
+all=(gcc-rest asan-ubsan tsan bench consumers clients docs portability)
 portability=(portability-gcc-11 portability-clang-14 portability-libc++ portability-aarch64 portability-mingw)
 # The last four run only by name. The sanitizers have the suites, and gcc-rest has the rest: together that is gcc-debug, but
 # that clang++ compiles the suites, in three quarters of the time.
@@ -41,7 +41,7 @@ if [[ ${chosen[*]} =~ -debug|-rest|-boost- ]]; then build_packages+=(relacy-dev)
 if [[ ${chosen[*]} =~ -debug|-rest|san|-boost- ]]; then
     build_packages+=(libpq-dev libhiredis-dev libssl-dev prometheus-cpp-dev "${plot_packages[@]}")
 fi
-if [[ " ${chosen[*]} " == *" clients "* ]]; then build_packages+=(libpq-dev libhiredis-dev); fi
+if [[ " ${chosen[*]} " == *" clients "* ]]; then build_packages+=(libpq-dev libhiredis-dev libssl-dev 'pkg-config|pkgconf'); fi
 if [[ ${chosen[*]} =~ gcc-(debug|rest) ]]; then build_packages+=(catch2 libgtest-dev); fi
 if [[ " ${chosen[*]} " == *" consumers "* ]]; then
     build_tools+=(pkg-config python3)
@@ -53,7 +53,12 @@ cd "$root"
 # What only one configuration needs, and not every system has: a row of its own in the table says so then.
 require_for() {
     case $1 in
-    clients) for server in redis postgres; do scripts/server.sh install "$server" || say "there is no server of $server"; done ;;
+    clients)
+        for server in redis postgres nginx haproxy pgbouncer; do
+            scripts/server.sh install "$server" || say "there is no $server"
+        done
+        ;;
+    docs) require doxygen dot mkdocs python3 -- "${docs_packages[@]}" ;;
     asan-ubsan | tsan) require clang++ -- libclang-rt-dev llvm ;; # LLVM's symbolizer adds the lines to the reports
     portability-gcc-11) require g++-11 -- g++-11 ;;
     portability-libc++) require clang++-19 -- clang-19 libc++-19-dev libc++abi-19-dev ;;

@@ -41,7 +41,8 @@ phase_result run_phase(std::string_view title, const options& chosen, const work
     std::vector<client> clients(chosen.threads);
     phase_result result;
     {
-        const progress_bar bar{title, counts.started, chosen.requests};
+        const progress_bar bar{
+            title, [&counts] { return counts.started.load(std::memory_order_relaxed); }, chosen.requests};
         for (std::uint64_t burst = 0; burst < bursts && !counts.give_up.stop_requested(); ++burst) {
             if (burst > 0) std::this_thread::sleep_for(burst % 2 == 1 ? short_rest : 2 * short_rest);
             std::atomic<std::uint64_t> next{chosen.requests * burst / bursts};

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <mutex>
-#include <random>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -30,28 +24,15 @@
 #include <pool/bounded_pool.hpp>
 #include <pool/pool.hpp>
 
+#include <clients/postgres_load.hpp>
 #include <clients/postgres_server.hpp>
 
 // Connections of libpq in a pool, to a PostgreSQL of the test's own, which misbehaves, as its users do.
 
 namespace postgres {
 
-using namespace std::chrono_literals;
-using connections = pool::bounded_pool<connection_key, connection>;
-
 TEST_CASE("postgres: nothing of what a user leaves behind reaches the next one") {
-    database& db = shared_database();
-    const connection_key key = db.key();
-    for (const misdeed& each : misdeeds) {
-        CAPTURE(each.name);
-        connections conns{{.max_open = 1, .acquire_timeout = 10s}, quiet_dial()};
-        conns.invoke(key, each.commit);
-        CHECK(conns.stats().idle == each.is_kept);
-        const auto before = conns.stats().dials;
-        conns.invoke(key, check_clean);
-        CHECK(conns.stats().dials == before + !each.is_kept);
-        conns.invoke(key, [](connection& c) { c.execute("drop table if exists nobody_has_it"); });  // a notice
-    }
+    check_misdeeds(shared_database().key());
 }
 
 TEST_CASE("postgres: a call that throws keeps its connection if that can be cleaned") {
@@ -260,152 +241,6 @@ TEST_CASE("postgres: a connection is kept alive, and is open as long as its serv
     CHECK_FALSE(c.closed());  // libpq has not looked
     CHECK_THROWS_AS(c.keep_alive(), pool::libpq::error);
     CHECK_THROWS_AS(c.clean(), pool::libpq::error);
-}
-
-// Under load.
-
-/// What has happened.
-struct outcome {
-    std::atomic<std::size_t> served{0};
-    std::atomic<std::size_t> misbehaved{0};
-    std::atomic<std::size_t> wrong{0};      ///< answers to somebody else, or of a session that is not clean
-    std::atomic<std::size_t> failed{0};     ///< errors of callers that did nothing wrong, while the server was up
-    std::atomic<std::size_t> meanwhile{0};  ///< those while it was down, or going down
-    std::atomic<std::size_t> most_open{0};  ///< as the server counts
-    std::atomic<std::size_t> ended{0};      ///< connections that the server was told to end
-    std::atomic<int> downs{0};              ///< how often it has gone down, twice, and one more while it is down
-    std::mutex mutex;
-    std::string first_error;
-};
-
-/// One request: its answer has a number that no other request has, and says what another user would have left behind.
-void ask(connections& conns, const connection_key& key, const std::string& nonce, outcome& seen) {
-    const pool::retry_stale retry{pool::libpq::lost_connection};
-    auto peer = conns.get(key);
-    const std::string answer = peer.invoke(retry, [&](connection& c) {
-        const result got =
-            c.execute("select $1::text || ' ' || current_user || ' ' || current_setting('search_path') || ' ' || "
-                      "(select count(*) from pg_listening_channels()) || ' ' || "
-                      "coalesce(to_regclass('pg_temp.left_behind')::text, 'none')",
-                {nonce.c_str()});
-        return text(got);
-    });
-    if (answer != nonce + " test \"$user\", public 0 none") {
-        ++seen.wrong;
-        const std::lock_guard guard{seen.mutex};
-        seen.first_error = "asked with " + nonce + ", got " + answer;
-    }
-}
-
-/// Calls from several threads, of which some misbehave. `disturb` is called by one more thread, until they are done.
-template <class Disturb>
-void call_from_threads(
-    connections& conns, const database& db, std::size_t requests, outcome& seen, const Disturb& disturb) {
-    constexpr std::size_t threads = 8;
-    const connection_key key = db.key();
-    std::atomic<std::size_t> running{threads};
-    {
-        std::vector<std::jthread> callers;
-        for (std::size_t thread = 0; thread != threads; ++thread) {
-            callers.emplace_back([&, thread] {
-                std::minstd_rand random{static_cast<unsigned>(thread + 1)};
-                for (std::size_t i = 0; i != requests / threads; ++i) {
-                    const std::string nonce = std::to_string(thread) + '-' + std::to_string(i);
-                    const bool misbehaves = random() % 10 == 0;
-                    const int before = seen.downs;
-                    try {
-                        if (misbehaves) {
-                            const misdeed& what = misdeeds[random() % std::size(misdeeds)];
-                            ++seen.misbehaved;
-                            conns.invoke(key, what.commit);
-                        } else {
-                            ask(conns, key, nonce, seen);
-                            ++seen.served;
-                        }
-                    } catch (const std::exception& e) {
-                        if (misbehaves) continue;
-                        if (const int now = seen.downs; now != before || now % 2 != 0) {
-                            ++seen.meanwhile;
-                            if (now % 2 != 0) seen.downs.wait(now);
-                            continue;
-                        }
-                        ++seen.failed;
-                        const std::lock_guard guard{seen.mutex};
-                        if (seen.first_error.empty()) seen.first_error = e.what();
-                    }
-                }
-                --running;
-            });
-        }
-        callers.emplace_back([&] {
-            while (running != 0) disturb();
-        });
-    }
-}
-
-std::size_t load() { return std::getenv("POOL_TESTS_FULL") != nullptr ? 1'000'000 : 50'000; }
-
-TEST_CASE("postgres: under load, no answer reaches another user, and the bound is what the server counts") {
-    database db;
-    constexpr std::size_t bound = 6;
-    outcome seen;
-    {
-        connections conns{{.max_open = bound, .acquire_timeout = 60s}, quiet_dial()};
-        const auto admin = db.admin();
-        call_from_threads(conns, db, load(), seen, [&] {
-            const auto now = std::stoul(text(admin->execute(count_pooled)));
-            if (now > seen.most_open) seen.most_open = now;
-            const result ended =
-                admin->execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = "
-                               "'pooled' and state = 'idle' "
-                               "and query = 'DISCARD ALL' order by random() limit 1");
-            seen.ended += static_cast<std::size_t>(PQntuples(ended.get()));
-            std::this_thread::sleep_for(5ms);  // it is the load, not the test, that takes time
-        });
-        CHECK(conns.stats().lent == 0);
-        const auto s = conns.stats();
-        std::printf("postgres: %zu served, %zu misbehaved, %zu wrong, %zu failed, %zu ended by the server, %zu open at "
-                    "most; %zu "
-                    "dials, %zu hits, %zu unhealthy, %zu failed resets, %zu discarded\n",
-            seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(), seen.ended.load(),
-            seen.most_open.load(), std::size_t{s.dials}, std::size_t{s.hits}, std::size_t{s.found_unhealthy},
-            std::size_t{s.failed_resets}, std::size_t{s.discarded});
-    }
-    INFO(seen.first_error);
-    CHECK(seen.wrong == 0);
-    CHECK(seen.failed == 0);
-    CHECK(seen.most_open <= bound);
-    CHECK(seen.misbehaved > load() / 20);
-    const auto admin = db.admin();
-    while (text(admin->execute(count_pooled)) != "0") std::this_thread::yield();
-    CHECK(text(admin->execute("select count(*) from kept")) == "0");
-}
-
-TEST_CASE("postgres: a restart under load: who comes after it is served, and nobody gets a wrong answer") {
-    database db;
-    outcome seen;
-    connections conns{{.max_open = 6, .acquire_timeout = 60s}, quiet_dial()};
-    constexpr std::size_t restarts = 4;
-    const std::size_t requests = load() / 5;
-    std::size_t next = requests / 10;
-    call_from_threads(conns, db, requests, seen, [&] {
-        if (seen.served < next) return std::this_thread::yield();
-        next += requests / 10;
-        if (++seen.downs > 2 * static_cast<int>(restarts)) return void(--seen.downs);
-        db.stop();
-        db.start();
-        ++seen.downs;
-        seen.downs.notify_all();
-    });
-    std::printf(
-        "postgres: %d restarts, %zu served, %zu misbehaved, %zu wrong, %zu failed, %zu failed while it was down\n",
-        seen.downs / 2, seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(),
-        seen.meanwhile.load());
-    INFO(seen.first_error);
-    CHECK(seen.downs == 2 * static_cast<int>(restarts));
-    CHECK(seen.wrong == 0);
-    CHECK(seen.failed == 0);
-    conns.invoke(db.key(), check_clean);
 }
 
 }  // namespace postgres

@@ -55,7 +55,10 @@ public:
     }
 
     /// The key of the pools.
-    connection_key key() const { return url() + "?application_name=pooled"; }
+    connection_key key() const { return key_at(url()); }
+
+    /// The same by another way.
+    static connection_key key_at(const std::string& url) { return url + "?application_name=pooled"; }
 };
 
 inline database& shared_database() {
@@ -95,7 +98,7 @@ inline void send_and_wait(connection& c, const char* command) {
     while (PQisBusy(c) != 0) {
         pollfd ready{.fd = PQsocket(c), .events = POLLIN, .revents = 0};
         ::poll(&ready, 1, -1);
-        PQconsumeInput(c);
+        if (PQconsumeInput(c) == 0) return;  // the connection is lost
     }
 }
 
@@ -149,7 +152,7 @@ inline const misdeed misdeeds[] = {
             REQUIRE(PQsendQuery(c, "select generate_series(1, 10)") == 1);
             REQUIRE(PQsetSingleRowMode(c) == 1);
             PQclear(PQgetResult(c));
-            while (PQisBusy(c) != 0) PQconsumeInput(c);
+            while (PQisBusy(c) != 0 && PQconsumeInput(c) == 1) continue;
         }},
     {"a COPY to the server", false, [](connection& c) { PQclear(PQexec(c, "copy kept from stdin")); }},
     {"a COPY from the server", false,

@@ -103,7 +103,7 @@ inline constexpr std::array<mischief, 25> all_mischief{{
             c.command("RPUSH list a b");
             constexpr std::string_view part = "*2\r\n$1\r\na\r\n";  // of the reply to LRANGE
             send_all(c, "LRANGE list 0 -1\r\n");
-            char bytes[part.size()];
+            char bytes[part.size()]{};
             (void)!::recv(c.get()->fd, bytes, sizeof bytes, MSG_WAITALL);
             redisReaderFeed(c.get()->reader, bytes, sizeof bytes);
             void* none = nullptr;

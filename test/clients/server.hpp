@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include <unistd.h>
+
 /// @file
 /// A server of a test's own, which `scripts/server.sh` starts.
 
@@ -37,27 +39,40 @@ public:
         }
     }
 
-    const std::string& url() const noexcept { return url_; }         ///< where it is, which stays the same
-    std::string directory() const { return parent_ + "/server"; }  ///< where its data are, and its socket
+    const std::string& url() const noexcept { return url_; }          ///< where it is, which stays the same
+    const std::string& tls_url() const noexcept { return tls_url_; }  ///< where nginx is by TLS
+    std::string directory() const { return parent_ + "/server"; }   ///< where its data are, and its socket
+    int port() const { return port_of(url_); }                        ///< of the URL
 
-    void start() { url_ = run("start " + kind_ + ' ' + directory() + ' ' + options_); }  ///< again, on the same port
-    void stop() { run("stop " + directory()); }                                          ///< ends it, and waits for that
+    /// The port of a URL: the number after its last colon.
+    static int port_of(const std::string& url) { return std::stoi(url.substr(url.rfind(':') + 1)); }
+
+    /// Starts it again, on the same port.
+    void start() {
+        const std::string printed = run("start " + kind_ + ' ' + directory() + ' ' + options_);
+        const auto end = printed.find('\n');
+        url_ = printed.substr(0, end);
+        if (end != printed.npos) tls_url_ = printed.substr(end + 1, printed.find('\n', end + 1) - end - 1);
+    }
+    void stop() { run("stop " + directory()); }  ///< ends it, and waits for that
 
 private:
-    /// Returns the first line that the script prints.
+    /// Returns what the script prints. If this process is killed, the server ends, too.
     static std::string run(const std::string& arguments) {
-        std::FILE* const pipe = ::popen((POOL_SERVER_SCRIPT " " + arguments).c_str(), "re");
+        const std::string owner = "POOL_SERVER_OWNER=" + std::to_string(::getpid()) + ' ';
+        std::FILE* const pipe = ::popen((owner + POOL_SERVER_SCRIPT " " + arguments).c_str(), "re");
         if (pipe == nullptr) throw std::runtime_error{"scripts/server.sh cannot be started"};
         std::string printed;
         for (std::array<char, 256> part; std::fgets(part.data(), part.size(), pipe) != nullptr;) printed += part.data();
         if (::pclose(pipe) != 0) throw std::runtime_error{"scripts/server.sh " + arguments + " has failed"};
-        return printed.substr(0, printed.find('\n'));
+        return printed;
     }
 
     std::string kind_;
     std::string options_;
     std::string parent_;
     std::string url_;
+    std::string tls_url_;
 };
 
 }  // namespace clients

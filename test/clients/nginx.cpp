@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <clients/nginx_load.hpp>
+
+// Users of a nginx, which closes connections as it likes.
+
+namespace nginx {
+
+static bool nobody(int) { return false; }
+
+TEST_CASE("nginx: nothing of what a user leaves behind reaches the next one") {
+    const server web;
+    for (const connection_key& key : {web.plain(), web.secret()}) {
+        for (const misdeed& each : misdeeds) {
+            CAPTURE(key);
+            CAPTURE(each.name);
+            connections conns{{.max_open = 1, .acquire_timeout = 10s}, pool::beast::ssl_dial{}};
+            conns.invoke(key, each.commit);
+            CHECK(conns.stats().idle == each.is_kept);
+            for (std::size_t kind = 1; kind != 25; kind += 2)
+                conns.invoke(key, [&](connection& c) { behave(c, "mine", kind); });
+        }
+    }
+}
+
+// A close does not wait for the server, so nginx counts a few more than the bound for moments. That no more are open is checked by
+// a proxy, in nginx_faults.cpp.
+TEST_CASE("nginx: under load, each response is that of its own request, nobody fails, and nothing leaks") {
+    const server web;
+    counter admin{web};
+    const std::size_t requests = is_full_tier() ? 1'000'000 : 50'000;
+    outcome seen;
+    {
+        connections conns{{.max_open = bound, .acquire_timeout = 60s}, pool::beast::ssl_dial{}};
+        call_from_threads(conns, {web.plain(), web.secret()}, requests, seen, nobody, [&] {
+            const std::size_t now = admin.count();
+            if (now > seen.most_open) seen.most_open = now;
+        });
+        const auto s = conns.stats();
+        CHECK(s.lent == 0);
+        std::printf("nginx: %zu served, %zu misbehaved, %zu wrong, %zu failed, nginx counted %zu at most; %zu dials, %zu hits, %zu "
+                    "unhealthy, %zu closed\n",
+            seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(), seen.most_open.load(),
+            std::size_t{s.dials}, std::size_t{s.hits}, std::size_t{s.found_unhealthy}, std::size_t{s.found_closed});
+    }
+    CHECK(seen.wrong == 0);
+    CHECK(seen.failed == 0);
+    CHECK(seen.misbehaved.load() > requests / 20);
+    while (admin.count() != 0) std::this_thread::yield();
+}
+
+TEST_CASE("nginx: requests that meet the end of the keep-alive time are served all the same") {
+    const server web;
+    const std::size_t rounds = is_full_tier() ? 10'000 : 400;
+    std::atomic<std::size_t> failed{0};
+    std::atomic<std::size_t> repeated{0};
+    connections conns{{.max_open = 8, .acquire_timeout = 60s}, pool::beast::ssl_dial{}};
+    {
+        std::vector<std::jthread> all;
+        for (unsigned thread = 0; thread != 8; ++thread) {
+            all.emplace_back([&, thread] {
+                const pool::retry_stale retry{pool::beast::not_executed};
+                const connection_key key = thread % 2 == 0 ? web.plain() : web.secret();
+                std::minstd_rand random{thread + 1};
+                for (std::size_t i = 0; i != rounds; ++i) {
+                    const std::string nonce = std::to_string(thread) + '-' + std::to_string(i);
+                    int calls = 0;
+                    try {
+                        conns.get(key).invoke(retry, [&](connection& c) {
+                            ++calls;
+                            const auto got = c.exchange(get("/brief", nonce));
+                            check_answer("/brief", nonce, got["Nonce"], got.body(), false);
+                        });
+                    } catch (const std::exception& e) {
+                        if (++failed < 10) std::printf("%s\n", e.what());
+                    }
+                    repeated += calls == 2;
+                    // nginx ends what was idle for 10 ms, by a clock of milliseconds.
+                    std::this_thread::sleep_for(std::chrono::microseconds{9'500 + random() % 1'500});
+                }
+            });
+        }
+    }
+    const auto s = conns.stats();
+    std::printf("nginx: %zu requests about the end of the keep-alive time: %zu failed, %zu repeated, %zu found that their "
+                "connection had ended, %zu dials\n",
+        8 * rounds, failed.load(), repeated.load(), std::size_t{s.found_unhealthy + s.found_closed}, std::size_t{s.dials});
+    CHECK(failed == 0);
+    CHECK(s.found_unhealthy + s.found_closed > 0);
+    CHECK(s.hits > 0);
+}
+
+TEST_CASE("nginx: restarts under load: who comes after them is served, and nobody gets a wrong answer") {
+    server web;
+    counter admin{web};
+    const std::size_t requests = is_full_tier() ? 100'000 : 10'000;
+    constexpr int restarts = 4;
+    outcome seen;
+    connections conns{{.max_open = bound, .acquire_timeout = 60s}, pool::beast::ssl_dial{}};
+    std::size_t next = requests / 10;
+    call_from_threads(conns, {web.plain(), web.secret()}, requests, seen, nobody, [&] {
+        if (seen.done() < next || seen.outages == 2 * restarts) return std::this_thread::yield();
+        next += requests / 10;
+        ++seen.outages;
+        web.stop();
+        web.start();
+        ++seen.outages;
+    });
+    std::printf("nginx: %d restarts, %zu served, %zu misbehaved, %zu wrong, %zu failed, %zu repeated while it was down\n",
+        seen.outages / 2, seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(),
+        seen.in_outages.load());
+    CHECK(seen.outages == 2 * restarts);
+    CHECK(seen.wrong == 0);
+    CHECK(seen.failed == 0);
+    conns.clear();
+    while (admin.count() != 0) std::this_thread::yield();
+}
+
+}  // namespace nginx
