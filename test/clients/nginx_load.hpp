@@ -56,7 +56,7 @@ public:
         if (one.scheme == "https") one.certificate_authorities = directory() + "/ca.pem";
         return one;
     }
-    connection_key plain() const { return key(url()); }    ///< without TLS
+    connection_key plain() const { return key(url()); }       ///< without TLS
     connection_key secret() const { return key(tls_url()); }  ///< with TLS
 };
 
@@ -121,8 +121,8 @@ inline void ask_for(connection& c, std::string_view path, const std::string& non
 
 /// A user who does nothing wrong. Half of them ask for little.
 inline void behave(connection& c, const std::string& nonce, std::size_t kind) {
-    constexpr std::string_view paths[] = {"/large", "/chunked", "/close", "/close", "/few", "/few", "/few", "/brief", "/brief",
-        "/brief", "/missing", "/missing"};
+    constexpr std::string_view paths[] = {"/large", "/chunked", "/close", "/close", "/few", "/few", "/few", "/brief",
+        "/brief", "/brief", "/missing", "/missing"};
     if (kind % 2 == 0) return ask_for(c, "/echo", nonce, kind / 2);
     ask_for(c, paths[kind / 2 % std::size(paths)], nonce, kind / 2 / std::size(paths));
 }
@@ -173,14 +173,15 @@ inline const misdeed misdeeds[] = {
         }},
     {"the request is too late", true,
         [](connection& c) {
-            CHECK_THROWS_AS(
-                c.exchange(get("/echo", "of-another"), {.deadline = std::chrono::steady_clock::now() - 1s}),
+            CHECK_THROWS_AS(c.exchange(get("/echo", "of-another"), {.deadline = std::chrono::steady_clock::now() - 1s}),
                 pool::beast::error);
         }},
     {"nothing, after a whole exchange", true, [](connection& c) { c.exchange(get("/large", "of-another")); }},
     // Under load, nginx goes on counting those for its lingering_timeout, although the system has closed them.
     {"a part of a body is written", false,
-        [](connection& c) { say(c, "POST /echo?nonce=of-another HTTP/1.1\r\nHost: it\r\nContent-Length: 1000\r\n\r\nhalf"); }},
+        [](connection& c) {
+            say(c, "POST /echo?nonce=of-another HTTP/1.1\r\nHost: it\r\nContent-Length: 1000\r\n\r\nhalf");
+        }},
 };
 inline constexpr std::size_t misdeeds_under_load = std::size(misdeeds) - 1;
 
