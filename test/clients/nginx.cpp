@@ -100,7 +100,6 @@ TEST_CASE("nginx: requests that meet the end of the keep-alive time are served a
         std::size_t{s.dials});
     CHECK(failed == 0);
     CHECK(s.found_unhealthy + s.found_closed > 0);
-    CHECK(s.hits > 0);
 }
 
 TEST_CASE("nginx: restarts under load: who comes after them is served, and nobody gets a wrong answer") {
