@@ -94,6 +94,14 @@ TEST_CASE("http: a connection is kept if both sides keep it") {
     CHECK(turns_with(answers(ok), old) == is_kept);
 }
 
+TEST_CASE("http: the dial of a pool of one peer holds its key") {
+    const server peer{answers(ok)};
+    pool::bounded_pool<pool::no_key, beast::connection> conns{{.max_open = 1}, beast::dial_to{peer.key()}};
+    for (int i = 0; i < 2; ++i)
+        CHECK(conns.invoke([](beast::connection& c) { return c.exchange(get()).body(); }) == "hello");
+    CHECK(conns.stats().dials == 1);
+}
+
 TEST_CASE("http: how a body ends") {
     const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n";
     CHECK(turns_with(answers(chunked + "\r\n")) == is_kept);
@@ -141,6 +149,8 @@ TEST_CASE("http: Keep-Alive says how long, and how often") {
     CHECK(turns_with(with("timeout=1")) == is_not_kept);  // not longer than the margin
     CHECK(turns_with(with("timeout=0")) == is_not_kept);
     CHECK(turns_with(with("timeout=5"), get(), {.keep_alive_margin = 5s}) == is_not_kept);
+    CHECK(turns_with(with("max=0, max=5, timeout=60")) == is_not_kept);  // the smallest counts
+    CHECK(turns_with(with("timeout=60, timeout=1")) == is_not_kept);
     CHECK(turns_with(with("timeout=5x, max, =, ,max=-1")) == is_kept);
 }
 
@@ -506,6 +516,24 @@ TEST_CASE("http: a deadline and a stop end an exchange, and the connection") {
     CHECK(c.closed());
 }
 
+TEST_CASE("http: an interruption that comes too late does nothing to the next operation") {
+    int ends[2] = {-1, -1};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    beast::kernel::interruption interruption;
+    const auto first = interruption.begin(ends[0]);
+    CHECK(!interruption.end());
+    interruption.interrupt(first, std::errc::timed_out);
+    const auto second = interruption.begin(ends[0]);
+    interruption.interrupt(first, std::errc::timed_out);
+    CHECK(::send(ends[0], "x", 1, MSG_NOSIGNAL) == 1);
+    interruption.interrupt(second, std::errc::timed_out);
+    interruption.interrupt(second, std::errc::operation_canceled);  // the first reason counts
+    CHECK(::send(ends[0], "x", 1, MSG_NOSIGNAL) == -1);
+    CHECK(interruption.end() == std::errc::timed_out);
+    ::close(ends[0]);
+    ::close(ends[1]);
+}
+
 TEST_CASE("http: limits that are over before the begin cost no connection") {
     const server peer{answers(ok)};
     beast::connection c = beast::dial{}(peer.key());
@@ -595,9 +623,17 @@ TEST_CASE("http: those who read and write by themselves say what has become of t
     CHECK(conns.stats().idle == 0);
     CHECK(conns.stats().dials == 1);
 
+    http::response<http::string_body> response;
+    beast::connection own = beast::dial{}(peer.key());
+    http::write(own.stream(), get());
+    http::read(own.stream(), own.buffer(), response);
+    own.keep(response, false);  // its request had `Connection: close`
+    CHECK(own.closed());
+    CHECK(own.why_dead() == "its request closes it");
+
     const server closes{answers("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")};
     beast::connection c = beast::dial{}(closes.key());
-    http::response<http::string_body> response;
+    response = {};
     http::write(c.stream(), get());
     http::read(c.stream(), c.buffer(), response);
     c.keep(response);

@@ -66,6 +66,16 @@ TEST_CASE("http_tls: a connection is kept, for keys of both schemes") {
     CHECK(conns.stats().idle == 2);
 }
 
+TEST_CASE("http_tls: the dial of a pool of one peer holds its key") {
+    const authority by;
+    const auto context = server_context(by.local);
+    const server peer{answers(ok), context.get()};
+    pool::bounded_pool<pool::no_key, beast::ssl_connection> conns{
+        {.max_open = 1}, beast::ssl_dial_to{trusted(peer, by)}};
+    for (int i = 0; i < 2; ++i) CHECK(conns.invoke(body_of) == "hello");
+    CHECK(conns.stats().dials == 1);
+}
+
 TEST_CASE("http_tls: a server has to be the right one") {
     const authority by;
     const authority others;

@@ -265,6 +265,7 @@ struct pool::key_traits<pool::beast::connection_key> {
 
 namespace pool::beast {
 
+/// As messages show it.
 inline std::ostream& operator<<(std::ostream& out, const connection_key& key) {
     return out << key_traits<connection_key>::describe(key);
 }

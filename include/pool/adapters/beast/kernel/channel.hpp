@@ -123,20 +123,24 @@ public:
 
     /// An exchange begins. Returns an error if it cannot, in which case nothing was sent.
     std::exception_ptr begin_exchange(boost::beast::http::verb method, bool keeps_alive) {
-        known_ = {.during = step::write,
+        const error::facts known{.during = step::write,
             .key = key_,
             .may_have_arrived = false,
             .has_answer = false,
             .is_idempotent = kernel::is_idempotent(method),
             .is_reused = exchanges_ > 0};
+        const auto refused = [&](std::errc why, const std::string& words) {
+            return std::make_exception_ptr(error{std::make_error_code(why), known, words});
+        };
+        if (now() == phase::busy) return refused(std::errc::operation_in_progress, "a response is not read to its end");
+        if (now() == phase::over) return refused(std::errc::not_connected, why_over_);
+        if (known.is_reused && !transport.is_quiet()) {
+            end("the server has closed it, or sent something, while it was idle");
+            return refused(std::errc::connection_reset, why_over_);
+        }
+        known_ = known;
         method_ = method;
         keeps_alive_ = keeps_alive;
-        if (now() == phase::busy) return refusal(std::errc::operation_in_progress, "a response is not read to its end");
-        if (now() == phase::over) return refusal(std::errc::not_connected, why_over_);
-        if (known_.is_reused && !transport.is_quiet()) {
-            end("the server has closed it, or sent something, while it was idle");
-            return refusal(std::errc::connection_reset, why_over_);
-        }
         pieces.reset();
         why_over_ = "its response is not read to its end";
         set(phase::busy);
@@ -260,6 +264,8 @@ public:
 
     /// Throws if a blocking caller must not even begin.
     void check(const dial_context& limits) const {
+        if (is_broken_)
+            throw error{std::make_error_code(std::errc::not_connected), {.during = step::write, .key = key_}};
         const bool is_stopped = limits.stop.stop_requested();
         if (!is_stopped && limits.deadline > clock::now()) return;
         const auto why = is_stopped ? std::errc::operation_canceled : std::errc::timed_out;
@@ -277,9 +283,10 @@ public:
     template <class Result, class Start>
     void run(const dial_context& limits, Result& result, Start&& start);
 
-    /// The error of something that was not begun.
-    std::exception_ptr refusal(std::errc why, const std::string& words) const {
-        return std::make_exception_ptr(error{std::make_error_code(why), known_, words});
+    /// The error of a read without a response.
+    std::exception_ptr nothing_to_read() const {
+        return std::make_exception_ptr(
+            error{std::make_error_code(std::errc::not_connected), known_, "no response is being read"});
     }
 
 private:
@@ -293,6 +300,7 @@ private:
     error::facts known_{.key = key_};  ///< of the exchange that runs
     boost::beast::http::verb method_ = boost::beast::http::verb::get;
     bool keeps_alive_ = true;  ///< what its request says
+    bool is_broken_ = false;   ///< an exception has left an operation in the context, which must not run any more
     std::uint64_t exchanges_ = 0;
     std::optional<std::uint64_t> left_{};  ///< how many more the server takes, if it has said so
     clock::time_point keep_until_ = clock::time_point::max();
@@ -320,8 +328,8 @@ void channel<Transport>::run(const dial_context& limits, Result& result, Start&&
     std::exception_ptr error;
     boost::asio::io_context& context = *context_;
     context.restart();
-    start(outcome<Result>{&result, &is_over, &error});
-    {
+    try {
+        start(outcome<Result>{&result, &is_over, &error});
         const std::uint64_t number = interruption.number();
         const auto stop = [this, number]() noexcept { interruption.interrupt(number, std::errc::operation_canceled); };
         const std::stop_callback<decltype(stop)> stops{limits.stop, stop};
@@ -331,6 +339,10 @@ void channel<Transport>::run(const dial_context& limits, Result& result, Start&&
             interruption.interrupt(number, std::errc::timed_out);
             context.run();
         }
+    } catch (...) {  // as there is no memory
+        is_broken_ = true;
+        end("an exception has ended its operation");
+        throw;
     }
     if (error != nullptr) std::rethrow_exception(error);
 }

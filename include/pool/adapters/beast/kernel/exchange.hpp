@@ -279,7 +279,7 @@ public:
     void operator()(Self& self, error_code failed = {}, std::size_t = 0) {
         channel<Transport>& of = *of_;
         if (std::exchange(is_first_, false)) {
-            if (!of.pieces) refusal_ = of.refusal(std::errc::not_connected, "no response is being read");
+            if (!of.pieces) refusal_ = of.nothing_to_read();
             // At the end of the body, the connection may have become idle already, or have ended: the parser knows.
             is_at_end_ = refusal_ != nullptr || of.pieces->is_done() || into_.size() == 0;
             if (is_at_end_) return base::refuse(self);
