@@ -18,6 +18,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -102,21 +103,27 @@ inline void check_answer(
                        std::to_string(body.size()) + " bytes: " + std::string{body.substr(0, 80)}};
 }
 
+/// What a response says of its request.
+inline std::string nonce_of(const http::fields& header) {
+    const auto said = header["Nonce"];
+    return {said.data(), said.size()};
+}
+
 /// Asks for that path, in one of several ways.
 inline void ask_for(connection& c, std::string_view path, const std::string& nonce, std::size_t how) {
     if (how % 10 == 0) {
         const auto got = c.exchange(get(path, nonce, http::verb::head));
-        return check_answer(path, nonce, got["Nonce"], got.body(), true);
+        return check_answer(path, nonce, nonce_of(got), got.body(), true);
     }
     if (how % 10 > 2) {
         const auto got = c.exchange(get(path, nonce));
-        return check_answer(path, nonce, got["Nonce"], got.body(), false);
+        return check_answer(path, nonce, nonce_of(got), got.body(), false);
     }
     const auto header = c.begin(get(path, nonce));
     std::string body;
     char part[4096];
     while (const auto size = c.read_some(boost::asio::buffer(part))) body.append(part, size);
-    check_answer(path, nonce, header["Nonce"], body, false);
+    check_answer(path, nonce, nonce_of(header), body, false);
 }
 
 /// A user who does nothing wrong. Half of them ask for little.
