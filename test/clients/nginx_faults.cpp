@@ -31,7 +31,7 @@ TEST_CASE(
     const server web;
     counter admin{web};
     CHECK(admin.count() == 0);
-    const std::size_t requests = is_full_tier() ? 500'000 : 3'000;
+    const std::size_t requests = is_full_tier() ? 500'000 : 2'000;
     bool has_tls = false;
     SUBCASE("without TLS") {}
     SUBCASE("with TLS") { has_tls = true; }
