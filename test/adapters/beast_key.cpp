@@ -130,7 +130,7 @@ TEST_CASE("http: a key is shown without the user and the password of its proxy")
     CHECK(out.str() == "https://db:443 via http://proxy:3128 with c.pem unverified");
     CHECK(out.str() == traits::describe(key));
     key.proxy = "me:sec@ret@proxy";  // not even if it is none
-    CHECK(traits::describe(key).find("sec") == std::string::npos);
+    CHECK(traits::describe(key) == "https://db:443 via http://proxy with c.pem unverified");
 }
 
 TEST_CASE("http: the proxy of a key") {

@@ -351,9 +351,9 @@ TEST_CASE("http_asio: many callers on several threads") {
     const server peer{answers(ok), context.get()};
     auto key = peer.https_key();
     key.certificate_authorities = by.file;
+    boost::asio::thread_pool threads{3};
     connections conns{{.max_open = 4}};
     const beast::async_ssl_dial dial{{.exchange_timeout = 1min}};
-    boost::asio::thread_pool threads{3};
     std::atomic<int> right = 0;
     const auto use = [&]() -> awaitable<void> {
         for (int i = 0; i < 50; ++i)

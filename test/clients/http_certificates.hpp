@@ -69,7 +69,8 @@ struct identity {
     }
 };
 
-/// Makes one, which is signed by `by`, or by itself. `names` is as in `DNS:localhost,IP:127.0.0.1`; none makes an authority.
+/// Makes one, which is signed by `by`, or by itself. `names` is as in `DNS:localhost,IP:127.0.0.1`; none makes an
+/// authority.
 inline identity make_identity(const std::string& names, const identity* by = nullptr, long seconds_left = 3600) {
     static long number = 0;
     identity made{

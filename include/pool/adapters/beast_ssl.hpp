@@ -5,8 +5,8 @@
 #include <pool/adapters/beast/ssl_transport.hpp>
 
 /// @file
-/// Pooled connections of HTTP/1.1 with TLS, by Boost.Beast and OpenSSL 1.1.1 or newer. One type of connection serves keys of both
-/// schemes. docs/http.md is the manual. Include it yourself, and link OpenSSL.
+/// Pooled connections of HTTP/1.1 with TLS, by Boost.Beast and OpenSSL 1.1.1 or newer. One type of connection serves
+/// keys of both schemes. docs/http.md is the manual. Include it yourself, and link OpenSSL.
 
 namespace pool::beast {
 

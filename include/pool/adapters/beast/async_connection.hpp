@@ -28,8 +28,9 @@ template <class Transport>
 class basic_async_dial;
 
 /// A connection whose exchanges block no thread. In a pool, `async_acquire` and `async_invoke` lend it. There must be a
-/// connection when an operation begins, and one operation at a time. If an operation is cancelled, the connection is closed when
-/// it is given back. Move-only. Not thread-safe: on a context that several threads run, use it in a coroutine, or on a strand.
+/// connection when an operation begins, and one operation at a time. If an operation is cancelled, the connection is
+/// closed when it is given back. Destroy it before its context. Move-only. Not thread-safe: on a context that several
+/// threads run, use it in a coroutine, or on a strand.
 template <class Transport>
 class basic_async_connection : public peer<Transport> {
 public:
@@ -39,8 +40,9 @@ public:
 
     executor_type get_executor() const { return this->of_->transport.socket().get_executor(); }  ///< that of its dial
 
-    /// Sends a request, and reads its response, as `basic_connection::exchange` does, within `options::exchange_timeout`.
-    /// Completes with `void(std::exception_ptr, response<Body>)`; the exception is an `error`.
+    /// Sends a request, and reads its response, as `basic_connection::exchange` does, within
+    /// `options::exchange_timeout`. Completes with `void(std::exception_ptr, response<Body>)`; the exception is an
+    /// `error`.
     template <class Body = boost::beast::http::string_body, class RequestBody, class Fields, class Token>
     auto async_exchange(boost::beast::http::request<RequestBody, Fields> request, Token&& token) {
         return perform<Body>(std::move(request), std::forward<Token>(token));
@@ -53,8 +55,8 @@ public:
         return perform<kernel::in_pieces>(std::move(request), std::forward<Token>(token));
     }
 
-    /// Reads the next bytes of a body. Completes with `void(std::exception_ptr, std::size_t)`; a size of zero is the end of the
-    /// body, or of a buffer without size. The memory must stay until then.
+    /// Reads the next bytes of a body. Completes with `void(std::exception_ptr, std::size_t)`; a size of zero is the
+    /// end of the body, or of a buffer without size. The memory must stay until then.
     template <class Token>
     auto async_read_some(boost::asio::mutable_buffer into, Token&& token) {
         return boost::asio::async_compose<Token, void(std::exception_ptr, std::size_t)>(

@@ -42,8 +42,8 @@ namespace pool::beast {
 
 namespace kernel {
 
-/// One asynchronous dial: looks up the name, connects to one address after the other, and makes a connection of the socket. All
-/// of it runs on a strand. It keeps itself alive.
+/// One asynchronous dial: looks up the name, connects to one address after the other, and makes a connection of the
+/// socket. All of it runs on a strand. It keeps itself alive.
 template <class Transport, class Handler>
 class dialling : public std::enable_shared_from_this<dialling<Transport, Handler>> {
     using tcp = boost::asio::ip::tcp;
@@ -185,8 +185,8 @@ private:
 
 }  // namespace kernel
 
-/// Dials for `async_acquire` and `async_invoke`, on the executor of their handler, until the stop of its context. The deadline is
-/// kept by the caller. A thread of Asio looks up names. Throws and shares as `basic_dial`.
+/// Dials for `async_acquire` and `async_invoke`, on the executor of their handler, until the stop of its context. The
+/// deadline is kept by the caller. A thread of Asio looks up names. Throws and shares as `basic_dial`.
 template <class Transport>
 class basic_async_dial {
 public:

@@ -26,33 +26,33 @@ namespace pool::beast {
 template <class Transport>
 class basic_dial;
 
-/// A connection whose exchanges block. It has an `io_context` of its own, which takes three descriptors besides that of the
-/// socket. Move-only. Not thread-safe.
+/// A connection whose exchanges block. It has an `io_context` of its own, which takes three descriptors besides that of
+/// the socket. Move-only. Not thread-safe.
 template <class Transport>
 class basic_connection : public peer<Transport> {
 public:
     basic_connection() noexcept = default;  ///< none
 
-    /// Sends a request, and waits for its response, which is read whole: a `response<Body>` of Beast. Adds what is missing of
-    /// `Host` and `Content-Length`; with a proxy and the scheme `http`, also what that needs. Responses of 1xx are skipped, but
-    /// for 101. Waits until `limits` or `options::exchange_timeout`. Throws `error`. If it throws before anything was sent
-    /// because `limits` are over, the connection is as good as before.
+    /// Sends a request, and waits for its response, which is read whole: a `response<Body>` of Beast. Adds what is
+    /// missing of `Host` and `Content-Length`; with a proxy and the scheme `http`, also what that needs. Responses of
+    /// 1xx are skipped, but for 101. Waits until `limits` or `options::exchange_timeout`. Throws `error`. If it throws
+    /// before anything was sent because `limits` are over, the connection is as good as before.
     template <class Body = boost::beast::http::string_body, class RequestBody, class Fields>
     boost::beast::http::response<Body> exchange(
         boost::beast::http::request<RequestBody, Fields> request, const dial_context& limits = {}) {
         return perform<Body>(std::move(request), limits);
     }
 
-    /// The same, but returns the header of the response. The body follows by `read_some`. If it is not read to its end, the
-    /// connection is not used again.
+    /// The same, but returns the header of the response. The body follows by `read_some`. If it is not read to its end,
+    /// the connection is not used again.
     template <class RequestBody, class Fields>
     boost::beast::http::response_header<> begin(
         boost::beast::http::request<RequestBody, Fields> request, const dial_context& limits = {}) {
         return perform<kernel::in_pieces>(std::move(request), limits);
     }
 
-    /// Reads the next bytes of a body, as many as there are, and waits if there are none. Returns how many; zero is the end of
-    /// the body, or of a buffer without size. Throws `error`, also if the response ends too early.
+    /// Reads the next bytes of a body, as many as there are, and waits if there are none. Returns how many; zero is the
+    /// end of the body, or of a buffer without size. Throws `error`, also if the response ends too early.
     std::size_t read_some(boost::asio::mutable_buffer into, const dial_context& limits = {}) {
         const auto of = of_or_throw();
         of->check(limits);

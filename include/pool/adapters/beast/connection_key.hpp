@@ -17,8 +17,8 @@
 
 namespace pool::beast {
 
-/// Everything that decides what a connection is, so that all connections of one key are interchangeable. The fields of TLS count
-/// only if the scheme is `https`; give them to other keys only if those are to be different.
+/// Everything that decides what a connection is, so that all connections of one key are interchangeable. The fields of
+/// TLS count only if the scheme is `https`; give them to other keys only if those are to be different.
 ///
 /// Files are named by their paths. A dial reads them again if they have changed since.
 struct connection_key {
@@ -37,8 +37,8 @@ struct connection_key {
     /// By all fields.
     friend bool operator==(const connection_key&, const connection_key&) = default;
 
-    /// Reads `https://host:port`. The port may be left out, and a slash may follow. Throws `std::invalid_argument` with what is
-    /// wrong, and never with the text itself, which may have a password in it.
+    /// Reads `https://host:port`. The port may be left out, and a slash may follow. Throws `std::invalid_argument` with
+    /// what is wrong, and never with the text itself, which may have a password in it.
     static connection_key from_url(std::string_view url);
 
     /// The port, also if it is that of the scheme.

@@ -27,10 +27,10 @@
 
 namespace pool::beast {
 
-/// Opens a connection, within the deadline and until the stop of its context. Tries each address of the host in turn. Only the
-/// look-up of the name does not heed the limits. Throws `error`, whose code is `std::errc::timed_out` or
-/// `std::errc::operation_canceled` for the limits, and `std::invalid_argument` for a key that cannot be dialled. Copies share
-/// what was read of files. Thread-safe.
+/// Opens a connection, within the deadline and until the stop of its context. Tries each address of the host in turn.
+/// Only the look-up of the name does not heed the limits. Throws `error`, whose code is `std::errc::timed_out` or
+/// `std::errc::operation_canceled` for the limits, and `std::invalid_argument` for a key that cannot be dialled. Copies
+/// share what was read of files. Thread-safe.
 template <class Transport>
 class basic_dial {
 public:

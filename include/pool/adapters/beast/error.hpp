@@ -71,10 +71,11 @@ private:
     facts known_;
 };
 
-/// Whether a request may be made again, because the server has done nothing for it, or because doing it twice is as doing it
-/// once: nothing of it was sent; or its method is idempotent, and a connection that had been used before has failed before
-/// the first byte of the response. False at a deadline and after a cancellation. For `pool::retry_stale{not_executed}`. It
-/// speaks of one request: after several ones in one call, all of them are made again.
+/// Whether a request may be made again, because the server has done nothing for it, or because doing it twice is as
+/// doing it once: nothing of it was sent; or its method is idempotent, and a connection that had been used before has
+/// failed before the first byte of the response. False at a deadline and after a cancellation. For
+/// `pool::retry_stale{not_executed}`. It speaks of one request: after several ones in one call, all of them are made
+/// again.
 inline bool not_executed(const std::exception& e) noexcept {
     const auto* const known = dynamic_cast<const error*>(&e);
     if (known == nullptr || known->code() == std::errc::timed_out || known->code() == std::errc::operation_canceled)

@@ -14,11 +14,11 @@ namespace pool::beast {
 
 /// How connections are used.
 struct options {
-    /// How long an exchange may take, from the begin of its request to the end of its response; or one step of it, if its body
-    /// is read in pieces. Zero is for ever.
+    /// How long an exchange may take, from the begin of its request to the end of its response; or one step of it, if
+    /// its body is read in pieces. Zero is for ever.
     std::chrono::nanoseconds exchange_timeout{0};
-    /// A server says by `Keep-Alive: timeout=` how long it keeps an idle connection. The connection is closed by so much
-    /// earlier, so that no request meets the end.
+    /// A server says by `Keep-Alive: timeout=` how long it keeps an idle connection. The connection is closed by so
+    /// much earlier, so that no request meets the end.
     std::chrono::nanoseconds keep_alive_margin = std::chrono::seconds{1};
     std::uint32_t header_limit = 32 * 1024;         ///< the most bytes of a response's header
     std::uint64_t body_limit = 64UL * 1024 * 1024;  ///< the most bytes of a body, if it is not read in pieces

@@ -45,8 +45,8 @@ public:
     /// The descriptor of the socket, to set options of it; -1, if there is none.
     int native_handle() const noexcept { return of_ == nullptr ? -1 : of_->transport.socket().native_handle(); }
 
-    /// The stream, for those who read and write by themselves. After that the connection counts as used up, until `keep` is
-    /// told of a response. There must be a connection.
+    /// The stream, for those who read and write by themselves. After that the connection counts as used up, until
+    /// `keep` is told of a response. There must be a connection.
     stream_type& stream() {
         of_->lend_stream();
         return of_->stream();
@@ -55,9 +55,9 @@ public:
     /// The buffer that goes with the stream: what has arrived, and was not read. There must be a connection.
     boost::beast::flat_buffer& buffer() noexcept { return of_->buffer; }
 
-    /// This response was read whole from the stream, and its request was `keeps_alive`. Decides whether the connection may be
-    /// used again. After a request with the method HEAD, a response without a length counts as one that ends with the
-    /// connection. There must be a connection.
+    /// This response was read whole from the stream, and its request was `keeps_alive`. Decides whether the connection
+    /// may be used again. After a request with the method HEAD, a response without a length counts as one that ends
+    /// with the connection. There must be a connection.
     template <class Body, class Fields>
     void keep(const boost::beast::http::response<Body, Fields>& response, bool keeps_alive = true) {
         if (of_->now() != kernel::phase::busy) return;
@@ -71,23 +71,23 @@ public:
     void close() noexcept {
         if (of_ != nullptr) std::exchange(of_, nullptr)->close();
     }
-    /// Whether it takes no other request: there is none, or it has failed, or one of its sides has said so, or a response was
-    /// not read to its end.
+    /// Whether it takes no other request: there is none, or it has failed, or one of its sides has said so, or a
+    /// response was not read to its end.
     bool closed() const noexcept { return of_ == nullptr || of_->now() != kernel::phase::idle; }
     bool released() const noexcept { return of_ == nullptr; }                         ///< there is none
     bool unblocked() const noexcept { return of_ == nullptr || !of_->is_running(); }  ///< no operation is still ending
     bool reusable() const noexcept {
         return !closed() && unblocked();
     }  ///< after an exception: its exchange has ended well
-    /// Whether nothing has arrived, the server has not closed it, and the server's own limit of time has not passed. Asks only
-    /// the system.
+    /// Whether nothing has arrived, the server has not closed it, and the server's own limit of time has not passed.
+    /// Asks only the system.
     bool healthy() noexcept { return of_ != nullptr && of_->is_healthy(); }
     /// How long the server keeps it, as its last response says, less the margin; `max()`, if it does not say.
     std::chrono::nanoseconds expires() const noexcept {
         return of_ == nullptr ? std::chrono::nanoseconds::zero() : of_->expires();
     }
-    /// In the child of a fork: closes the descriptor of the socket. The rest is left as it is, because the parent's reactor knows
-    /// it.
+    /// In the child of a fork: closes the descriptor of the socket. The rest is left as it is, because the parent's
+    /// reactor knows it.
     void abandon() noexcept {
         if (of_ == nullptr) return;
         ::close(of_->transport.socket().native_handle());

@@ -33,8 +33,8 @@
 
 namespace pool::beast {
 
-/// A connection of TCP, with TLS if the scheme of its key is `https`. It is a stream itself, which functions of Asio and Beast
-/// take.
+/// A connection of TCP, with TLS if the scheme of its key is `https`. It is a stream itself, which functions of Asio
+/// and Beast take.
 class ssl_transport {
     using error_code = boost::system::error_code;
     using tcp_socket = boost::asio::ip::tcp::socket;
@@ -96,8 +96,8 @@ public:
         return result == X509_V_OK ? std::string{} : X509_verify_cert_error_string(result);
     }
 
-    /// Whether nothing has arrived that nobody has asked for, the end of the connection included. What TLS says by itself does not
-    /// count, such as tickets for later sessions. Does not wait.
+    /// Whether nothing has arrived that nobody has asked for, the end of the connection included. What TLS says by
+    /// itself does not count, such as tickets for later sessions. Does not wait.
     bool is_quiet() noexcept {
         if (!tls_) return !adapters::kernel::has_input(socket_.native_handle());
         error_code state;

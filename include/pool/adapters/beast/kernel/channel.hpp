@@ -52,8 +52,8 @@ enum class phase : unsigned char {
     over,  ///< it never will
 };
 
-/// One connection. Operations hold it by a shared pointer, so it stays as long as they run. Not thread-safe, but for the
-/// interruption and the phase.
+/// One connection. Operations hold it by a shared pointer, so it stays as long as they run. Not thread-safe, but for
+/// the interruption and the phase.
 template <class Transport>
 class channel {
     using clock = std::chrono::steady_clock;

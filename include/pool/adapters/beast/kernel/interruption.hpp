@@ -15,8 +15,8 @@
 
 namespace pool::beast::kernel {
 
-/// Shuts a socket down, which ends whatever waits for it, and all that comes after: no step of an operation is missed, as it
-/// would be by a cancel between two of them. The connection is lost. Thread-safe.
+/// Shuts a socket down, which ends whatever waits for it, and all that comes after: no step of an operation is missed,
+/// as it would be by a cancel between two of them. The connection is lost. Thread-safe.
 class interruption {
 public:
     /// An operation begins with this socket. Returns its number.

@@ -50,7 +50,8 @@ inline std::string_view trimmed(std::string_view text) noexcept {
     return text.substr(first, text.find_last_not_of(around) - first + 1);
 }
 
-/// Reads `timeout=5, max=100`. What it does not know, or cannot read, it leaves out. Of several ones the smallest counts.
+/// Reads `timeout=5, max=100`. What it does not know, or cannot read, it leaves out. Of several ones the smallest
+/// counts.
 inline void read_keep_alive(std::string_view text, keep_alive_limits& limits) noexcept {
     while (!text.empty()) {
         const auto each = text.substr(0, text.find(','));

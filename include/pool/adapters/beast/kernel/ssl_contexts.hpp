@@ -28,8 +28,8 @@
 
 namespace pool::beast::kernel {
 
-/// One context for each set of files that keys name. A context is made again if one of its files has changed; connections that
-/// are open keep theirs. Thread-safe.
+/// One context for each set of files that keys name. A context is made again if one of its files has changed;
+/// connections that are open keep theirs. Thread-safe.
 class ssl_contexts {
 public:
     using context_pointer = std::shared_ptr<boost::asio::ssl::context>;
