@@ -18,6 +18,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -56,7 +57,7 @@ public:
         if (one.scheme == "https") one.certificate_authorities = directory() + "/ca.pem";
         return one;
     }
-    connection_key plain() const { return key(url()); }    ///< without TLS
+    connection_key plain() const { return key(url()); }       ///< without TLS
     connection_key secret() const { return key(tls_url()); }  ///< with TLS
 };
 
@@ -102,27 +103,33 @@ inline void check_answer(
                        std::to_string(body.size()) + " bytes: " + std::string{body.substr(0, 80)}};
 }
 
+/// What a response says of its request.
+inline std::string nonce_of(const http::fields& header) {
+    const auto said = header["Nonce"];
+    return {said.data(), said.size()};
+}
+
 /// Asks for that path, in one of several ways.
 inline void ask_for(connection& c, std::string_view path, const std::string& nonce, std::size_t how) {
     if (how % 10 == 0) {
         const auto got = c.exchange(get(path, nonce, http::verb::head));
-        return check_answer(path, nonce, got["Nonce"], got.body(), true);
+        return check_answer(path, nonce, nonce_of(got), got.body(), true);
     }
     if (how % 10 > 2) {
         const auto got = c.exchange(get(path, nonce));
-        return check_answer(path, nonce, got["Nonce"], got.body(), false);
+        return check_answer(path, nonce, nonce_of(got), got.body(), false);
     }
     const auto header = c.begin(get(path, nonce));
     std::string body;
     char part[4096];
     while (const auto size = c.read_some(boost::asio::buffer(part))) body.append(part, size);
-    check_answer(path, nonce, header["Nonce"], body, false);
+    check_answer(path, nonce, nonce_of(header), body, false);
 }
 
 /// A user who does nothing wrong. Half of them ask for little.
 inline void behave(connection& c, const std::string& nonce, std::size_t kind) {
-    constexpr std::string_view paths[] = {"/large", "/chunked", "/close", "/close", "/few", "/few", "/few", "/brief", "/brief",
-        "/brief", "/missing", "/missing"};
+    constexpr std::string_view paths[] = {"/large", "/chunked", "/close", "/close", "/few", "/few", "/few", "/brief",
+        "/brief", "/brief", "/missing", "/missing"};
     if (kind % 2 == 0) return ask_for(c, "/echo", nonce, kind / 2);
     ask_for(c, paths[kind / 2 % std::size(paths)], nonce, kind / 2 / std::size(paths));
 }
@@ -173,14 +180,15 @@ inline const misdeed misdeeds[] = {
         }},
     {"the request is too late", true,
         [](connection& c) {
-            CHECK_THROWS_AS(
-                c.exchange(get("/echo", "of-another"), {.deadline = std::chrono::steady_clock::now() - 1s}),
+            CHECK_THROWS_AS(c.exchange(get("/echo", "of-another"), {.deadline = std::chrono::steady_clock::now() - 1s}),
                 pool::beast::error);
         }},
     {"nothing, after a whole exchange", true, [](connection& c) { c.exchange(get("/large", "of-another")); }},
     // Under load, nginx goes on counting those for its lingering_timeout, although the system has closed them.
     {"a part of a body is written", false,
-        [](connection& c) { say(c, "POST /echo?nonce=of-another HTTP/1.1\r\nHost: it\r\nContent-Length: 1000\r\n\r\nhalf"); }},
+        [](connection& c) {
+            say(c, "POST /echo?nonce=of-another HTTP/1.1\r\nHost: it\r\nContent-Length: 1000\r\n\r\nhalf");
+        }},
 };
 inline constexpr std::size_t misdeeds_under_load = std::size(misdeeds) - 1;
 

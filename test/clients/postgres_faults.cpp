@@ -24,7 +24,8 @@ static connection_key key_by(const fault_proxy& proxy) {
     return database::key_at("postgresql://test@127.0.0.1:" + std::to_string(proxy.port()) + "/postgres");
 }
 
-TEST_CASE("postgres_faults: whatever the network does, no answer is wrong, nobody else has the error, and nothing leaks") {
+TEST_CASE(
+    "postgres_faults: whatever the network does, no answer is wrong, nobody else has the error, and nothing leaks") {
     // A command that is running would not notice that its client has gone.
     database db{"client_connection_check_interval=50ms"};
     constexpr std::size_t bound = 6;
@@ -46,8 +47,9 @@ TEST_CASE("postgres_faults: whatever the network does, no answer is wrong, nobod
         call_from_threads(conns, to, requests, seen, [&] { std::this_thread::sleep_for(5ms); });
 
         const auto n = proxy.count();
-        std::printf("%s: %zu served, %zu misbehaved, %zu wrong, %zu failed by themselves, %zu by their own fault; of %zu "
-                    "connections, %zu truncated, %zu reset, %zu stalled, %zu delayed, %zu sliced; %zu in use at most\n",
+        std::printf(
+            "%s: %zu served, %zu misbehaved, %zu wrong, %zu failed by themselves, %zu by their own fault; of %zu "
+            "connections, %zu truncated, %zu reset, %zu stalled, %zu delayed, %zu sliced; %zu in use at most\n",
             to.name.c_str(), seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(),
             seen.excused.load(), n.connections, n.truncated, n.reset, n.stalled, n.delayed, n.sliced, n.most_in_use);
         INFO(seen.first_error);

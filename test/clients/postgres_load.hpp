@@ -49,9 +49,10 @@ struct way {
 inline way straight_to(database& db) {
     return {.name = "postgres",
         .key = db.key(),
-        .count_open = [admin = std::shared_ptr<connection>{db.admin()}] {
-            return std::stoul(text(admin->execute(count_pooled)));
-        },
+        .count_open =
+            [admin = std::shared_ptr<connection>{db.admin()}] {
+                return std::stoul(text(admin->execute(count_pooled)));
+            },
         .end_one =
             [admin = std::shared_ptr<connection>{db.admin()}] {
                 const result ended = admin->execute(
@@ -106,8 +107,7 @@ inline void ask(connections& conns, const connection_key& key, const std::string
 
 /// Calls from several threads, of which some misbehave. `disturb` is called by one more thread, until they are done.
 template <class Disturb>
-void call_from_threads(
-    connections& conns, const way& to, std::size_t requests, outcome& seen, const Disturb& disturb) {
+void call_from_threads(connections& conns, const way& to, std::size_t requests, outcome& seen, const Disturb& disturb) {
     constexpr std::size_t threads = 8;
     std::atomic<std::size_t> running{threads};
     std::vector<std::jthread> callers;

@@ -91,7 +91,9 @@ TEST_CASE("postgres_proxies: by PgBouncer, no answer reaches another user, and t
     SUBCASE("which keeps sessions of the server") {
         clients::server bouncer{"pgbouncer", db.url()};
         way to = through_pgbouncer(db, bouncer);
-        to.end_one = [] { return std::size_t{0}; };  // it may have none of a client: whoever gets it next, gets an error
+        to.end_one = [] {
+            return std::size_t{0};
+        };  // it may have none of a client: whoever gets it next, gets an error
         check_load(db, to, load(false));
     }
     SUBCASE("which has a session for each client, and the server ends some") {

@@ -14,8 +14,7 @@ TEST_CASE("redis: among users who misbehave, each answer is that of its own ques
         redis.stop();
         redis.start();
     };
-    check_load(
-        redis, {.name = "redis", .port = redis.port(), .restart = restart}, is_full_tier() ? 1'000'000 : 60'000);
+    check_load(redis, {.name = "redis", .port = redis.port(), .restart = restart}, is_full_tier() ? 1'000'000 : 60'000);
 }
 
 }  // namespace redis_test

@@ -239,8 +239,9 @@ inline void check_load(const server& redis, const way& to, int requests) {
     CHECK(total.most_on_server.load() <= bound);
     CHECK(restarts == 2);
     CHECK(kills == 19);
-    std::printf("%s: %d requests served, %d users misbehaved, %d wrong answers, %d errors; %d restarts and %d kills, in "
-                "which %d requests failed and were repeated; %zu dials, at most %d connections of %d on the server, 0 left\n",
+    std::printf(
+        "%s: %d requests served, %d users misbehaved, %d wrong answers, %d errors; %d restarts and %d kills, in "
+        "which %d requests failed and were repeated; %zu dials, at most %d connections of %d on the server, 0 left\n",
         to.name.c_str(), total.served.load(), total.mischief.load(), total.wrong.load(), total.errors.load(), restarts,
         kills, total.in_outages.load(), dials, total.most_on_server.load(), bound);
 }

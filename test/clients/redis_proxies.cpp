@@ -8,7 +8,8 @@
 
 namespace redis_test {
 
-TEST_CASE("redis_proxies: by HAProxy, each answer is that of its own question, and the server sees no more than the bound") {
+TEST_CASE(
+    "redis_proxies: by HAProxy, each answer is that of its own question, and the server sees no more than the bound") {
     server redis;
     clients::server proxy{"haproxy", redis.url()};
     int restarts = 0;

@@ -41,7 +41,7 @@ public:
 
     const std::string& url() const noexcept { return url_; }          ///< where it is, which stays the same
     const std::string& tls_url() const noexcept { return tls_url_; }  ///< where nginx is by TLS
-    std::string directory() const { return parent_ + "/server"; }   ///< where its data are, and its socket
+    std::string directory() const { return parent_ + "/server"; }     ///< where its data are, and its socket
     int port() const { return port_of(url_); }                        ///< of the URL
 
     /// The port of a URL: the number after its last colon.

@@ -44,19 +44,20 @@ struct fault {
         stall,     ///< nothing is passed on any more, in neither direction
     };
     kind what = kind::none;
-    bool to_server = false;             ///< the direction in which it happens, and in which bytes count
-    std::size_t after = 0;              ///< so many bytes of that direction are passed on before
-    std::chrono::nanoseconds delay{0};  ///< of a delay; any other fault happens so long after that, while bytes are passed on
-    std::size_t slice = 0;              ///< no more bytes are passed on at once, in both directions; zero is no limit
+    bool to_server = false;  ///< the direction in which it happens, and in which bytes count
+    std::size_t after = 0;   ///< so many bytes of that direction are passed on before
+    std::chrono::nanoseconds delay{
+        0};                 ///< of a delay; any other fault happens so long after that, while bytes are passed on
+    std::size_t slice = 0;  ///< no more bytes are passed on at once, in both directions; zero is no limit
     std::chrono::nanoseconds pause{0};  ///< between two slices
 };
 
 /// How many connections of a hundred have what. The sizes and the times are such that each order of magnitude is as likely.
 struct fault_mix {
-    unsigned cut = 10;                                 ///< are truncated, reset or stalled
-    unsigned delayed = 20;                             ///< have one delay
-    unsigned sliced = 30;                              ///< have slices, whatever else happens to them
-    std::size_t most_bytes = 20'000;                   ///< before a fault
+    unsigned cut = 10;                                      ///< are truncated, reset or stalled
+    unsigned delayed = 20;                                  ///< have one delay
+    unsigned sliced = 30;                                   ///< have slices, whatever else happens to them
+    std::size_t most_bytes = 20'000;                        ///< before a fault
     std::chrono::nanoseconds longest_delay{1'000'000'000};  ///< the shortest is 1 us
 };
 
@@ -116,8 +117,8 @@ public:
         std::size_t truncated = 0;
         std::size_t reset = 0;
         std::size_t stalled = 0;
-        std::size_t open = 0;          ///< are open now, with the stalled ones
-        std::size_t most_in_use = 0;   ///< at once: their clients have neither ended nor lost them
+        std::size_t open = 0;         ///< are open now, with the stalled ones
+        std::size_t most_in_use = 0;  ///< at once: their clients have neither ended nor lost them
 
         /// How many connections their peers have lost.
         std::size_t cut() const { return truncated + reset + stalled; }
@@ -193,10 +194,10 @@ private:
         fault plan;
         int client_port = 0;
         std::size_t sent_by_client = 0;
-        bool has_happened = false;               // the fault, or it never will
+        bool has_happened = false;  // the fault, or it never will
         bool is_stalled = false;
         bool is_closed = false;
-        clock::time_point happens_at = never;    // the fault; then the end of a stall
+        clock::time_point happens_at = never;  // the fault; then the end of a stall
         stream to_server{};
         stream to_client{};
 
@@ -269,8 +270,7 @@ private:
             return;
         }
         if (l.has_happened || l.of_fault().passed < l.plan.after) return;
-        if (l.happens_at == never)
-            l.happens_at = l.plan.what == fault::kind::delay ? now : now + l.plan.delay;
+        if (l.happens_at == never) l.happens_at = l.plan.what == fault::kind::delay ? now : now + l.plan.delay;
         if (now >= l.happens_at) happen(l, now);
     }
 
