@@ -119,6 +119,10 @@ wait_until() {
     shift
     for ((attempt = 0; attempt < 600; ++attempt)); do
         if "$@" >/dev/null 2>&1; then return 0; fi
+        if [[ $what != *' end of '* ]] && has_ended; then
+            tail -n 20 "$directory/log" >&2 || true
+            die "$what: it has ended"
+        fi
         sleep 0.05
     done
     tail -n 20 "$directory/log" >&2 || true
@@ -262,7 +266,7 @@ start_pgbouncer() {
     echo "${url/:$peer/:$port}"
 }
 
-has_ended() { ! noted_process "$directory/pid"; }
+has_ended() { ! noted_process "$directory/pid" >/dev/null; }
 
 stop() {
     local pid

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,7 @@
 
 #include <clients/http_peer.hpp>
 #include <support/latch.hpp>
+#include <support/loopback_listener.hpp>
 
 // Connections of HTTP without TLS, against a server that says exactly what is written here.
 
@@ -532,6 +534,24 @@ TEST_CASE("http: an interruption that comes too late does nothing to the next op
     CHECK(interruption.end() == std::errc::timed_out);
     ::close(ends[0]);
     ::close(ends[1]);
+}
+
+TEST_CASE("http: a close waits until the server has closed, too, but not for ever") {
+    std::atomic<int> ended{0};
+    const server peer{[&](http_test::conversation& with, int) {
+        with.read_to_end();
+        ++ended;
+    }};
+    for (int i = 1; i <= 20; ++i) {
+        beast::connection c = beast::dial{}(peer.key());
+        c.close();
+        CHECK(ended == i);
+    }
+    const support::loopback_listener silent;
+    beast::connection_key key;
+    key.port = silent.port();
+    beast::dial{{.close_timeout = 1ms}}(key).close();
+    beast::dial{{.close_timeout = 0ns}}(key).close();
 }
 
 TEST_CASE("http: limits that are over before the begin cost no connection") {

@@ -33,8 +33,6 @@ TEST_CASE("nginx: nothing of what a user leaves behind reaches the next one") {
     }
 }
 
-// A close does not wait for the server, so nginx counts a few more than the bound for moments. That no more are open is checked by
-// a proxy, in nginx_faults.cpp.
 TEST_CASE("nginx: under load, each response is that of its own request, nobody fails, and nothing leaks") {
     const server web;
     counter admin{web};
@@ -57,6 +55,7 @@ TEST_CASE("nginx: under load, each response is that of its own request, nobody f
     CHECK(seen.wrong == 0);
     CHECK(seen.failed == 0);
     CHECK(seen.misbehaved.load() > requests / 20);
+    CHECK(seen.most_open.load() <= bound);
     while (admin.count() != 0) std::this_thread::yield();
 }
 

@@ -164,6 +164,7 @@ std::errc error_of(const pool::dial_context& limits, const connection_key& key) 
     try {
         (void)pool::libpq::dial{}(key, limits);
     } catch (const std::system_error& e) {
+        CHECK(std::string_view{e.what()}.find("127.0.0.1") != std::string_view::npos);
         return static_cast<std::errc>(e.code().value());
     }
     return {};

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include <fcntl.h>
@@ -47,6 +48,11 @@ static std::string state_of(hiredis::connection& c) {
 
 static std::string state_of_next_user(pool_of_one& conns, const hiredis::connection_key& key) {
     return conns.invoke(key, [](hiredis::connection& c) { return state_of(c); });
+}
+
+TEST_CASE("redis: a URL in the place of a host is refused") {
+    CHECK_THROWS_WITH_AS((pool::hiredis::dial_to{{.host = "redis://127.0.0.1:6379"}}()),
+        "pool: the host of a key is a URL: connection_key::from_url reads it", std::invalid_argument);
 }
 
 TEST_CASE("redis: what a user leaves behind reaches no next user") {

@@ -304,6 +304,8 @@ struct dial {
         const std::string to = key_traits<connection_key>::describe(key) + ": ";
         if (with.reset_timeout <= with.reset_timeout.zero())
             throw std::invalid_argument{to + "the reset_timeout is not positive"};
+        if (key.host.find("://") != key.host.npos)
+            throw std::invalid_argument{"pool: the host of a key is a URL: connection_key::from_url reads it"};
         try {
             const bool is_path = key.host.starts_with('/');
             connection made{is_path ? adapters::kernel::connect_to_path(key.host, limits)

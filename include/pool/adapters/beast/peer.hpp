@@ -67,7 +67,7 @@ public:
 
     // For the pool.
 
-    /// Closes it. Does not wait for the server.
+    /// Closes it. A blocking connection waits until the server has ended it, too, but at most `options::close_timeout`.
     void close() noexcept {
         if (of_ != nullptr) std::exchange(of_, nullptr)->close();
     }

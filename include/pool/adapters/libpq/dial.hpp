@@ -8,6 +8,7 @@
 #include <chrono>
 #include <new>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <libpq-fe.h>
@@ -26,7 +27,7 @@ namespace pool::libpq {
 
 /// Opens a connection, within the deadline and until the stop of its context; and within the `connect_timeout` of the key,
 /// which libpq leaves to its callers here. Only the look-up of a host name does not heed them: give `hostaddr`, if that
-/// matters. Throws `error` with what the server or libpq says, and a `std::system_error` for the limits.
+/// matters. Throws `error` with what the server or libpq says, and a `std::system_error` that names the key for the limits.
 class dial {
 public:
     /// Cleans as these options say. Throws `std::invalid_argument` if `reset_timeout` is not positive.
@@ -38,17 +39,26 @@ public:
         if (opened.get() == nullptr) throw std::bad_alloc{};
         dial_context limits = context;
         limits.deadline = std::min(limits.deadline, own_deadline(opened));
-        const adapters::kernel::limited_wait wait{limits};
-        auto state = PGRES_POLLING_WRITING;
-        while (PQstatus(opened) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
-            wait.for_events(PQsocket(opened), state == PGRES_POLLING_READING ? POLLIN : POLLOUT);
-            state = PQconnectPoll(opened);
+        try {
+            connect(opened, limits);
+        } catch (const std::system_error& e) {
+            throw std::system_error{e.code(), key_traits<connection_key>::describe(key) + ": not connected"};
         }
         if (opened.closed()) throw error{opened.why_dead(), {}};
         return opened;
     }
 
 private:
+    /// Until libpq is done, well or not.
+    static void connect(const connection& opened, const dial_context& limits) {
+        const adapters::kernel::limited_wait wait{limits};
+        auto state = PGRES_POLLING_WRITING;
+        while (PQstatus(opened) != CONNECTION_BAD && state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED) {
+            wait.for_events(PQsocket(opened), state == PGRES_POLLING_READING ? POLLIN : POLLOUT);
+            state = PQconnectPoll(opened);
+        }
+    }
+
     /// By the parameter `connect_timeout`, whose unit is seconds, and whose zero is none.
     static std::chrono::steady_clock::time_point own_deadline(const connection& of) {
         constexpr auto none = std::chrono::steady_clock::time_point::max();

@@ -246,6 +246,7 @@ public:
     void close() noexcept {
         if (now() == phase::idle && !is_running()) transport.say_goodbye();
         set(phase::over);
+        if (is_blocking() && with.close_timeout > with.close_timeout.zero()) wait_for_server();
         boost::system::error_code ignored;
         transport.socket().close(ignored);
     }
@@ -290,6 +291,15 @@ public:
     }
 
 private:
+    /// Until the server has ended the connection, too.
+    void wait_for_server() noexcept {
+        const int socket = transport.socket().native_handle();
+        if (socket == -1 || ::shutdown(socket, SHUT_WR) != 0) return;
+        try {
+            adapters::kernel::wait_for_end(socket, adapters::kernel::within(with.close_timeout));
+        } catch (const std::exception&) {  // it takes too long
+        }
+    }
     void set(phase next) noexcept { phase_.store(next, std::memory_order_release); }
 
     key_pointer key_;
