@@ -59,8 +59,11 @@ std::string by_hand(connections& conns, const pool::beast::connection_key& serve
         request.set(http::field::host, c.key().authority());
         http::response<http::string_body> response;
         http::write(c.stream(), request);
-        http::read(c.stream(), c.buffer(), response);
-        c.keep(response);  // without it, the pool closes the connection
+        do {
+            response = {};
+            http::read(c.stream(), c.buffer(), response);
+        } while (response.result_int() < 200);  // a 1xx comes before the response
+        c.keep(response);                       // without it, the pool closes the connection
         return response.body();
     });
 }

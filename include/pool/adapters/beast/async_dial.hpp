@@ -63,6 +63,20 @@ public:
           handler_{std::move(handler)} {}
 
     void begin() {
+        boost::asio::post(strand_, [self = this->shared_from_this()] { self->guarded(&dialling::resolve); });
+    }
+
+private:
+    /// A step that throws, for lack of memory, ends the dial.
+    void guarded(void (dialling::*step)()) {
+        try {
+            (this->*step)();
+        } catch (...) {
+            end(std::current_exception());
+        }
+    }
+
+    void resolve() {
         give_up_.emplace(limits_.stop, canceller{this->weak_from_this()});
         const proxy_address& proxy = made_->proxy();
         const connection_key& key = *made_->key();
@@ -72,17 +86,21 @@ public:
         const auto address = boost::asio::ip::make_address(host, is_name);
         if (!is_name) {
             addresses_.push_back({address, port});
-            return boost::asio::post(strand_, [self = this->shared_from_this()] { self->connect(); });
+            return connect();
         }
         resolver_.async_resolve(host, std::to_string(port),
             [self = this->shared_from_this()](error_code failed, const tcp::resolver::results_type& found) {
                 if (failed) return self->fail(step::resolve, failed);
-                for (const auto& each : found) self->addresses_.push_back(each.endpoint());
-                self->connect();
+                self->found_ = found;
+                self->guarded(&dialling::take_found);
             });
     }
 
-private:
+    void take_found() {
+        for (const auto& each : found_) addresses_.push_back(each.endpoint());
+        connect();
+    }
+
     /// The stop may be requested by any thread.
     struct canceller {
         std::weak_ptr<dialling> of;
@@ -136,10 +154,12 @@ private:
             to, boost::asio::bind_executor(strand_, [self = this->shared_from_this()](error_code refused) {
                 self->is_connecting_ = false;
                 self->timer_.cancel();
-                if (!refused) return self->establish();
+                if (!refused && !self->made_->transport.socket().is_open())  // its time was over just before
+                    refused = boost::asio::error::timed_out;
+                if (!refused) return self->guarded(&dialling::establish);
                 const bool is_last = self->next_ == self->addresses_.size();
                 if (is_last || self->limits_.stop.stop_requested()) return self->fail(step::connect, refused);
-                self->connect();
+                self->guarded(&dialling::connect);
             }));
     }
 
@@ -175,6 +195,7 @@ private:
     boost::asio::steady_timer timer_;
     dial_context limits_;
     Handler handler_;
+    tcp::resolver::results_type found_{};
     std::vector<tcp::endpoint> addresses_{};
     std::size_t next_ = 0;
     std::size_t connect_ = 0;
@@ -186,7 +207,7 @@ private:
 }  // namespace kernel
 
 /// Dials for `async_acquire` and `async_invoke`, on the executor of their handler, until the stop of its context. The
-/// deadline is kept by the caller. A thread of Asio looks up names. Throws and shares as `basic_dial`.
+/// deadline is kept by the caller. A thread of Asio looks up names, one after the other, and no look-up is interrupted. Throws and shares as `basic_dial`.
 template <class Transport>
 class basic_async_dial {
 public:

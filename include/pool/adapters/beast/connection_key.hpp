@@ -197,6 +197,8 @@ inline void check(const connection_key& key) {
     if (key.scheme != "http" && key.scheme != "https") refuse_url(what, "the scheme is neither http nor https");
     if (!is_host(key.host))
         refuse_url(what, "the host is empty, or has a character that is not of a name or an address");
+    if (!key.server_name.empty() && (!is_host(key.server_name) || key.verified_name().empty()))
+        refuse_url(what, "the server_name is not a name or an address");
     if (key.port < 0 || key.port > 65535) refuse_url(what, "the port is not a number from 0 to 65535");
     if (key.alpn.size() > 255) refuse_url(what, "the protocol of ALPN has more than 255 characters");
 }

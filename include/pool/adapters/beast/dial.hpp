@@ -13,6 +13,7 @@
 
 #include <boost/asio/compose.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <pool/adapters/beast/connection.hpp>
 #include <pool/adapters/beast/connection_key.hpp>
@@ -64,6 +65,8 @@ private:
             made.take(adapters::kernel::connect_to_host(is_by_proxy ? made.proxy().host : key.host,
                 is_by_proxy ? made.proxy().port : key.port_number(), limits));
         } catch (const std::system_error& e) {
+            throw error{e.code(), {.during = step::connect, .key = made.key()}};
+        } catch (const boost::system::system_error& e) {
             throw error{e.code(), {.during = step::connect, .key = made.key()}};
         } catch (const std::runtime_error& e) {
             throw error{boost::asio::error::make_error_code(boost::asio::error::host_not_found),

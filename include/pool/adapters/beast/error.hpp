@@ -45,6 +45,9 @@ public:
         bool has_answer = false;                      ///< whether any byte of the response was read
         bool is_idempotent = false;                   ///< whether its method is, by RFC 9110, 9.2.2
         bool is_reused = false;                       ///< whether the connection has had a response before
+        /// Whether it was not sent because its caller is wrong: it is no valid request, or an earlier one of the same call has
+        /// used the connection up.
+        bool is_refused = false;
     };
 
     /// With more words about it, if there are any.
@@ -58,6 +61,7 @@ public:
     bool has_answer() const noexcept { return known_.has_answer; }              ///< as in `facts`
     bool is_idempotent() const noexcept { return known_.is_idempotent; }        ///< as in `facts`
     bool is_reused() const noexcept { return known_.is_reused; }                ///< as in `facts`
+    bool is_refused() const noexcept { return known_.is_refused; }              ///< as in `facts`
 
 private:
     static std::string text_of(const facts& known, const std::string& words) {
@@ -73,12 +77,13 @@ private:
 
 /// Whether a request may be made again, because the server has done nothing for it, or because doing it twice is as
 /// doing it once: nothing of it was sent; or its method is idempotent, and a connection that had been used before has
-/// failed before the first byte of the response. False at a deadline and after a cancellation. For
+/// failed before the first byte of the response. False at a deadline, after a cancellation, and for a request that was refused. For
 /// `pool::retry_stale{not_executed}`. It speaks of one request: after several ones in one call, all of them are made
 /// again.
 inline bool not_executed(const std::exception& e) noexcept {
     const auto* const known = dynamic_cast<const error*>(&e);
-    if (known == nullptr || known->code() == std::errc::timed_out || known->code() == std::errc::operation_canceled)
+    if (known == nullptr || known->is_refused() || known->code() == std::errc::timed_out ||
+        known->code() == std::errc::operation_canceled)
         return false;
     if (known->during() < step::write) return true;  // a dial: there was no request yet
     if (!known->may_have_arrived()) return true;

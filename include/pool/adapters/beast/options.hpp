@@ -23,7 +23,7 @@ struct options {
     /// How long a close waits until the server has ended the connection, too: until then the server counts it. Zero does not
     /// wait. The close of an asynchronous connection never does.
     std::chrono::nanoseconds close_timeout = std::chrono::seconds{1};
-    std::uint32_t header_limit = 32 * 1024;         ///< the most bytes of a response's header
+    std::uint32_t header_limit = 32 * 1024;         ///< the most bytes of a response's header; of trailers 64 KiB more
     std::uint64_t body_limit = 64UL * 1024 * 1024;  ///< the most bytes of a body, if it is not read in pieces
 };
 

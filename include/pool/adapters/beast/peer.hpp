@@ -60,7 +60,7 @@ public:
     /// with the connection. There must be a connection.
     template <class Body, class Fields>
     void keep(const boost::beast::http::response<Body, Fields>& response, bool keeps_alive = true) {
-        if (of_->now() != kernel::phase::busy) return;
+        if (!of_->is_by_hand()) return;
         if (!keeps_alive) of_->take_no_more();
         of_->judge(response, response.need_eof());
     }

@@ -66,7 +66,8 @@ public:
         bool is_set = true;
         if (key.verify) {
             SSL_set_verify(its, SSL_VERIFY_PEER, nullptr);
-            SSL_set_hostflags(its, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+            // RFC 9110, 4.3.4: the subject does not count.
+            SSL_set_hostflags(its, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
             is_set = is_name ? SSL_set1_host(its, name.c_str()) == 1
                              : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(its), name.c_str()) == 1;
         } else {

@@ -57,6 +57,7 @@ enum class phase : unsigned char {
 template <class Transport>
 class channel {
     using clock = std::chrono::steady_clock;
+    static constexpr std::size_t most_read = 64 * 1024;  ///< by Beast, at once
 
 public:
     using key_pointer = std::shared_ptr<const connection_key>;
@@ -67,12 +68,14 @@ public:
     channel(key_pointer key, const options& how)
         : context_{std::make_unique<boost::asio::io_context>(1)},
           transport{context_->get_executor()},
+          buffer{how.header_limit + most_read},
           with{how},
           key_{std::move(key)},
           proxy_{proxy_of(*key_)} {}
     /// For asynchronous ones.
     channel(key_pointer key, const options& how, const boost::asio::any_io_executor& executor)
         : transport{executor},
+          buffer{how.header_limit + most_read},
           with{how},
           key_{std::move(key)},
           proxy_{proxy_of(*key_)} {}
@@ -129,22 +132,26 @@ public:
             .has_answer = false,
             .is_idempotent = kernel::is_idempotent(method),
             .is_reused = exchanges_ > 0};
-        const auto refused = [&](std::errc why, const std::string& words) {
-            return std::make_exception_ptr(error{std::make_error_code(why), known, words});
-        };
-        if (now() == phase::busy) return refused(std::errc::operation_in_progress, "a response is not read to its end");
-        if (now() == phase::over) return refused(std::errc::not_connected, why_over_);
+        if (now() == phase::busy) return refuse(std::errc::operation_in_progress, "a response is not read to its end");
+        if (now() == phase::over) return refuse(std::errc::not_connected, why_over_);
         if (known.is_reused && !transport.is_quiet()) {
             end("the server has closed it, or sent something, while it was idle");
-            return refused(std::errc::connection_reset, why_over_);
+            return std::make_exception_ptr(error{std::make_error_code(std::errc::connection_reset), known, why_over_});
         }
         known_ = known;
         method_ = method;
         keeps_alive_ = keeps_alive;
+        is_by_hand_ = false;
         pieces.reset();
         why_over_ = "its response is not read to its end";
         set(phase::busy);
         return nullptr;
+    }
+
+    /// The error of a request that is not sent, because its caller is wrong. The connection is as good as before.
+    std::exception_ptr refuse(std::errc why, const std::string& words) const {
+        return std::make_exception_ptr(
+            error{std::make_error_code(why), {.during = step::write, .key = key_, .is_refused = true}, words});
     }
 
     /// So many bytes of the request were sent.
@@ -188,7 +195,11 @@ public:
         }
         if (status == 101) return end("it has changed to another protocol");
         if (method_ == boost::beast::http::verb::connect) return end("it was used as a tunnel");
-        if (!response.keep_alive()) return end("the server closes it");
+        if (status < 200) return end("its final response was not read");
+        if (!response.keep_alive() || says_close(response)) return end("the server closes it");
+        if (response.find(boost::beast::http::field::transfer_encoding) != response.end() &&
+            (!response.chunked() || response.version() < 11))
+            return end("the length of its response is in doubt");
         if (needs_eof) return end("its response ends with the connection");
         if (!keeps_alive_) return end("its request closes it");
         if (left_ == std::uint64_t{0}) return end("the server takes no more requests on it");
@@ -231,8 +242,11 @@ public:
         why_over_ = "its user has not said what has become of it";
         method_ = boost::beast::http::verb::get;
         keeps_alive_ = true;
+        is_by_hand_ = true;
         set(phase::busy);
     }
+    /// Whether its user reads and writes, and has to say what has become of it.
+    bool is_by_hand() const noexcept { return now() == phase::busy && is_by_hand_; }
 
     /// Whether it may be lent again.
     bool is_healthy() noexcept { return now() == phase::idle && clock::now() < keep_until_ && transport.is_quiet(); }
@@ -247,6 +261,7 @@ public:
         if (now() == phase::idle && !is_running()) transport.say_goodbye();
         set(phase::over);
         if (is_blocking() && with.close_timeout > with.close_timeout.zero()) wait_for_server();
+        interruption.forget();  // the number of the descriptor is free from now on
         boost::system::error_code ignored;
         transport.socket().close(ignored);
     }
@@ -310,7 +325,8 @@ private:
     error::facts known_{.key = key_};  ///< of the exchange that runs
     boost::beast::http::verb method_ = boost::beast::http::verb::get;
     bool keeps_alive_ = true;  ///< what its request says
-    bool is_broken_ = false;   ///< an exception has left an operation in the context, which must not run any more
+    bool is_by_hand_ = false;
+    bool is_broken_ = false;  ///< an exception has left an operation in the context, which must not run any more
     std::uint64_t exchanges_ = 0;
     std::optional<std::uint64_t> left_{};  ///< how many more the server takes, if it has said so
     clock::time_point keep_until_ = clock::time_point::max();

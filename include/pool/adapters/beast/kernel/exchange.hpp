@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -39,6 +40,7 @@
 
 #include <pool/adapters/beast/error.hpp>
 #include <pool/adapters/beast/kernel/channel.hpp>
+#include <pool/adapters/beast/kernel/request_rules.hpp>
 
 /// @file
 /// One request and its response, as asynchronous operations. Private.
@@ -140,8 +142,9 @@ public:
         if (next_ != next::begin && next_ != next::refuse) failed = base::checked(self, failed);
         switch (next_) {
         case next::begin:
-            complete_request();
-            refusal_ = of.begin_exchange(parts_->request.method(), parts_->request.keep_alive());
+            if (const char* const wrong = what_is_wrong(); wrong != nullptr)
+                refusal_ = of.refuse(std::errc::invalid_argument, wrong);
+            else refusal_ = of.begin_exchange(parts_->request.method(), parts_->request.keep_alive());
             next_ = refusal_ == nullptr ? next::written : next::refuse;
             if (refusal_ != nullptr) return base::refuse(self);
             base::start();
@@ -178,6 +181,8 @@ private:
     void complete_request() {
         using boost::beast::http::field;
         request_type& request = parts_->request;
+        if (request.chunked())
+            request.erase(field::content_length);  // one server would read the one, another the other
         if (!request.has_content_length() && !request.chunked()) request.prepare_payload();
         const connection_key& key = *of_->key();
         if (request.find(field::host) == request.end()) request.set(field::host, key.authority());
@@ -188,6 +193,22 @@ private:
         const std::string& authorization = of_->proxy().authorization;
         if (!authorization.empty() && request.find(field::proxy_authorization) == request.end())
             request.set(field::proxy_authorization, authorization);
+    }
+
+    /// Why it must not be sent; null if it may.
+    const char* what_is_wrong() {
+        try {
+            complete_request();
+        } catch (const std::invalid_argument&) {  // of Beast
+            return "a TRACE has no body";
+        }
+        if (const char* const wrong = kernel::what_is_wrong(parts_->request); wrong != nullptr) return wrong;
+        if (!of_->has_absolute_targets() || parts_->request.method() == boost::beast::http::verb::connect)
+            return nullptr;
+        const std::string server = "http://" + of_->key()->authority();
+        const auto target = view_of(parts_->request.target());
+        const bool is_of_key = target == server || target.starts_with(server + '/');
+        return is_of_key ? nullptr : "its target is one of another server than that of the key";
     }
 
     /// Whether it is a response before the one that counts.
@@ -222,9 +243,11 @@ private:
         if constexpr (has_pieces) {
             of.pieces.emplace(std::move(*of.header));
             of.header.reset();
+            const auto interrupted = base::stop();
+            if (interrupted && !of.pieces->is_done()) return interrupt(self, *interrupted);
             if (of.pieces->is_done()) of.end_exchange(*of.pieces);
             auto got = of.pieces->get().base();
-            end_if(base::stop());
+            end_if(interrupted);
             self.complete(std::exception_ptr{}, std::move(got));
         } else {
             auto& parser = parts_->parser;
@@ -239,10 +262,21 @@ private:
     template <class Self>
     void succeed(Self& self) {
         if constexpr (!has_pieces) {
+            const auto interrupted = base::stop();
+            // An interruption looks like the end of a body that ends with the connection.
+            if (interrupted && parts_->parser->need_eof()) return interrupt(self, *interrupted);
             of_->end_exchange(*parts_->parser);
-            end_if(base::stop());
+            end_if(interrupted);
             self.complete(std::exception_ptr{}, parts_->parser->release());
         }
+    }
+
+    /// It was interrupted before its end.
+    template <class Self>
+    void interrupt(Self& self, std::errc why) {
+        of_->pieces.reset();
+        auto error = of_->failure({}, why);
+        self.complete(std::move(error), result_type{});
     }
 
     /// It was interrupted after its end: the socket is shut down.
@@ -300,8 +334,15 @@ public:
         }
         const std::size_t got = into_.size() - of.pieces->get().body().size;
         if (got == 0 && !of.pieces->is_done()) return read(self);
+        const auto interrupted = base::stop();
+        // An interruption looks like the end of a body that ends with the connection, now or at the next read.
+        if (interrupted && (!of.pieces->is_done() || of.pieces->need_eof())) {
+            auto error = of.failure({}, interrupted);
+            of.pieces.reset();
+            return self.complete(std::move(error), std::size_t{0});
+        }
         if (of.pieces->is_done()) of.end_exchange(*of.pieces);
-        if (base::stop()) of.end("it was interrupted");
+        if (interrupted) of.end("it was interrupted");
         self.complete(std::exception_ptr{}, std::size_t{got});
     }
 

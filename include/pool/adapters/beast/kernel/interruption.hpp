@@ -41,6 +41,12 @@ public:
         return why_;
     }
 
+    /// The socket is about to be closed, also if the operation has not ended yet.
+    void forget() noexcept {
+        const std::lock_guard guard{lock_};
+        socket_ = -1;
+    }
+
     /// Interrupts the operation of this number, unless it has ended.
     void interrupt(std::uint64_t number, std::errc why) noexcept {
         const std::lock_guard guard{lock_};

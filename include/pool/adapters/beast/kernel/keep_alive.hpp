@@ -10,6 +10,7 @@
 
 #include <boost/beast/http/field.hpp>
 #include <boost/beast/http/fields.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/verb.hpp>
 
 #include <pool/core/platform.hpp>
@@ -77,6 +78,15 @@ keep_alive_limits keep_alive_of(const Fields& header) noexcept {
     const auto all = header.equal_range(boost::beast::http::field::keep_alive);
     for (auto each = all.first; each != all.second; ++each) read_keep_alive(view_of(each->value()), limits);
     return limits;
+}
+
+/// Whether any of the headers `Connection` says so: Beast asks only the first.
+template <class Fields>
+bool says_close(const Fields& header) {
+    const auto all = header.equal_range(boost::beast::http::field::connection);
+    for (auto each = all.first; each != all.second; ++each)
+        if (boost::beast::http::token_list{each->value()}.exists("close")) return true;
+    return false;
 }
 
 /// By RFC 9110, 9.2.2.

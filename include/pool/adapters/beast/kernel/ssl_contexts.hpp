@@ -17,6 +17,7 @@
 
 #include <boost/asio/ssl/context.hpp>
 #include <boost/system/error_code.hpp>
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <unistd.h>
 
@@ -71,7 +72,7 @@ private:
         boost::system::error_code failed;
         // OpenSSL and Asio do not always say that a file cannot be read.
         const auto find = [&](const std::string& file) {
-            if (::access(file.c_str(), R_OK) == 0) return true;
+            if (::faccessat(AT_FDCWD, file.c_str(), R_OK, AT_EACCESS) == 0) return true;
             failed.assign(errno, boost::system::system_category());
             return false;
         };
