@@ -170,6 +170,12 @@ std::errc error_of(const pool::dial_context& limits, const connection_key& key) 
     return {};
 }
 
+TEST_CASE("postgres: an error has the last words of a server that ends the connection") {
+    const auto c = shared_database().admin();
+    CHECK_THROWS_WITH_AS(c->execute("select pg_terminate_backend(pg_backend_pid()), pg_sleep(10)"),
+        doctest::Contains("terminating connection due to administrator command"), pool::libpq::error);
+}
+
 TEST_CASE("postgres: a dial ends at its deadline, at the timeout of its key, and when it is stopped") {
     const support::loopback_listener peer;
     CHECK(error_of({.deadline = std::chrono::steady_clock::now() + 20ms}, key_of(peer)) == std::errc::timed_out);

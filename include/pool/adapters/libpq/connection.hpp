@@ -213,8 +213,10 @@ protected:
     /// Throws the error of a result, or of the connection.
     [[noreturn]] void fail(const PGresult* of = nullptr) const {
         const char* const state = of != nullptr ? PQresultErrorField(of, PG_DIAG_SQLSTATE) : nullptr;
-        const char* const text = of != nullptr ? PQresultErrorMessage(of) : PQerrorMessage(conn_);
-        throw error{kernel::text_of(text), state != nullptr ? state : "", PQstatus(conn_) != CONNECTION_OK};
+        const bool is_lost = PQstatus(conn_) != CONNECTION_OK;
+        // The last words of the server are in another result, which PQexec has dropped.
+        const char* const text = of != nullptr && !is_lost ? PQresultErrorMessage(of) : PQerrorMessage(conn_);
+        throw error{kernel::text_of(text), state != nullptr ? state : "", is_lost};
     }
 
     /// Whether a COPY begins.
