@@ -41,6 +41,25 @@ std::optional<beast::error> error_of(Call call) {
     return {};
 }
 
+/// An asynchronous connection with this `exchange_timeout`.
+std::optional<beast::async_connection> dialled(
+    boost::asio::io_context& io, const beast::connection_key& key, std::chrono::nanoseconds timeout) {
+    std::optional<beast::async_connection> c;
+    struct handler {
+        boost::asio::io_context* io;
+        std::optional<beast::async_connection>* c;
+        using executor_type = boost::asio::io_context::executor_type;
+        executor_type get_executor() const noexcept { return io->get_executor(); }
+        void operator()(std::exception_ptr) {}
+        void operator()(boost::system::error_code, beast::async_connection got) { c->emplace(std::move(got)); }
+    };
+    beast::async_dial{{.exchange_timeout = timeout}}(key, {}, handler{&io, &c});
+    io.run();
+    REQUIRE(c.has_value());
+    io.restart();
+    return c;
+}
+
 TEST_CASE("http: an interruption within a body that ends with the connection is not its end") {
     latch has_sent{1};
     const server peer{[&](conversation& with, int) {
@@ -82,19 +101,7 @@ TEST_CASE("http: an interruption within a body that ends with the connection is 
     }
     SUBCASE("async") {
         boost::asio::io_context io;
-        std::optional<beast::async_connection> c;
-        struct handler {
-            boost::asio::io_context* io;
-            std::optional<beast::async_connection>* c;
-            using executor_type = boost::asio::io_context::executor_type;
-            executor_type get_executor() const noexcept { return io->get_executor(); }
-            void operator()(std::exception_ptr) {}
-            void operator()(boost::system::error_code, beast::async_connection got) { c->emplace(std::move(got)); }
-        };
-        beast::async_dial{{.exchange_timeout = 100ms}}(peer.key(), {}, handler{&io, &c});
-        io.run();
-        REQUIRE(c.has_value());
-        io.restart();
+        std::optional<beast::async_connection> c = dialled(io, peer.key(), 100ms);
         std::string body;
         bool failed = false;
         c->async_exchange(get(), [&](std::exception_ptr e, http::response<http::string_body> r) {
@@ -203,19 +210,7 @@ TEST_CASE("http: a request that a server could read as another one is refused") 
 TEST_CASE("http: the timer of an exchange that was given up shuts down no other socket") {
     const server peer{[](conversation& with, int) { with.read_to_end(); }};
     boost::asio::io_context io;
-    std::optional<beast::async_connection> c;
-    struct handler {
-        boost::asio::io_context* io;
-        std::optional<beast::async_connection>* c;
-        using executor_type = boost::asio::io_context::executor_type;
-        executor_type get_executor() const noexcept { return io->get_executor(); }
-        void operator()(std::exception_ptr) {}
-        void operator()(boost::system::error_code, beast::async_connection got) { c->emplace(std::move(got)); }
-    };
-    beast::async_dial{{.exchange_timeout = 50ms}}(peer.key(), {}, handler{&io, &c});
-    io.run();
-    REQUIRE(c.has_value());
-    io.restart();
+    std::optional<beast::async_connection> c = dialled(io, peer.key(), 50ms);
     c->async_exchange(get(), [](std::exception_ptr, const http::response<http::string_body>&) {});
     const int fd = c->native_handle();
     io.poll();

@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include <clients/fault_checks.hpp>
 #include <clients/postgres_load.hpp>
 #include <support/descriptors.hpp>
 #include <support/fault_proxy.hpp>
@@ -57,13 +58,7 @@ TEST_CASE(
         CHECK(seen.failed == 0);
         CHECK(seen.excused <= n.cut());
         CHECK(failed_dials <= conns.stats().failed_dials);
-        CHECK(conns.stats().failed_dials <= n.cut());
-        CHECK(n.truncated > 0);
-        CHECK(n.reset > 0);
-        CHECK(n.stalled > 0);
-        CHECK(n.delayed > 0);
-        CHECK(n.most_in_use <= bound);
-        CHECK(conns.stats().lent == 0);
+        check_faults(n, conns.stats(), bound);
 
         proxy.heal();
         const auto dials = conns.stats().failed_dials;
