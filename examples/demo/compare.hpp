@@ -20,7 +20,7 @@ namespace demo {
 /// How long a dial may take.
 inline constexpr std::chrono::seconds dial_patience{3};
 
-/// What the command line says.
+/// The options of the command line.
 struct options {
     std::string url;
     bool is_own_server = false;  ///< whether `scripts/server.sh` has started the server
@@ -29,7 +29,7 @@ struct options {
     std::chrono::nanoseconds time = std::chrono::seconds{5};
 };
 
-/// What is compared. A call has a number, and returns whether the reply is that of this number.
+/// A server, and calls to it with a pool and without one. A call has a number, and returns whether the reply is that of this number.
 struct subject {
     std::string server;  ///< without secrets
     std::string call;

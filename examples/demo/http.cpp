@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 namespace http = boost::beast::http;
 
-/// What a request asks for.
+/// A request, and how its reply is checked.
 struct question {
     std::string path;
     bool has_number =

@@ -65,7 +65,7 @@ struct server_url {
     int port = 0;  ///< 0, if it says none
 };
 
-/// What reading a URL throws.
+/// Refuses a URL, and says why.
 [[noreturn]] inline void refuse_url(const char* what, const std::string& problem) {
     throw std::invalid_argument{std::string("pool: ") + what + ": " + problem};
 }

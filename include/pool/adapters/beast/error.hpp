@@ -15,7 +15,7 @@
 
 namespace pool::beast {
 
-/// What a connection was doing.
+/// The step that a connection was in.
 enum class step : unsigned char {
     resolve,      ///< it looked up the name of the server, or of the proxy
     connect,      ///< it connected to the server, or to the proxy
@@ -37,7 +37,7 @@ constexpr std::string_view to_string(step during) noexcept {
 /// `std::errc::timed_out` at a deadline, `std::errc::operation_canceled` on a stop request or after a cancellation.
 class error : public std::system_error {
 public:
-    /// What is known of the request.
+    /// The facts that are known of the request.
     struct facts {
         step during = step::write;                    ///< what was being done
         std::shared_ptr<const connection_key> key{};  ///< for which key; never null in an error of the library

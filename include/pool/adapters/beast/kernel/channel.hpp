@@ -157,7 +157,7 @@ public:
     /// So many bytes of the request were sent.
     void has_sent(std::size_t bytes) noexcept { known_.may_have_arrived = known_.may_have_arrived || bytes > 0; }
     bool has_sent() const noexcept { return known_.may_have_arrived; }
-    /// What comes next, for the errors.
+    /// The next step begins, for the errors.
     void enter(step next) noexcept { known_.during = next; }
     /// No request follows this one.
     void take_no_more() noexcept { keeps_alive_ = false; }
@@ -332,7 +332,7 @@ private:
     clock::time_point keep_until_ = clock::time_point::max();
 };
 
-/// What a blocking caller waits for.
+/// The end of an operation, for which a blocking caller waits.
 template <class Result>
 struct outcome {
     Result* result;

@@ -20,7 +20,7 @@
 #include <pool/adapters/beast/kernel/keep_alive.hpp>
 
 /// @file
-/// What follows when a socket is connected: the tunnel of a proxy, and TLS. Private.
+/// The tunnel of a proxy, and TLS, which follow when a socket is connected. Private.
 
 namespace pool::beast::kernel {
 
@@ -77,7 +77,7 @@ private:
         boost::asio::async_write(of.transport.socket(), text, std::move(self));
     }
 
-    /// What the proxy has said, if it has not made the tunnel.
+    /// The answer of the proxy, if it has not made the tunnel.
     std::string refusal() const {
         const auto& got = of_->header->get();
         if (got.result_int() / 100 != 2)

@@ -50,7 +50,7 @@ namespace pool::beast::kernel {
 /// Stands for the body of a response that is read in pieces.
 struct in_pieces {};
 
-/// What an exchange gives: a response, or its header if the body follows in pieces.
+/// The result of an exchange: a response, or its header if the body follows in pieces.
 template <class Body>
 struct exchange_result {
     using type = boost::beast::http::response<Body>;
@@ -60,7 +60,7 @@ struct exchange_result<in_pieces> {
     using type = boost::beast::http::response_header<>;
 };
 
-/// What the steps of an operation have in common.
+/// The steps of an operation have this in common.
 template <class Transport>
 class operation {
 protected:
@@ -121,7 +121,7 @@ class exchanging : operation<Transport> {
     static constexpr bool has_pieces = std::is_same_v<Body, in_pieces>;
     static constexpr auto no_limit = std::numeric_limits<std::uint64_t>::max();
 
-    /// What must not move while it is written and read.
+    /// These must not move while they are written and read.
     struct parts {
         explicit parts(request_type&& sent) : request{std::move(sent)}, serializer{request} {}
         request_type request;

@@ -27,7 +27,7 @@ public:
         return ++number_;
     }
 
-    /// That of the operation that runs.
+    /// The number of the operation that runs.
     std::uint64_t number() const noexcept {
         const std::lock_guard guard{lock_};
         return number_;

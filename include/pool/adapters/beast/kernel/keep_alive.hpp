@@ -16,7 +16,7 @@
 #include <pool/core/platform.hpp>
 
 /// @file
-/// What the header of a response says of its connection. Private.
+/// Reads what the header of a response says of its connection. Private.
 
 namespace pool::beast::kernel {
 

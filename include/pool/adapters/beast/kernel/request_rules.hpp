@@ -12,7 +12,7 @@
 #include <pool/adapters/beast/kernel/keep_alive.hpp>
 
 /// @file
-/// What a request must not have. Beast sends anything. Private.
+/// Refuses requests that must not be sent: Beast sends anything. Private.
 
 namespace pool::beast::kernel {
 
