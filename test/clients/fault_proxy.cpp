@@ -58,11 +58,14 @@ public:
         all.resize(static_cast<std::size_t>(got));
         return all;
     }
-    /// Whether more has arrived with what was read.
-    bool has_more() const {
+    /// What a look at the socket says, without waiting: how much could be read, and errno if that is -1.
+    std::pair<ssize_t, int> peek() const {
         char next = 0;
-        return ::recv(socket_, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+        const ssize_t could = ::recv(socket_, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+        return {could, errno};
     }
+    /// Whether more has arrived with what was read.
+    bool has_more() const { return peek().first == 1; }
     /// Reads until the end, which must be a FIN.
     std::string hear_all() const { return hear_until(0); }
     /// Reads until the end, which must be an RST.
@@ -212,6 +215,26 @@ TEST_CASE("fault_proxy: after a stall nothing arrives, in either direction, unti
         CHECK(with.client.hear_until_reset() == "");
         CHECK(with.server.hear_until_reset() == "");
         CHECK(with.proxy.was_cut(with.client.port()));
+    }
+}
+
+TEST_CASE("fault_proxy: once it is healed, a client whose connection was cut knows it") {
+    const auto is_reset = [](const end& client) {
+        const auto [was_read, error] = client.peek();
+        CHECK(was_read == -1);
+        CHECK(error == ECONNRESET);
+    };
+    SUBCASE("a stalled one") {
+        network with{{.what = kind::stall}};
+        while (with.proxy.count().stalled == 0) std::this_thread::yield();
+        with.proxy.heal();
+        is_reset(with.client);
+    }
+    SUBCASE("one of which only the server knows that it is truncated") {
+        network with{{.what = kind::truncate, .to_server = true}};
+        CHECK(with.server.hear_all() == "");
+        with.proxy.heal();
+        is_reset(with.client);
     }
 }
 

@@ -152,11 +152,13 @@ public:
         wake();
     }
 
-    /// From now on nothing happens to any connection. Those that are stalled are reset.
+    /// From now on nothing happens to any connection. Those to which a cut has happened are reset before this returns.
     void heal() {
         is_silent_ = false;
         is_healed_ = true;
+        is_healing_ = true;
         wake();
+        is_healing_.wait(true);
     }
 
     /// What has happened so far.
@@ -260,7 +262,7 @@ private:
             l.happens_at = never;
         }
         if (is_healed_ && !is_silent_) {
-            if (l.is_stalled) return close(l, true);
+            if (l.is_stalled || l.of_fault().is_cut) return close(l, true);
             l.has_happened = true;
             l.happens_at = never;
             l.to_server.due = l.to_client.due = {};
@@ -391,6 +393,7 @@ private:
             wait();
             char woken[8];
             (void)!::read(wake_, woken, sizeof woken);
+            const bool is_healing = is_healing_;
             // From the oldest to the newest: a client that has ended one connection before it dials another one is seen to have
             // ended the first, before anything of the second is read.
             for (link& l : links_) {
@@ -407,6 +410,10 @@ private:
             accept_all(now);
             links_.remove_if([](const link& l) { return l.is_closed; });
             count_open();
+            if (is_healing) {
+                is_healing_ = false;
+                is_healing_.notify_all();
+            }
         }
         for (link& l : links_) close(l, true);
         links_.clear();
@@ -421,7 +428,8 @@ private:
     std::atomic<bool> is_ending_{false};
     std::atomic<bool> is_silent_{false};
     std::atomic<bool> is_healed_{false};
-    mutable std::mutex mutex_;  // guards the next two
+    std::atomic<bool> is_healing_{false};  // until the connections of before are reset
+    mutable std::mutex mutex_;             // guards the next two
     counts counts_;
     std::unordered_set<int> cut_ports_;
     std::list<link> links_;     // of the thread
