@@ -56,7 +56,7 @@ TEST_CASE("nginx: under load, each response is that of its own request, nobody f
     CHECK(seen.failed == 0);
     CHECK(seen.misbehaved.load() > requests / 20);
     CHECK(seen.most_open.load() <= bound);
-    while (admin.count() != 0) std::this_thread::yield();
+    admin.wait_for_none();
 }
 
 TEST_CASE("nginx: requests that meet the end of the keep-alive time are served all the same") {
@@ -125,7 +125,7 @@ TEST_CASE("nginx: restarts under load: who comes after them is served, and nobod
     CHECK(seen.wrong == 0);
     CHECK(seen.failed == 0);
     conns.clear();
-    while (admin.count() != 0) std::this_thread::yield();
+    admin.wait_for_none();
 }
 
 }  // namespace nginx

@@ -68,7 +68,8 @@ inline request get(std::string_view path, const std::string& nonce, http::verb m
 /// How many connections a server has, by one that is not of the pool, and not counted.
 class counter {
 public:
-    explicit counter(const server& of) : key_{of.plain()} {}
+    /// Waits until nginx counts no other one: that of the script which asked whether it listens is counted for a while.
+    explicit counter(const server& of) : key_{of.plain()} { wait_for_none(); }
 
     std::size_t count() {
         if (connection_.closed()) connection_ = pool::beast::ssl_dial{}(key_);
@@ -76,6 +77,11 @@ public:
         constexpr std::string_view before = "Active connections: ";
         REQUIRE(said.starts_with(before));
         return std::stoul(said.substr(before.size())) - 1;
+    }
+
+    /// Returns when all have ended.
+    void wait_for_none() {
+        while (count() != 0) std::this_thread::yield();
     }
 
 private:
