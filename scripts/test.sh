@@ -10,8 +10,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # Each is a preset, but for the last, which is all those of its name.
 all=(gcc-rest asan-ubsan tsan bench consumers clients docs portability)
 portability=(portability-gcc-11 portability-clang-14 portability-libc++ portability-aarch64 portability-mingw)
-# The last four run only by name. The sanitizers have the suites, and gcc-rest has the rest: together that is gcc-debug, but
-# that clang++ compiles the suites, in three quarters of the time.
+# The last four run only by name. The sanitizers have the suites and the examples, and gcc-rest has the rest: together that is
+# gcc-debug, but that clang++ compiles what the sanitizers have, in half to three quarters of the time.
 known=("${all[@]}" "${portability[@]}" gcc-debug clang-debug gcc-boost-1.81 clang-boost-1.81)
 
 if [[ ${1-} == --full ]]; then
@@ -38,7 +38,7 @@ if [[ ${chosen[*]} == *bench* ]]; then
     build_packages+=("${bench_packages[@]}")
 fi
 if [[ ${chosen[*]} =~ -debug|-rest|-boost- ]]; then build_packages+=(relacy-dev); fi
-if [[ ${chosen[*]} =~ -debug|-rest|san|-boost- ]]; then
+if [[ ${chosen[*]} =~ -debug|san|-boost- ]]; then
     build_packages+=(libpq-dev libhiredis-dev libssl-dev prometheus-cpp-dev "${plot_packages[@]}")
 fi
 if [[ " ${chosen[*]} " == *" clients "* ]]; then build_packages+=(libpq-dev libhiredis-dev libssl-dev 'pkg-config|pkgconf'); fi
@@ -63,7 +63,7 @@ require_for() {
     portability-gcc-11) require g++-11 -- g++-11 ;;
     portability-libc++) require clang++-19 -- clang-19 libc++-19-dev libc++abi-19-dev ;;
     portability-aarch64) require aarch64-linux-gnu-g++ qemu-aarch64 -- g++-aarch64-linux-gnu qemu-user ;;
-    portability-mingw) require x86_64-w64-mingw32-g++-posix -- g++-mingw-w64-x86-64-posix wine64 ;;
+    portability-mingw) require x86_64-w64-mingw32-g++-posix ld.lld -- g++-mingw-w64-x86-64-posix lld wine64 ;;
     esac
 }
 
@@ -80,7 +80,7 @@ build() {
     if needs_boost_package "$1" || { [[ $1 == *san* ]] && has_boost_package; }; then unpack_boost || return; fi
     if [[ $1 == portability-aarch64 || $1 == portability-mingw ]]; then unpack_test_headers || return; fi
     # Without it, CMake leaves its tests out.
-    if [[ $1 =~ -debug|-rest|san|-boost- ]] && can_install; then unpack_promtool || say 'there is no promtool'; fi
+    if [[ $1 =~ -debug|san|-boost- ]] && can_install; then unpack_promtool || say 'there is no promtool'; fi
     cmake --preset "$1" ${POOL_TESTS_FULL+-D CMAKE_UNITY_BUILD=OFF} >/dev/null || return
     # The tests of the consumers build them.
     [[ $1 == consumers ]] || cmake --build --preset "$1" --parallel "$jobs"
