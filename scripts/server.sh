@@ -92,9 +92,9 @@ noted_process() {
     [[ -n $start && $(start_of "$pid") == "$start" ]] && echo "$pid"
 }
 
-# Runs a command in the background, which keeps nothing of this script but its environment.
+# Runs a command in the background, which keeps nothing of this script but its environment. It leads a group of its own.
 begin() {
-    (cd "$directory" && exec "$@" </dev/null >>"$directory/log" 2>&1) &
+    (cd "$directory" && exec setsid "$@" </dev/null >>"$directory/log" 2>&1) &
     note_process "$directory/pid" # at once: a server whose start fails can be stopped
 }
 
@@ -269,10 +269,12 @@ start_pgbouncer() {
 has_ended() { ! noted_process "$directory/pid" >/dev/null; }
 
 stop() {
-    local pid
+    local pid signal=${1:-$(cat "$directory/signal")} whom
     end_watch
     pid=$(noted_process "$directory/pid") || return 0
-    kill -s "${1:-$(cat "$directory/signal")}" "$pid" 2>/dev/null || true
+    whom=$pid
+    [[ $signal != KILL ]] || whom=-$pid # it cannot end its workers then
+    kill -s "$signal" -- "$whom" 2>/dev/null || kill -s "$signal" "$pid" 2>/dev/null || true
     wait_until 'the end of the server' has_ended
     rm -f "$directory/pid"
 }

@@ -291,4 +291,49 @@ void call_from_threads(connections& conns, const std::vector<connection_key>& ke
     while (seen.done() < requests / threads * threads) look();
 }
 
+/// Whose errors are excused, if no error is.
+inline bool nobody(int) { return false; }
+
+/// Nothing of what a user leaves behind reaches the next one.
+inline void check_misdeeds(const std::vector<connection_key>& keys) {
+    for (const connection_key& key : keys) {
+        for (const misdeed& each : misdeeds) {
+            CAPTURE(key);
+            CAPTURE(each.name);
+            connections conns{{.max_open = 1, .acquire_timeout = 10s}, pool::beast::ssl_dial{}};
+            conns.invoke(key, each.commit);
+            CHECK(conns.stats().idle == each.is_kept);
+            for (std::size_t kind = 1; kind != 25; kind += 2)
+                conns.invoke(key, [&](connection& c) { behave(c, "mine", kind); });
+        }
+    }
+}
+
+/// Each response is that of its own request, nobody fails, nothing leaks, and nginx counts no more connections than the bound.
+inline void check_load(
+    const char* name, const server& web, const std::vector<connection_key>& keys, std::size_t requests) {
+    counter admin{web};
+    outcome seen;
+    {
+        connections conns{{.max_open = bound, .acquire_timeout = 60s}, pool::beast::ssl_dial{}};
+        call_from_threads(conns, keys, requests, seen, nobody, [&] {
+            const std::size_t now = admin.count();
+            if (now > seen.most_open) seen.most_open = now;
+        });
+        const auto s = conns.stats();
+        CHECK(s.lent == 0);
+        std::printf("%s: %zu served, %zu misbehaved, %zu wrong, %zu failed, nginx counted %zu at most; %zu dials, %zu "
+                    "hits, %zu "
+                    "unhealthy, %zu closed\n",
+            name, seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(),
+            seen.most_open.load(), std::size_t{s.dials}, std::size_t{s.hits}, std::size_t{s.found_unhealthy},
+            std::size_t{s.found_closed});
+    }
+    CHECK(seen.wrong == 0);
+    CHECK(seen.failed == 0);
+    CHECK(seen.misbehaved.load() > requests / 20);
+    CHECK(seen.most_open.load() <= bound);
+    admin.wait_for_none();
+}
+
 }  // namespace nginx

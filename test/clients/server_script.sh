@@ -52,4 +52,14 @@ POOL_SERVER_OWNER=${others[-1]} "$script" start redis "$parent/server" >/dev/nul
 kill -KILL "${others[-1]}"
 await is_gone "$parent/server"
 if redis-cli -u "$url" ping >/dev/null 2>&1; then fail 'the server of a process that was killed answers'; fi
+
+# A server that is killed cannot end its workers, which would go on listening.
+if [[ -n $(PATH=$PATH:/usr/sbin type -P nginx) ]]; then
+    url=$("$script" start nginx "$parent/server")
+    port=$(<"$parent/server/port")
+    (: <"/dev/tcp/127.0.0.1/$port") || fail 'nginx does not listen'
+    "$script" stop "$parent/server" KILL
+    if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then fail 'the workers of a nginx that was killed still listen'; fi
+    "$script" remove "$parent/server"
+fi
 echo 'as promised'

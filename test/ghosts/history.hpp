@@ -226,14 +226,7 @@ private:
     std::list<typename pool_type::lease_type> leases_;
 };
 
-// A history takes seconds, and one more for each higher bound.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // slower by far
-inline constexpr std::uint64_t last_seed = 1;
-inline constexpr int least_more = 100;  ///< percent
-#else
 inline constexpr std::uint64_t last_seed = 2;
-inline constexpr int least_more = 0;
-#endif
 
 /// By how much an estimate may be wrong: 5 percentage points, of all dials or of all waits. If there are hardly any, by 5.
 inline double tolerance(std::uint64_t total) { return std::max(5.0, 0.05 * static_cast<double>(total)); }
@@ -250,7 +243,6 @@ void compare(const Capacity& bounds, const habits& callers, const way<Expiry>& h
         CHECK(real.saved.waits == real.waits);
         REQUIRE(!real.saved.all.empty());
         for (const pool::saving& each : real.saved.all) {
-            if (each.more < least_more) continue;
             Capacity higher = bounds;
             bound_of(higher, each.bound) = each.to;
             CAPTURE(each.bound);

@@ -71,7 +71,8 @@ std::vector<operation<Pool>> operations_that_call_hooks() {
 
 template <class Pool>
 total explore_called_hooks() {
-    const int preemptions = is_full_tier() ? pool::testing::limits{}.preemptions : is_plain ? 4 : 2;
+    const int by_default = is_plain ? 4 : has_thread_sanitizer ? 1 : 2;
+    const int preemptions = is_full_tier() ? pool::testing::limits{}.preemptions : by_default;
     return explore_hooks(operations_that_call_hooks<Pool>(), {}, preemptions);
 }
 

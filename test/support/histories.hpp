@@ -81,7 +81,7 @@ counts run_at_random(const history& run, std::uint64_t first, std::uint64_t last
 
 // The longest histories that are run in every way: of the main operations, and of all.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // slower by far
-inline constexpr std::size_t main_length = 4, whole_length = 3;
+inline constexpr std::size_t main_length = 4, whole_length = 2;
 #else
 inline constexpr std::size_t main_length = 6, whole_length = 4;
 #endif
