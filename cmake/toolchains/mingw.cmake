@@ -8,7 +8,7 @@ set(CMAKE_CXX_COMPILER x86_64-w64-mingw32-g++-posix)
 set(CMAKE_EXE_LINKER_FLAGS_INIT -static)
 find_program(lld ld.lld)
 if(lld)
-    string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -fno-use-linker-plugin -wrapper ${CMAKE_CURRENT_LIST_DIR}/mingw_ld.sh")
+    string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -fno-use-linker-plugin -wrapper \"${CMAKE_CURRENT_LIST_DIR}/mingw_ld.sh\"")
 endif()
 # Debian has it where it is not on the path.
 find_program(wine NAMES wine64 PATHS /usr/lib/wine)

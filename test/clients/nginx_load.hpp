@@ -322,9 +322,8 @@ inline void check_load(
         });
         const auto s = conns.stats();
         CHECK(s.lent == 0);
-        std::printf("%s: %zu served, %zu misbehaved, %zu wrong, %zu failed, nginx counted %zu at most; %zu dials, %zu "
-                    "hits, %zu "
-                    "unhealthy, %zu closed\n",
+        std::printf("%s: %zu served, %zu misbehaved, %zu wrong, %zu failed, nginx counted %zu at most; "
+                    "%zu dials, %zu hits, %zu unhealthy, %zu closed\n",
             name, seen.served.load(), seen.misbehaved.load(), seen.wrong.load(), seen.failed.load(),
             seen.most_open.load(), std::size_t{s.dials}, std::size_t{s.hits}, std::size_t{s.found_unhealthy},
             std::size_t{s.found_closed});
