@@ -42,8 +42,8 @@ using basic_pool_facade =
 ///
 /// Each operation takes O(1), or O(log n) if it changes the index of expiry times. `reconfigure` and `reserve` take
 /// O(n). In addition, a look-up skips the blocked connections of its key, and every operation closes the connections
-/// that it retires. If the pool bounds the open connections and something is free, each operation also takes O(log n)
-/// for each key that callers wait for.
+/// that it retires. If the pool bounds the open connections, an operation that changes the wait queue takes O(log n),
+/// however many callers and keys wait.
 ///
 /// Do not destroy a pool while another thread is calling it, or from inside one of its dials. A connection's `close`
 /// may destroy it, if `clear`, `expire`, `reconfigure`, `close` or the end of a lease makes it.
