@@ -59,7 +59,7 @@ require_for() {
         done
         ;;
     docs) require doxygen dot mkdocs python3 -- "${docs_packages[@]}" ;;
-    asan-ubsan | tsan) require clang++ -- libclang-rt-dev llvm ;; # LLVM's symbolizer adds the lines to the reports
+    asan-ubsan | tsan) require clang++ ld.lld -- libclang-rt-dev lld llvm ;; # LLVM's symbolizer adds the lines to the reports
     portability-gcc-11) require g++-11 -- g++-11 ;;
     portability-libc++) require clang++-19 -- clang-19 libc++-19-dev libc++abi-19-dev ;;
     portability-aarch64) require aarch64-linux-gnu-g++ qemu-aarch64 -- g++-aarch64-linux-gnu qemu-user ;;

@@ -156,8 +156,7 @@ total explore_async(const std::vector<operation<Pool>>& beside, const pool::test
 
 TEST_CASE("async_acquire: beside every operation, a pool keeps its promises") {
     // Real threads are slow, with the thread sanitizer above all.
-    const int preemptions = is_plain ? pool::testing::limits{}.preemptions : has_thread_sanitizer ? 1 : 2;
-    const pool::testing::limits within{.preemptions = preemptions,
+    const pool::testing::limits within{.preemptions = is_plain ? no_bound : 1,
         .schedules = 1'000'000'000,
         .skips_equivalent = true,
         .uses_threads = true};

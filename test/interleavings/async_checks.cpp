@@ -161,9 +161,8 @@ total explore_checks(const pool::testing::limits& within) {
 TEST_CASE(
     "async check: beside every operation, a caller gets one answer, and no connection is lost [C1, C11, C16, C20]") {
     // Real threads are slow, with the thread sanitizer above all.
-    const int preemptions = is_full_tier() ? 3 : is_plain ? 2 : 1;
     const pool::testing::limits within{
-        .preemptions = preemptions, .schedules = 1'000'000'000, .skips_equivalent = true, .uses_threads = true};
+        .preemptions = preemptions(3, 2), .schedules = 1'000'000'000, .skips_equivalent = true, .uses_threads = true};
     explore_checks<checked_idle>(within).print("a pool that bounds what is idle");
     explore_checks<checked_open>(within).print("a pool that bounds what is open");
 }

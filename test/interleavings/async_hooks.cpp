@@ -53,10 +53,9 @@ namespace {
 
 template <class Pool>
 total explore_started_hooks() {
-    const int preemptions = is_full_tier() ? 3 : is_plain ? 2 : 1;
     const auto operations = operations_with_hooks<Pool>(
         {"acquire", "try_acquire", "give back", "clear", "close", "close, with a lease", "end of the pool"});
-    return explore_hooks(operations, {}, preemptions);
+    return explore_hooks(operations, {}, preemptions(3, 2));
 }
 
 }  // namespace

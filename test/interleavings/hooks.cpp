@@ -71,9 +71,7 @@ std::vector<operation<Pool>> operations_that_call_hooks() {
 
 template <class Pool>
 total explore_called_hooks() {
-    const int by_default = is_plain ? 4 : has_thread_sanitizer ? 1 : 2;
-    const int preemptions = is_full_tier() ? pool::testing::limits{}.preemptions : by_default;
-    return explore_hooks(operations_that_call_hooks<Pool>(), {}, preemptions);
+    return explore_hooks(operations_that_call_hooks<Pool>(), {}, preemptions(no_bound, 4));
 }
 
 }  // namespace
@@ -88,8 +86,7 @@ TEST_CASE("hooks: the same in a pool that bounds what is open: nobody sleeps who
 }
 
 TEST_CASE("hooks: three callers at the bound: the finder of an unhealthy one keeps its turn, and nobody is stuck") {
-    const int preemptions = has_thread_sanitizer ? 1 : 2;
-    const pool::testing::limits within{.preemptions = preemptions, .schedules = 20'000'000, .time = 1h};
+    const pool::testing::limits within{.preemptions = preemptions(2, 2), .schedules = 20'000'000, .time = 1h};
     const auto operations = operations_that_call_hooks<tended_open>();
     const auto named = [&](const std::string& name) {
         for (const auto& each : operations)

@@ -87,7 +87,7 @@ total explore_observed() {
         for (const std::string_view name : {"acquire", "try_acquire", "give back", "discard", "detach", "put", "take",
                  "expire", "upkeep", "clear", "invalidate", "close", "end, with a lease"})
             if (each.name == name) operations.push_back(each);
-    const pool::testing::limits within{.preemptions = is_full_tier() ? 4 : 2, .schedules = 1'000'000'000};
+    const pool::testing::limits within{.preemptions = preemptions(4, 2), .schedules = 1'000'000'000};
     return explore_from_each_start(operations, 2, {}, within);
 }
 

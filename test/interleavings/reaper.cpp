@@ -37,8 +37,10 @@ total explore_beside_reaper(const std::vector<operation<Pool>>& operations) {
             const bool ends_otherwise = each.ends_pool || std::string{each.name} == "stop";
             if (ends_otherwise) continue;
             const auto scenario = [&](exploration& test) { play_beside_reaper(test, each, {.from = from}); };
-            pool::testing::limits within{.early_time_outs = 1, .schedules = 1'000'000'000, .skips_equivalent = true};
-            if (!is_full_tier()) within.preemptions = is_plain ? 4 : 2;
+            const pool::testing::limits within{.preemptions = preemptions(no_bound, 4),
+                .early_time_outs = 1,
+                .schedules = 1'000'000'000,
+                .skips_equivalent = true};
             sum.add("reaper | " + std::string{each.name}, scenario, within);
         }
     }

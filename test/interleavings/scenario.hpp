@@ -51,6 +51,13 @@ constexpr bool has_thread_sanitizer = false;
 #endif
 constexpr bool is_plain = !has_address_sanitizer && !has_thread_sanitizer;
 
+constexpr int no_bound = pool::testing::limits{}.preemptions;
+/// How often threads may be stopped in a schedule. With a sanitizer it is once, but for the full tier: that suffices to see
+/// what the operations do to the same memory.
+inline int preemptions(int in_full_tier, int by_default) {
+    return is_full_tier() ? in_full_tier : is_plain ? by_default : 1;
+}
+
 constexpr auto patience = 20ns;
 constexpr auto soon = 5ns;  ///< a deadline that passes
 constexpr auto time_to_live = 50ns;

@@ -23,6 +23,8 @@ struct interleavings::maker<sharded> {
 
 TEST_CASE("a sharded pool: every pair of operations on two keys keeps its promises") {
     // Plain ones skip nothing: an invariant compares what one shard did with what another one did before. Nobody waits.
-    const pool::testing::limits within{.schedules = 1'000'000'000, .skips_equivalent = !is_plain};
+    const pool::testing::limits within{.preemptions = preemptions(no_bound, no_bound),
+        .schedules = 1'000'000'000,
+        .skips_equivalent = !is_plain};
     explore_from_each_start(common_operations<sharded>(), 2, {.keys = 2}, within).print("pairs");
 }
