@@ -51,7 +51,7 @@ constexpr bool has_thread_sanitizer = false;
 #endif
 constexpr bool is_plain = !has_address_sanitizer && !has_thread_sanitizer;
 
-constexpr int no_bound = pool::testing::limits{}.preemptions;
+inline const int no_bound = pool::testing::limits{}.preemptions;
 /// How often threads may be stopped in a schedule. With a sanitizer it is once, but for the full tier: that suffices to see
 /// what the operations do to the same memory.
 inline int preemptions(int in_full_tier, int by_default) {
