@@ -58,7 +58,7 @@ public:
         all.resize(static_cast<std::size_t>(got));
         return all;
     }
-    /// What a look at the socket says, without waiting: how much could be read, and errno if that is -1.
+    /// Looks at the socket without waiting: returns how much could be read, and errno if that is -1.
     std::pair<ssize_t, int> peek() const {
         char next = 0;
         const ssize_t could = ::recv(socket_, &next, 1, MSG_PEEK | MSG_DONTWAIT);

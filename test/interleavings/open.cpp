@@ -11,7 +11,7 @@ using namespace interleavings;
 
 namespace {
 
-/// Every schedule.
+/// Every schedule; with a sanitizer, those in which threads are stopped once.
 pool::testing::limits limits_of_pairs() {
     return {.preemptions = preemptions(no_bound, no_bound),
         .spurious_wake_ups = has_thread_sanitizer ? 0 : 1,
